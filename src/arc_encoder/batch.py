@@ -1,0 +1,89 @@
+"""ArcBatch: what the collator hands to the model.
+
+Shape legend: C contexts, L context tokens, B samples, S text tokens.
+
+The decoder's text and the contexts are kept apart. A context says in which sample it
+stands and after how many text tokens; the model lays out the merged sequence once it
+knows how many vectors each context became. So neither pooling factor nor chunking is
+known to the data side, and both may change while training runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+
+from arc_encoder.segments import TaskToken
+
+
+@dataclass(frozen=True)
+class ArcBatch:
+    """Token ids of one batch, for one task and one decoder.
+
+    Attributes:
+        task: name of the task, for logs.
+        decoder: name of the decoder whose tokenizer made `text_ids`.
+        task_token: which learned token follows each context.
+        sample_ids: one id for each sample, for error messages.
+        context_ids: (C, L) encoder token ids, padded on the right.
+        context_lengths: (C,) number of real tokens, at least 1.
+        context_rows: (C,) sample of each context, not decreasing.
+        context_positions: (C,) number of text tokens of that sample before the context.
+        text_ids: (B, S) decoder token ids, padded on the right.
+        text_lengths: (B,) number of real tokens.
+        target_mask: (B, S) True where the token is predicted and counts in the loss.
+    """
+
+    task: str
+    decoder: str
+    task_token: TaskToken
+    sample_ids: tuple[str, ...]
+    context_ids: Tensor
+    context_lengths: Tensor
+    context_rows: Tensor
+    context_positions: Tensor
+    text_ids: Tensor
+    text_lengths: Tensor
+    target_mask: Tensor
+
+    def to(self, device: torch.device | str) -> ArcBatch:
+        """The same batch with every tensor on `device`."""
+        moved = {
+            f.name: value.to(device, non_blocking=True)
+            for f in fields(self)
+            if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return replace(self, **moved)
+
+    def pin_memory(self) -> ArcBatch:
+        """The same batch in page-locked memory (used by the data loader on CUDA machines)."""
+        pinned = {
+            f.name: value.pin_memory() for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
+        }
+        return replace(self, **pinned)
+
+    @property
+    def target_tokens(self) -> int:
+        """Number of tokens in the loss."""
+        return int(self.target_mask.sum())
+
+    @property
+    def encoder_tokens(self) -> int:
+        """Number of tokens that the encoder reads."""
+        return int(self.context_lengths.sum())
+
+    @property
+    def tokens(self) -> int:
+        """Number of text tokens read by encoder and decoder."""
+        return self.encoder_tokens + int(self.text_lengths.sum())
+
+
+def pad_rows(rows: list[list[int]], value: int = 0) -> tuple[Tensor, Tensor]:
+    """Right-pad lists of ids to one (N, longest) tensor, with their lengths (N,)."""
+    lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
+    tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
+    if not tensors:
+        return torch.zeros(0, 0, dtype=torch.long), lengths
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value), lengths

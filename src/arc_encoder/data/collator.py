@@ -1,0 +1,120 @@
+"""The one place where text becomes ids.
+
+Contexts are tokenized with the encoder's tokenizer, everything else with the decoder's,
+each segment by itself, BOS once at the start (see `ArcBatch` for the layout).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.batch import ArcBatch, pad_rows
+from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.segments import Role, Sample
+
+
+@dataclass(frozen=True)
+class DecoderText:
+    """How text is tokenized for one decoder."""
+
+    tokenizer: PreTrainedTokenizerBase
+    bos: bool = True
+
+
+class ArcCollator:
+    """Samples → ArcBatch.
+
+    Args:
+        encoder_tokenizer: the encoder's tokenizer; contexts get no special tokens.
+        decoders: the tokenizer of each decoder, by name.
+    """
+
+    def __init__(self, encoder_tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, DecoderText]) -> None:
+        self.encoder_tokenizer, self.decoders = encoder_tokenizer, dict(decoders)
+
+    def __call__(self, samples: Sequence[Sample], *, decoder: str, task: str) -> ArcBatch:
+        """Build the batch of `samples` for one decoder.
+
+        Raises:
+            DataError: an empty context, or samples with different task tokens.
+            ConfigError: unknown decoder.
+        """
+        if decoder not in self.decoders:
+            raise ConfigError(f"decoder {decoder!r} is not loaded; loaded: {', '.join(self.decoders)}")
+        tokens = {sample.task_token for sample in samples}
+        if len(tokens) != 1:
+            raise DataError(f"a batch holds one task, but its samples have task tokens {sorted(map(str, tokens))}")
+        text = self.decoders[decoder]
+        context_ids, rows, positions = self._contexts(samples)
+        ids, targets = self._text(samples, text)
+        before = self._positions(samples, ids)
+        text_ids, text_lengths = pad_rows([sum(parts, self._prefix(text)) for parts in ids])
+        target_mask, _ = pad_rows([sum(parts, [0] * len(self._prefix(text))) for parts in targets])
+        padded, lengths = pad_rows(context_ids)
+        return ArcBatch(
+            task=task,
+            decoder=decoder,
+            task_token=samples[0].task_token,
+            sample_ids=tuple(sample.id for sample in samples),
+            context_ids=padded,
+            context_lengths=lengths,
+            context_rows=torch.tensor(rows, dtype=torch.long),
+            context_positions=torch.tensor([before[r][p] + len(self._prefix(text)) for r, p in zip(rows, positions, strict=True)], dtype=torch.long),
+            text_ids=text_ids,
+            text_lengths=text_lengths,
+            target_mask=target_mask.bool(),
+        )
+
+    @staticmethod
+    def _prefix(text: DecoderText) -> list[int]:
+        return [text.tokenizer.bos_token_id] if text.bos else []
+
+    def _contexts(self, samples: Sequence[Sample]) -> tuple[list[list[int]], list[int], list[int]]:
+        """Token ids of every context, its sample, and its place among the sample's segments."""
+        found = [
+            (row, place, segment.text)
+            for row, sample in enumerate(samples)
+            for place, segment in enumerate(sample.segments)
+            if segment.role is Role.CONTEXT
+        ]
+        if not found:
+            return [], [], []
+        ids: list[list[int]] = self.encoder_tokenizer([text for _, _, text in found], add_special_tokens=False)["input_ids"]
+        for (row, _, text), tokens in zip(found, ids, strict=True):
+            if not tokens:
+                raise DataError(f"sample {samples[row].id!r} has an empty document ({text!r}); there is nothing to compress, leave it out")
+        return ids, [row for row, _, _ in found], [place for _, place, _ in found]
+
+    def _text(self, samples: Sequence[Sample], text: DecoderText) -> tuple[list[list[list[int]]], list[list[list[int]]]]:
+        """Decoder ids and target flags, for each segment of each sample (nothing for contexts)."""
+        flat = [segment.text for sample in samples for segment in sample.segments if segment.role is not Role.CONTEXT]
+        encoded = iter(text.tokenizer(flat, add_special_tokens=False)["input_ids"] if flat else [])
+        ids, targets = [], []
+        for sample in samples:
+            row_ids: list[list[int]] = []
+            row_targets: list[list[int]] = []
+            for place, segment in enumerate(sample.segments):
+                piece = [] if segment.role is Role.CONTEXT else list(next(encoded))
+                if sample.end_of_text and place == len(sample.segments) - 1:
+                    piece.append(text.tokenizer.eos_token_id)
+                row_ids.append(piece)
+                row_targets.append([int(segment.role is Role.TARGET)] * len(piece))
+            ids.append(row_ids)
+            targets.append(row_targets)
+        return ids, targets
+
+    @staticmethod
+    def _positions(samples: Sequence[Sample], ids: list[list[list[int]]]) -> list[list[int]]:
+        """Text tokens before each segment of each sample, BOS not counted."""
+        positions = []
+        for row in ids:
+            before, total = [], 0
+            for piece in row:
+                before.append(total)
+                total += len(piece)
+            positions.append(before)
+        return positions

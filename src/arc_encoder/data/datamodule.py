@@ -1,0 +1,133 @@
+"""ArcDataModule: tasks → batches, for training and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import lightning as L
+from torch.utils.data import DataLoader, Dataset
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.batch import ArcBatch
+from arc_encoder.data.collator import ArcCollator, DecoderText
+from arc_encoder.data.plan import BatchPlan, BatchSpec
+from arc_encoder.data.tasks import Task
+from arc_encoder.errors import ConfigError
+
+
+class BatchDataset(Dataset[ArcBatch]):
+    """Builds the batch that a `BatchSpec` describes."""
+
+    def __init__(self, tasks: Mapping[str, Task], collator: ArcCollator, seed: int) -> None:
+        self.tasks, self.collator, self.seed = dict(tasks), collator, seed
+
+    def __getitem__(self, spec: BatchSpec) -> ArcBatch:
+        task, tokenizer = self.tasks[spec.task], self.collator.encoder_tokenizer
+        samples = [task.sample(index, self.seed, tokenizer) for index in range(spec.first, spec.first + spec.size)]
+        return self.collator(samples, decoder=spec.decoder, task=spec.task)
+
+
+class ArcDataModule(L.LightningDataModule):
+    """Batches for training and validation; one task and one decoder a batch.
+
+    Args:
+        tasks: training tasks by name, each with its share.
+        validation: tasks of held-out data by name; every one is seen for every decoder.
+        batch_size: samples of a batch on one process.
+        validation_batches: batches of each validation task and decoder.
+        seed: order of records and every random choice of the tasks.
+        workers: processes that prepare batches; 0 prepares them in the training process.
+        decoder_weights: how often each decoder is trained, by name; equal if empty.
+    """
+
+    def __init__(
+        self,
+        tasks: Mapping[str, Task],
+        *,
+        validation: Mapping[str, Task] | None = None,
+        batch_size: int = 16,
+        validation_batches: int = 4,
+        seed: int = 0,
+        workers: int = 0,
+        decoder_weights: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.tasks, self.validation = dict(tasks), dict(validation or {})
+        self.batch_size, self.validation_batches = batch_size, validation_batches
+        self.seed, self.workers = seed, workers
+        self.decoder_weights = dict(decoder_weights or {})
+        self._collator: ArcCollator | None = None
+
+    def connect(self, encoder_tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, DecoderText]) -> None:
+        """Give the tokenizers of encoder and decoders; must be called before training.
+
+        Raises:
+            ConfigError: a weight for a decoder that is not loaded.
+        """
+        unknown = sorted(set(self.decoder_weights) - set(decoders))
+        if unknown:
+            raise ConfigError(f"decoder_weights names {', '.join(unknown)}; loaded decoders: {', '.join(decoders)}")
+        self._collator = ArcCollator(encoder_tokenizer, decoders)
+
+    @property
+    def collator(self) -> ArcCollator:
+        """The collator, once `connect` was called."""
+        if self._collator is None:
+            raise ConfigError("ArcDataModule.connect(encoder_tokenizer, decoders) must be called before batches are made")
+        return self._collator
+
+    def train_dataloader(self) -> DataLoader[ArcBatch]:
+        trainer = self._trainer()
+        accumulate = trainer.accumulate_grad_batches
+        plan = BatchPlan(
+            {name: task.share for name, task in self.tasks.items()},
+            self._weights(),
+            batch_size=self.batch_size,
+            batches=trainer.max_steps * accumulate,
+            seed=self.seed,
+            accumulate=accumulate,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+            # Gradients are not saved, so a run always resumes at an optimizer step.
+            start=trainer.global_step * accumulate,
+        )
+        return self._loader(self.tasks, plan)
+
+    def val_dataloader(self) -> list[DataLoader[ArcBatch]]:
+        trainer = self._trainer()
+        loaders = []
+        for decoder in self._weights():
+            for name in self.validation:
+                plan = BatchPlan(
+                    {name: 1.0},
+                    {decoder: 1.0},
+                    batch_size=self.batch_size,
+                    batches=self.validation_batches,
+                    seed=self.seed,
+                    rank=trainer.global_rank,
+                    world_size=trainer.world_size,
+                )
+                loaders.append(self._loader(self.validation, plan))
+        return loaders
+
+    def _weights(self) -> dict[str, float]:
+        return self.decoder_weights or dict.fromkeys(self.collator.decoders, 1.0)
+
+    def _trainer(self) -> L.Trainer:
+        if self.trainer is None:
+            raise ConfigError("ArcDataModule must be used by a Lightning Trainer: trainer.fit(module, datamodule)")
+        if self.trainer.max_steps < 1:
+            raise ConfigError("set trainer.max_steps: the length of a run is counted in optimizer steps")
+        return self.trainer
+
+    def _loader(self, tasks: Mapping[str, Task], plan: BatchPlan) -> DataLoader[ArcBatch]:
+        options: dict[str, Any] = {"persistent_workers": True} if self.workers else {}
+        return DataLoader(
+            BatchDataset(tasks, self.collator, self.seed),
+            sampler=plan,  # type: ignore[arg-type]
+            batch_size=None,
+            num_workers=self.workers,
+            pin_memory=False,
+            **options,
+        )

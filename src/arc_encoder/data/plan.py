@@ -1,0 +1,88 @@
+"""Which batch comes when: task, decoder and records of every batch, from the seed alone.
+
+The plan of a run is a pure function of (shares, seed, world size), so a resumed run starts
+it at the batch it had reached, with any number of workers, and gets the same batches.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from torch.utils.data import Sampler
+
+from arc_encoder.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class BatchSpec:
+    """One batch: `first` … `first + size − 1` of the task's endless samples, for one decoder."""
+
+    number: int
+    task: str
+    decoder: str
+    first: int
+    size: int
+
+
+class BatchPlan(Sampler[BatchSpec]):
+    """The batches of a run, as one rank sees them.
+
+    Tasks follow each other so that after every batch each task has had its share to within
+    one batch. The decoder is drawn once for each optimizer step, the same on all ranks.
+
+    Args:
+        shares: relative share of each task.
+        decoders: relative weight of each decoder.
+        batch_size: samples of a batch on one rank.
+        batches: number of batches of the whole run.
+        seed: chooses the decoders.
+        accumulate: batches of one optimizer step.
+        rank, world_size: this process among all.
+        start: first batch to yield (batches before it were consumed before).
+    """
+
+    def __init__(
+        self,
+        shares: Mapping[str, float],
+        decoders: Mapping[str, float],
+        *,
+        batch_size: int,
+        batches: int,
+        seed: int,
+        accumulate: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
+        start: int = 0,
+    ) -> None:
+        self.shares = {name: share for name, share in shares.items() if share > 0}
+        self.decoders = {name: weight for name, weight in decoders.items() if weight > 0}
+        if not self.shares:
+            raise ConfigError(f"no task has a positive share: {dict(shares)}")
+        if not self.decoders:
+            raise ConfigError(f"no decoder has a positive weight: {dict(decoders)}")
+        if batch_size < 1:
+            raise ConfigError(f"batch_size={batch_size} must be at least 1")
+        self.batch_size, self.batches, self.seed, self.accumulate = batch_size, batches, seed, accumulate
+        self.rank, self.world_size, self.start = rank, world_size, start
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[BatchSpec]:
+        total = sum(self.shares.values())
+        done = dict.fromkeys(self.shares, 0)
+        for number in range(self.batches):
+            # the task that is furthest behind its share
+            task = max(self.shares, key=lambda name: self.shares[name] / total * (number + 1) - done[name])
+            first = (done[task] * self.world_size + self.rank) * self.batch_size
+            done[task] += 1
+            if number >= self.start:
+                yield BatchSpec(number, task, self._decoder(number // self.accumulate), first, self.batch_size)
+
+    def _decoder(self, step: int) -> str:
+        if len(self.decoders) == 1:
+            return next(iter(self.decoders))
+        rng = random.Random(f"decoder-{self.seed}-{step}")
+        return rng.choices(list(self.decoders), weights=list(self.decoders.values()))[0]

@@ -1,0 +1,8 @@
+"""Training tasks, one a file."""
+
+from arc_encoder.data.tasks.base import Task
+from arc_encoder.data.tasks.continuation import Continuation
+from arc_encoder.data.tasks.few_shot import FewShot
+from arc_encoder.data.tasks.reconstruction import Reconstruction
+
+__all__ = ["Continuation", "FewShot", "Reconstruction", "Task"]

@@ -1,0 +1,64 @@
+"""What a training task is: an endless, indexed supply of samples.
+
+To add one: subclass `Task`, implement `sample`, and name the class in a YAML file of
+`configs/data`.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.errors import ConfigError
+from arc_encoder.segments import Sample
+
+
+class Task(ABC):
+    """A kind of sample.
+
+    Args:
+        share: how much of the training this task gets, relative to the other tasks.
+
+    Raises:
+        ConfigError: a negative share.
+    """
+
+    def __init__(self, share: float = 1.0) -> None:
+        if share < 0:
+            raise ConfigError(f"{type(self).__name__}: share={share} must not be negative")
+        self.share = share
+
+    @abstractmethod
+    def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
+        """Sample number `index`, a pure function of its arguments.
+
+        Args:
+            index: place in the endless supply.
+            seed: the run's data seed.
+            tokenizer: the encoder's, for budgets in tokens.
+        """
+
+    def random(self, index: int, seed: int) -> random.Random:
+        """The random numbers of one sample."""
+        return random.Random(f"{type(self).__name__}-{seed}-{index}")
+
+
+def token_spans(text: str, tokenizer: PreTrainedTokenizerBase) -> list[tuple[int, int]]:
+    """Character span of each token of `text`.
+
+    Raises:
+        ConfigError: the tokenizer is a slow one and cannot say.
+    """
+    if not tokenizer.is_fast:
+        raise ConfigError(f"the encoder's tokenizer ({type(tokenizer).__name__}) gives no offsets; use its fast version")
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    spans: list[tuple[int, int]] = encoded["offset_mapping"]
+    return spans
+
+
+def cut(text: str, spans: list[tuple[int, int]], start: int, end: int) -> str:
+    """The text of tokens start … end − 1; consecutive cuts put together are the text again."""
+    last = len(text) if end >= len(spans) else spans[end][0]
+    return text[0 if start == 0 else spans[start][0] : last]

@@ -1,0 +1,54 @@
+"""Continuation: [plain prefix] [compressed part] → the part that follows (Pilchen et al., 2025, §3.3)."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.data.order import shuffled
+from arc_encoder.data.records import Document, Source
+from arc_encoder.data.tasks.base import Task, cut, token_spans
+from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.segments import Role, Sample, Segment, TaskToken
+
+
+class Continuation(Task):
+    """The decoder goes on after a compressed part of a document.
+
+    Of a window of n encoder tokens, what exceeds 2 · part is the plain prefix (at most
+    `part` tokens, none if not interleaved); half of the rest is compressed, the other half
+    is continued.
+
+    Args:
+        source: documents.
+        part: longest compressed part, and longest continuation, in encoder tokens.
+        interleaved: give the decoder a plain prefix.
+        share: how much of the training this task gets.
+    """
+
+    def __init__(
+        self, source: Source[Document], *, part: int = 256, interleaved: bool = True, share: float = 0.8
+    ) -> None:
+        super().__init__(share)
+        if part < 1:
+            raise ConfigError(f"continuation: part={part} must be at least 1")
+        self.source, self.part, self.interleaved = source, part, interleaved
+
+    def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
+        document = self.source[shuffled(index, len(self.source), seed)]
+        spans = token_spans(document.text, tokenizer)
+        if len(spans) < 2:
+            raise DataError(f"document {document.id!r} has {len(spans)} tokens: too short to compress one part and continue another")
+        window = min(len(spans), (3 if self.interleaved else 2) * self.part)
+        start = self.random(index, seed).randint(0, len(spans) - window)
+        prefix = max(0, window - 2 * self.part)
+        middle = start + prefix + (window - prefix) // 2
+        pieces = [
+            Segment(cut(document.text, spans, start, start + prefix) if prefix else "", Role.PLAIN),
+            Segment(cut(document.text, spans, start + prefix, middle), Role.CONTEXT),
+            Segment(cut(document.text, spans, middle, start + window), Role.TARGET),
+        ]
+        return Sample(
+            id=document.id,
+            segments=tuple(piece for piece in pieces if piece.text),
+            task_token=TaskToken.CONTINUE,
+        )

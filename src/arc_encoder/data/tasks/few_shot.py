@@ -1,0 +1,73 @@
+"""Few-shot fine-tuning: every document compressed, loss on the last answer (Pilchen et al., 2025, App. C.3)."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.data.order import shuffled
+from arc_encoder.data.prompts import few_shot_segments, joined_passages
+from arc_encoder.data.records import Question, Source
+from arc_encoder.data.tasks.base import Task
+from arc_encoder.errors import ConfigError
+from arc_encoder.segments import Role, Sample, Segment, TaskToken
+
+
+class FewShot(Task):
+    """Questions with fresh examples of the same subset in front; never the question itself.
+
+    Args:
+        source: questions of one subset (mix several tasks for several subsets).
+        shots: most examples in a prompt; each sample draws their number from 0 … shots if
+            `vary_shots`, otherwise exactly so many.
+        vary_shots: draw the number of examples.
+        max_passages: passages of a document: a random number from 1 to this many, joined.
+        loss_on_examples: also train on the examples' answers (the method does not).
+        share: how much of the training this task gets.
+
+    Raises:
+        ConfigError: more shots than the source has other questions.
+    """
+
+    def __init__(
+        self,
+        source: Source[Question],
+        *,
+        shots: int = 5,
+        vary_shots: bool = False,
+        max_passages: int = 1,
+        loss_on_examples: bool = False,
+        share: float = 1.0,
+    ) -> None:
+        super().__init__(share)
+        if shots < 0 or max_passages < 1:
+            raise ConfigError(f"few-shot: shots={shots} must be at least 0 and max_passages={max_passages} at least 1")
+        if len(source) <= shots:
+            raise ConfigError(f"few-shot: {shots} examples were asked for, but the source has only {len(source)} questions")
+        self.source, self.shots, self.vary_shots = source, shots, vary_shots
+        self.max_passages, self.loss_on_examples = max_passages, loss_on_examples
+
+    def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
+        rng = self.random(index, seed)
+        size = len(self.source)
+        place = shuffled(index, size, seed)
+        shots = rng.randint(0, self.shots) if self.vary_shots else self.shots
+        others: dict[int, None] = {}  # an ordered set
+        while len(others) < shots:
+            other = rng.randrange(size)
+            if other != place:
+                others[other] = None
+        drawn = []
+        for number in [*others, place]:
+            question = self.source[number]
+            count = rng.randint(1, min(self.max_passages, len(question.passages)))
+            drawn.append((question, joined_passages(question, count)))
+        segments = few_shot_segments(
+            drawn[:-1], drawn[-1], answers=Role.TARGET if self.loss_on_examples else Role.PLAIN
+        )
+        segments.append(Segment(" " + drawn[-1][0].answers[0], Role.TARGET))
+        return Sample(
+            id=drawn[-1][0].id,
+            segments=tuple(segments),
+            task_token=TaskToken.CONTINUE,
+            end_of_text=True,
+        )

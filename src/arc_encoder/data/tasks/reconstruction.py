@@ -1,0 +1,41 @@
+"""Reconstruction: [compressed text] → the same text (Pilchen et al., 2025, §3.3)."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.data.order import shuffled
+from arc_encoder.data.records import Document, Source
+from arc_encoder.data.tasks.base import Task, cut, token_spans
+from arc_encoder.errors import ConfigError
+from arc_encoder.segments import Role, Sample, Segment, TaskToken
+
+
+class Reconstruction(Task):
+    """The decoder repeats a compressed text.
+
+    Args:
+        source: documents.
+        max_tokens: longest text, in encoder tokens; of a longer document a random part is taken.
+        share: how much of the training this task gets.
+    """
+
+    def __init__(self, source: Source[Document], *, max_tokens: int = 256, share: float = 0.2) -> None:
+        super().__init__(share)
+        if max_tokens < 1:
+            raise ConfigError(f"reconstruction: max_tokens={max_tokens} must be at least 1")
+        self.source, self.max_tokens = source, max_tokens
+
+    def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
+        document = self.source[shuffled(index, len(self.source), seed)]
+        spans = token_spans(document.text, tokenizer)
+        text = document.text
+        if len(spans) > self.max_tokens:
+            start = self.random(index, seed).randint(0, len(spans) - self.max_tokens)
+            text = cut(text, spans, start, start + self.max_tokens)
+        return Sample(
+            id=document.id,
+            segments=(Segment(text, Role.CONTEXT), Segment(text, Role.TARGET)),
+            task_token=TaskToken.RECONSTRUCT,
+            end_of_text=True,
+        )

@@ -1,0 +1,19 @@
+"""The exceptions that a user can meet. Each message says what was given, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class ArcError(Exception):
+    """Base of every error that the platform raises about a user's input."""
+
+
+class ConfigError(ArcError):
+    """A setting that cannot work: unknown key, wrong type, impossible combination."""
+
+
+class DataError(ArcError):
+    """A document, record or file that cannot be used."""
+
+
+class CheckpointError(ArcError):
+    """A checkpoint or model folder that is missing, damaged or belongs to another architecture."""

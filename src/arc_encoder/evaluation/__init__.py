@@ -1,0 +1,1 @@
+"""Systems on benchmarks: answers, scores, confidence intervals."""

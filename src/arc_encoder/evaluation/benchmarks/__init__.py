@@ -1,0 +1,7 @@
+"""Benchmarks, one kind a file."""
+
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
+from arc_encoder.evaluation.benchmarks.continuation_loss import ContinuationLoss
+from arc_encoder.evaluation.benchmarks.question_answering import QuestionAnswering
+
+__all__ = ["Benchmark", "ContinuationLoss", "ExampleResult", "QuestionAnswering"]

@@ -1,0 +1,48 @@
+"""What a benchmark is: samples for a system, and the scores of what comes out.
+
+Two kinds exist: questions whose answers are generated, and text whose continuation is scored.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.systems import System
+
+
+@dataclass(frozen=True)
+class ExampleResult:
+    """What one example gave.
+
+    Attributes:
+        id: the example's.
+        scores: metric → value.
+        weights: metric → weight in the mean (1 where not named).
+        document_positions: decoder positions that its documents took.
+        details: whatever a person wants to read: prompt, answer, accepted answers.
+    """
+
+    id: str
+    scores: dict[str, float]
+    document_positions: int
+    weights: dict[str, float] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class Benchmark(ABC):
+    """A set of examples with a protocol.
+
+    Attributes:
+        name: how results call it.
+        version: raised whenever a change makes scores incomparable.
+    """
+
+    name: str
+    version: int
+
+    @abstractmethod
+    def run(self, system: System, session: Session) -> list[ExampleResult]:
+        """Evaluate `system` on every example."""

@@ -1,0 +1,56 @@
+"""How well a decoder predicts what follows, after no context, a compressed one, or the full text."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from arc_encoder.data.tasks import Continuation
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
+from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.systems import System
+from arc_encoder.segments import Role
+
+
+class ContinuationLoss(Benchmark):
+    """Cross-entropy of the continued part, in nats a token.
+
+    Args:
+        task: the continuation task, on held-out documents.
+        name: how results call it.
+        limit: number of documents.
+        seed: which parts of the documents.
+        version: raised whenever scores become incomparable.
+    """
+
+    def __init__(self, task: Continuation, *, name: str = "continuation", limit: int = 500, seed: int = 0, version: int = 1) -> None:
+        self.task, self.name, self.limit, self.seed, self.version = task, name, limit, seed, version
+
+    @torch.no_grad()
+    def run(self, system: System, session: Session) -> list[ExampleResult]:
+        tokenizer = session.collator.encoder_tokenizer
+        originals = [self.task.sample(i, self.seed, tokenizer) for i in range(min(self.limit, len(self.task.source)))]
+        contexts = [s.text for sample in originals for s in sample.segments if s.role is Role.CONTEXT]
+        budgets = session.budgets(contexts) if system.needs_compressor or system.needs_budget else {}
+        samples = [system.continuation(sample, budgets, session.decoder.tokenizer) for sample in originals]
+        losses: dict[int, tuple[float, int]] = {}
+        for numbers in session.batches(samples, lambda s: sum(len(x.text) for x in s.segments), self.name):
+            batch = session.collate([samples[i] for i in numbers], self.name)
+            per_sample = session.model.sample_losses(batch, factor=session.factor)
+            for number, (total, tokens) in zip(numbers, per_sample, strict=True):
+                losses[number] = (total, tokens)
+        results = []
+        for i, (original, sample) in enumerate(zip(originals, samples, strict=True)):
+            total, tokens = losses[i]
+            context = next(s.text for s in original.segments if s.role is Role.CONTEXT)
+            shown = system.present(context, budgets.get(context, 0), session.decoder.tokenizer)
+            results.append(
+                ExampleResult(
+                    id=original.id,
+                    scores={"loss": total / tokens, "perplexity": math.exp(min(total / tokens, 50.0))},
+                    weights={"loss": float(tokens)},
+                    document_positions=session.document_positions(sample, [shown.text] if shown else [], budgets),
+                )
+            )
+        return results

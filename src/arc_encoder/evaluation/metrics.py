@@ -1,0 +1,106 @@
+"""Scores of one answer against its accepted answers, and bootstrap confidence intervals.
+
+Exact match and F1 follow SQuAD's normalisation: lower case, no ASCII punctuation, no
+articles, white space folded; the best over all accepted answers counts.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from arc_encoder.errors import ConfigError
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalise(text: str) -> str:
+    """SQuAD normalisation of an answer."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def exact_match(prediction: str, answers: Sequence[str]) -> float:
+    """100 if the normalised prediction equals a normalised answer, else 0."""
+    return 100.0 * any(normalise(prediction) == normalise(answer) for answer in answers)
+
+
+def f1(prediction: str, answers: Sequence[str]) -> float:
+    """Largest F1 of the normalised words over all answers, in percent."""
+    return 100.0 * max(_word_f1(normalise(prediction).split(), normalise(answer).split()) for answer in answers)
+
+
+def rouge_l(prediction: str, answers: Sequence[str]) -> float:
+    """Largest ROUGE-L F-measure, with stemmer, over all answers, in percent."""
+    scorer = _rouge_scorer()
+    return 100.0 * max(scorer.score(answer, prediction)["rougeL"].fmeasure for answer in answers)
+
+
+def bleu(prediction: str, answers: Sequence[str]) -> float:
+    """Sentence BLEU (sacreBLEU, 13a, lower-cased), in percent."""
+    from sacrebleu import sentence_bleu
+
+    return float(sentence_bleu(prediction, list(answers), lowercase=True).score)
+
+
+METRICS: dict[str, Callable[[str, Sequence[str]], float]] = {
+    "exact_match": exact_match,
+    "f1": f1,
+    "rouge_l": rouge_l,
+    "bleu": bleu,
+}
+
+
+def metric(name: str) -> Callable[[str, Sequence[str]], float]:
+    """The metric called `name`.
+
+    Raises:
+        ConfigError: unknown metric.
+    """
+    if name not in METRICS:
+        raise ConfigError(f"metric {name!r} is unknown; choose from {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def confidence_interval(
+    numerators: Sequence[float], weights: Sequence[float] | None = None, *, draws: int = 1000, level: float = 0.95, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean and bootstrap percentile interval over examples.
+
+    Args:
+        numerators: one value an example (for a weighted mean: already multiplied by its weight).
+        weights: one weight an example; 1 each by default.
+        draws: bootstrap samples.
+        level: share of the draws inside the interval.
+        seed: of the draws.
+
+    Returns:
+        mean, lower bound, upper bound.
+    """
+    values = torch.tensor(list(numerators), dtype=torch.float64)
+    weight = torch.ones_like(values) if weights is None else torch.tensor(list(weights), dtype=torch.float64)
+    drawn = torch.randint(len(values), (draws, len(values)), generator=torch.Generator().manual_seed(seed))
+    means = (values[drawn].sum(1) / weight[drawn].sum(1)).sort().values
+    edge = (1 - level) / 2
+    low, high = means.quantile(torch.tensor([edge, 1 - edge], dtype=torch.float64)).tolist()
+    return float(values.sum() / weight.sum()), low, high
+
+
+def _word_f1(predicted: list[str], expected: list[str]) -> float:
+    if not predicted or not expected:
+        return float(predicted == expected)
+    common = sum((Counter(predicted) & Counter(expected)).values())
+    return 2 * common / (len(predicted) + len(expected)) if common else 0.0
+
+
+@lru_cache(maxsize=1)
+def _rouge_scorer() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], use_stemmer=True)

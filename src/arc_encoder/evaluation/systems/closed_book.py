@@ -1,0 +1,15 @@
+"""Closed-book: no documents."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.evaluation.systems.base import System
+from arc_encoder.segments import Segment
+
+
+class ClosedBook(System):
+    """The decoder sees questions and answers alone."""
+
+    def present(self, document: str, budget: int, tokenizer: PreTrainedTokenizerBase) -> Segment | None:
+        return None

@@ -1,0 +1,15 @@
+"""Open-book: documents as text."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.evaluation.systems.base import System
+from arc_encoder.segments import Role, Segment
+
+
+class OpenBook(System):
+    """The decoder reads every document as it is."""
+
+    def present(self, document: str, budget: int, tokenizer: PreTrainedTokenizerBase) -> Segment | None:
+        return Segment(document, Role.PLAIN)

@@ -1,0 +1,1 @@
+"""Batch → loss, in plain torch: nothing here knows of Lightning or Hydra."""

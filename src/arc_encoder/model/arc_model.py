@@ -1,0 +1,141 @@
+"""Batch → loss: encoder, task token, projector, splice, frozen decoder.
+
+Shape legend: B samples, S text tokens, T merged positions, C contexts, M vectors, N targets, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from arc_encoder.batch import ArcBatch
+from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.splice import Layout, lay_out, prediction_mask, splice
+
+
+@dataclass(frozen=True)
+class ArcOutput:
+    """What one batch gives.
+
+    Attributes:
+        loss_sum: sum of the cross-entropies of all targets, in nats.
+        target_tokens: number of targets N.
+        correct_tokens: targets that were the most likely token.
+        vectors: compressed vectors fed to the decoder, task tokens included.
+        positions: positions of the merged sequences that hold something.
+        slots: all positions that the decoder computed, padding included.
+    """
+
+    loss_sum: Tensor
+    target_tokens: Tensor
+    correct_tokens: Tensor
+    vectors: int
+    positions: int
+    slots: int
+
+    @property
+    def loss(self) -> Tensor:
+        """Mean cross-entropy of the batch's targets, in nats."""
+        return self.loss_sum / self.target_tokens.clamp(min=1)
+
+
+class ArcModel(nn.Module):
+    """An ARC-Encoder in front of one or more frozen decoders.
+
+    Args:
+        compressor: everything that is trained; None for text alone (open-book and closed-book).
+        decoders: the frozen language models, by name.
+
+    Raises:
+        CheckpointError: a decoder without a head.
+        ConfigError: a projector whose width is not the decoder's.
+    """
+
+    def __init__(self, compressor: ArcEncoderModel | None, decoders: Mapping[str, FrozenDecoder]) -> None:
+        super().__init__()
+        if not decoders:
+            raise ConfigError("no decoder was given; choose at least one, such as decoder=toy_a")
+        for name, decoder in decoders.items() if compressor is not None else ():
+            width = compressor.head(name).projector.out_dim
+            if width != decoder.width:
+                raise CheckpointError(
+                    f"the projector of decoder {name!r} gives vectors of width {width}, but the decoder's embeddings "
+                    f"have width {decoder.width}: this ARC-Encoder was trained for another decoder"
+                )
+        self._compressor = compressor
+        self.decoders = nn.ModuleDict(dict(decoders))
+
+    @property
+    def compressor(self) -> ArcEncoderModel:
+        """Everything that is trained.
+
+        Raises:
+            ConfigError: this model has none.
+        """
+        if self._compressor is None:
+            raise ConfigError("a context was given to a model without ARC-Encoder; load one with checkpoint=<folder>")
+        return self._compressor
+
+    def decoder(self, name: str) -> FrozenDecoder:
+        """The frozen decoder called `name`."""
+        if name not in self.decoders:
+            raise ConfigError(f"decoder {name!r} is not loaded; loaded: {', '.join(self.decoders)}")
+        decoder: FrozenDecoder = self.decoders[name]
+        return decoder
+
+    def merge(self, batch: ArcBatch, *, factor: int | None = None, pad_left: bool = False) -> tuple[Tensor, Layout]:
+        """Decoder input embeddings (B, T, E) of a batch, with their layout."""
+        decoder = self.decoder(batch.decoder)
+        text = decoder.embed(batch.text_ids)
+        if len(batch.context_lengths) > 0:
+            vectors, counts = self.compressor(
+                batch.context_ids, batch.context_lengths, batch.decoder, batch.task_token, factor
+            )
+        else:  # text only: open-book and closed-book prompts
+            vectors, counts = text.new_zeros(0, 0, text.shape[-1]), batch.context_lengths
+        layout = lay_out(
+            batch.text_lengths, counts, batch.context_rows, batch.context_positions, pad_left=pad_left
+        )
+        return splice(text, vectors, layout), layout
+
+    def forward(self, batch: ArcBatch, factor: int | None = None) -> ArcOutput:
+        """Teacher-forced loss of a batch; logits are computed at target positions only."""
+        logits, layout = self._target_logits(batch, factor)
+        targets = batch.text_ids[batch.target_mask]
+        loss_sum = nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+        return ArcOutput(
+            loss_sum=loss_sum,
+            target_tokens=batch.target_mask.sum(),
+            correct_tokens=(logits.detach().argmax(-1) == targets).sum(),
+            vectors=int(layout.vector_valid.sum()),
+            positions=int(layout.mask.sum()),
+            slots=layout.mask.numel(),
+        )
+
+    @torch.no_grad()
+    def sample_losses(self, batch: ArcBatch, factor: int | None = None) -> list[tuple[float, int]]:
+        """Sum of the targets' cross-entropies in nats, and their number, for each sample."""
+        logits, _ = self._target_logits(batch, factor)
+        losses = nn.functional.cross_entropy(logits.float(), batch.text_ids[batch.target_mask], reduction="none")
+        counts = batch.target_mask.sum(1).tolist()
+        return [(float(part.sum()), count) for part, count in zip(losses.split(counts), counts, strict=True)]
+
+    def _target_logits(self, batch: ArcBatch, factor: int | None) -> tuple[Tensor, Layout]:
+        """Logits (N, V) that predict the targets, sample by sample."""
+        embeddings, layout = self.merge(batch, factor=factor)
+        keep = prediction_mask(layout, batch.target_mask)
+        return self.decoder(batch.decoder).logits(embeddings, layout.mask, keep), layout
+
+    @torch.no_grad()
+    def generate(self, batch: ArcBatch, *, max_new_tokens: int = 64, factor: int | None = None) -> list[str]:
+        """Greedy answers to prompts, cut at EOS, one text a sample."""
+        decoder = self.decoder(batch.decoder)
+        embeddings, layout = self.merge(batch, factor=factor, pad_left=True)
+        ids = decoder.generate(embeddings, layout.mask, max_new_tokens=max_new_tokens)
+        texts: list[str] = decoder.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        return texts

@@ -1,0 +1,95 @@
+"""Putting an ArcModel together from its parts, fresh or from a trained ARC-Encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.errors import CheckpointError
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.backbone import Backbone
+from arc_encoder.model.chunking import Chunking
+from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.pooling import Pooling
+from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.projectors import Projector
+
+
+def build_arc_model(
+    encoder: Backbone,
+    pooling: Pooling,
+    projector: Callable[..., Projector],
+    decoders: Mapping[str, FrozenDecoder],
+    *,
+    chunking: Chunking | None = None,
+    task_tokens: bool = True,
+    init_from: str | None = None,
+) -> tuple[ArcModel, PreTrainedTokenizerBase]:
+    """An ARC-Encoder in front of frozen decoders, and the encoder's tokenizer.
+
+    Args:
+        encoder: where the backbone comes from.
+        pooling: how contexts are pooled.
+        projector: class or partial that makes a projector from (in_dim, out_dim).
+        decoders: frozen decoders by name.
+        chunking: how long contexts are cut.
+        task_tokens: whether each decoder gets a pair of task tokens.
+        init_from: folder of a trained ARC-Encoder whose weights to start from. Pooling factor
+            and schedule may differ from its own; decoders that it does not know start fresh.
+
+    Raises:
+        CheckpointError: weights that do not fit.
+    """
+    backbone, tokenizer = encoder.load()
+    heads = {
+        name: _head(projector(int(backbone.config.hidden_size), decoder.width), task_tokens)
+        for name, decoder in decoders.items()
+    }
+    compressor = ArcEncoderModel.build(backbone, pooling, heads, causal=encoder.causal, chunking=chunking)
+    if init_from is not None:
+        load_trained(compressor, Path(init_from))
+    return ArcModel(compressor, decoders), tokenizer
+
+
+def load_trained(compressor: ArcEncoderModel, folder: Path) -> None:
+    """Copy the weights of a saved ARC-Encoder into `compressor`.
+
+    Raises:
+        CheckpointError: missing or damaged file, or another architecture (all differences named).
+    """
+    file = folder / "model.safetensors"
+    if not file.is_file():
+        raise CheckpointError(f"no trained ARC-Encoder at {str(folder)!r}: {file.name} is missing (arc-train writes it to <run>/compressor)")
+    try:
+        saved = load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file} is damaged or not a safetensors file: {error}") from error
+    own = compressor.state_dict()
+    known = {name.split(".")[1] for name in saved if name.startswith("heads.")}
+    fresh = {name for name in own if name.startswith("heads.") and name.split(".")[1] not in known}
+    other_heads = {name for name in saved if name.startswith("heads.") and name.split(".")[1] not in compressor.heads}
+    expected = {name: tensor for name, tensor in own.items() if name not in fresh}
+    wanted = {name: tensor for name, tensor in saved.items() if name not in other_heads}
+    problems = [f"missing {name}" for name in sorted(expected.keys() - wanted.keys())]
+    problems += [f"unexpected {name}" for name in sorted(wanted.keys() - expected.keys())]
+    problems += [
+        f"{name}: saved {tuple(wanted[name].shape)}, expected {tuple(expected[name].shape)}"
+        for name in sorted(expected.keys() & wanted.keys())
+        if wanted[name].shape != expected[name].shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
+        raise CheckpointError(f"{folder} holds another architecture: {shown}. Choose the encoder, pooling and projector it was trained with")
+    compressor.load_state_dict({**own, **wanted})
+
+
+def _head(projector: Projector, task_tokens: bool) -> dict[str, Any]:
+    return {
+        "projector": {"name": type(projector).__name__, "settings": projector.settings()},
+        "task_tokens": task_tokens,
+    }

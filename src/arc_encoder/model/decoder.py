@@ -1,0 +1,180 @@
+"""A frozen causal language model behind a small interface.
+
+Shape legend: B samples, S text tokens, T positions, N target positions, E width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from arc_encoder.errors import CheckpointError, ConfigError, DataError
+
+
+class FrozenDecoder(nn.Module):
+    """Any Hugging Face causal language model; no weight of it ever changes.
+
+    Its weights are left out of every state dict.
+
+    Args:
+        model: the language model.
+        tokenizer: its tokenizer.
+        bos: put the tokenizer's BOS before each sample; turn off for models without one.
+
+    Raises:
+        ConfigError: the tokenizer has no BOS (and `bos` is on) or no EOS, or has more tokens
+            than the model.
+    """
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, bos: bool = True) -> None:
+        super().__init__()
+        name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
+        if bos and tokenizer.bos_token_id is None:
+            raise ConfigError(f"tokenizer of {name!r} has no BOS token; set bos=false on this decoder to go without")
+        if tokenizer.eos_token_id is None:
+            raise ConfigError(f"tokenizer of {name!r} has no EOS token, which ends every answer; set one in its tokenizer_config.json")
+        rows = model.get_input_embeddings().weight.shape[0]
+        if len(tokenizer) > rows:
+            raise ConfigError(f"tokenizer of {name!r} has {len(tokenizer)} tokens, but the model only {rows}: they do not belong together")
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer, self.bos = tokenizer, bos
+        self.register_state_dict_post_hook(_drop_weights)
+        self._load_prefix = ""
+        self.register_load_state_dict_pre_hook(_remember_prefix)
+        self.register_load_state_dict_post_hook(_forgive_missing)
+
+    def train(self, mode: bool = True) -> FrozenDecoder:
+        """Never leaves evaluation mode: the decoder's dropout would change what it computes."""
+        super().train(False)
+        return self
+
+    @property
+    def width(self) -> int:
+        """Width E of the input embeddings."""
+        return int(self.model.get_input_embeddings().weight.shape[1])
+
+    @property
+    def window(self) -> int | None:
+        """Most positions that the model was made for, None if it does not say."""
+        config = self.model.config.get_text_config()
+        value = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+        return None if value is None else int(value)
+
+    @property
+    def prefix_ids(self) -> list[int]:
+        """Ids that open every sample: [BOS], or nothing."""
+        return [self.tokenizer.bos_token_id] if self.bos else []
+
+    def token_ids(self, text: str) -> list[int]:
+        """Ids of a piece of text by itself, without special tokens."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids (B, S) → input embeddings (B, S, E), scaled as the model scales them."""
+        embeddings: Tensor = self.model.get_input_embeddings()(ids)
+        return embeddings
+
+    def logits(self, embeddings: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
+        """Logits at chosen positions only.
+
+        Args:
+            embeddings: (B, T, E), padded on the right.
+            mask: (B, T) True at real positions.
+            keep: (B, T) True where logits are wanted.
+
+        Returns:
+            (N, V) for the N chosen positions, row by row.
+        """
+        self.check_length(embeddings.shape[1])
+        output = self.model(
+            inputs_embeds=embeddings, attention_mask=mask.long(), use_cache=False, logits_to_keep=keep
+        )
+        logits: Tensor = output.logits
+        return logits
+
+    @torch.no_grad()
+    def generate(self, embeddings: Tensor, mask: Tensor, *, max_new_tokens: int) -> Tensor:
+        """Greedy continuation of left-padded embeddings (B, T, E): new ids (B, ≤ max_new_tokens)."""
+        self.check_length(embeddings.shape[1] + max_new_tokens)
+        pad = self.tokenizer.pad_token_id
+        ids: Tensor = self.model.generate(
+            inputs_embeds=embeddings,
+            attention_mask=mask.long(),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            eos_token_id=self.tokenizer.eos_token_id,
+            pad_token_id=self.tokenizer.eos_token_id if pad is None else pad,
+        )
+        return ids
+
+    def check_length(self, length: int) -> None:
+        """Raise `DataError` if a sequence of `length` positions does not fit the decoder's window."""
+        if self.window is not None and length > self.window:
+            raise DataError(
+                f"a sequence of {length} positions does not fit the decoder's window of {self.window}; "
+                "use fewer examples, shorter documents or a larger pooling factor"
+            )
+
+    def fingerprint(self) -> str:
+        """SHA-256 over all weights and buffers, names included."""
+        digest = hashlib.sha256()
+        named = [*self.model.named_parameters(), *self.model.named_buffers()]
+        for name, tensor in sorted(named, key=lambda item: item[0]):
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+
+def load_decoder(
+    path: str | Path, *, dtype: str = "float32", bos: bool = True, revision: str | None = None, options: Mapping[str, Any] | None = None
+) -> FrozenDecoder:
+    """Load a causal language model and its tokenizer from a folder or a hub name.
+
+    Args:
+        path: local folder in Hugging Face layout, or hub identifier.
+        dtype: weights' dtype: ``float32``, ``bfloat16`` or ``float16``.
+        bos: put BOS before each sample.
+        revision: hub revision.
+        options: further keyword arguments for `AutoModelForCausalLM.from_pretrained`.
+
+    Raises:
+        CheckpointError: nothing loadable at `path`.
+        ConfigError: unknown dtype, or a tokenizer that does not fit.
+    """
+    kind = getattr(torch, dtype, None)
+    if kind not in (torch.float32, torch.bfloat16, torch.float16):
+        raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose float32, bfloat16 or float16")
+    try:
+        config = AutoConfig.from_pretrained(path, revision=revision)
+        model = AutoModelForCausalLM.from_pretrained(
+            path, config=config, dtype=kind, revision=revision, use_safetensors=True, **dict(options or {})
+        )
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+    except (OSError, ValueError, ImportError) as error:
+        raise CheckpointError(
+            f"no decoder could be loaded from {str(path)!r}: {error}. "
+            "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach"
+        ) from error
+    return FrozenDecoder(model, tokenizer, bos=bos)
+
+
+def _drop_weights(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+    for key in [key for key in state if key.startswith(prefix)]:
+        del state[key]
+
+
+def _remember_prefix(
+    module: FrozenDecoder, state: dict[str, Any], prefix: str, *_: Any
+) -> None:
+    module._load_prefix = prefix
+
+
+def _forgive_missing(module: FrozenDecoder, incompatible: Any) -> None:
+    incompatible.missing_keys[:] = [key for key in incompatible.missing_keys if not key.startswith(module._load_prefix)]

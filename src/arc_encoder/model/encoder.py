@@ -1,0 +1,133 @@
+"""The encoder: a language model's body without head, causal mask and final norm, pooling in its last blocks.
+
+Shape legend: C contexts, L tokens, M vectors, D width.
+
+Contexts are rows of a batch, each with positions from 0 on, so they never see each other
+(Pilchen et al., 2025, §3.2).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.model.pooled_block import PooledBlock
+from arc_encoder.model.pooling import Pooling
+
+SUPPORTED = "Llama, Mistral, Qwen2, Qwen3, OLMo 1-3, Gemma 1-3 (text), SmolLM3"
+
+
+class ArcEncoder(nn.Module):
+    """Backbone + pooling: token ids → pooled hidden states.
+
+    Args:
+        backbone: a Hugging Face base model (no language-model head), already truncated.
+            It is changed in place.
+        pooling: how many vectors, and how a group becomes one.
+        causal: keep the causal mask (an ablation; a pooled row sees up to its group's end).
+
+    Raises:
+        ConfigError: more pooling steps than blocks, or a family whose blocks are not understood.
+    """
+
+    def __init__(self, backbone: PreTrainedModel, pooling: Pooling, *, causal: bool = False) -> None:
+        super().__init__()
+        steps = len(pooling.factors())
+        config = backbone.config
+        layers = backbone.layers if hasattr(backbone, "layers") else None
+        if layers is None:
+            raise ConfigError(f"{type(backbone).__name__} cannot be an encoder: it has no `layers`. Supported: {SUPPORTED}")
+        if steps > len(layers):
+            raise ConfigError(f"the pooling schedule has {steps} steps, but the encoder has only {len(layers)} blocks")
+        self.backbone, self.pooling, self.causal = backbone, pooling, causal
+        self._full_attention(config)
+        pooling.setup(self.width)
+        backbone.norm = nn.Identity()  # the projector reads the raw residual stream
+        plain = self._probe([])
+        for stage in range(steps):
+            place = len(layers) - steps + stage
+            layers[place] = self._pooled(layers[place], stage)
+        self._check_blocks(plain, steps)
+
+    @property
+    def width(self) -> int:
+        """Width D of the encoder's vectors."""
+        return int(self.backbone.config.hidden_size)
+
+    def forward(self, ids: Tensor, lengths: Tensor, factor: int | None = None) -> tuple[Tensor, Tensor]:
+        """Encode contexts.
+
+        Args:
+            ids: (C, L) token ids, padded on the right.
+            lengths: (C,) number of real tokens, each at least 1.
+            factor: pooling factor to use instead of the configured one.
+
+        Returns:
+            vectors (C, M, D), valid up to counts (C,).
+
+        Raises:
+            DataError: an empty context.
+        """
+        if bool((lengths < 1).any()):
+            where = (lengths < 1).nonzero().flatten().tolist()
+            raise DataError(f"contexts {where} of the batch are empty: there is nothing to compress; leave them out")
+        embeddings, rows = self.pooling.extend(self.backbone.get_input_embeddings()(ids), lengths)
+        plan = self.pooling.plan(rows, factor)
+        return self.pooling.select(self._run(embeddings, rows, plan), rows, plan)
+
+    def _run(self, embeddings: Tensor, rows: Tensor, plan: list[Tensor]) -> Tensor:
+        place = torch.arange(embeddings.shape[1], device=embeddings.device)
+        mask = (place < rows[:, None]).long() if bool((rows < embeddings.shape[1]).any()) else None
+        extra: dict[str, Any] = {} if self.causal else {"is_causal": False}
+        output = self.backbone(
+            inputs_embeds=embeddings, attention_mask=mask, use_cache=False, row_plan=plan, **extra
+        )
+        hidden: Tensor = output.last_hidden_state
+        return hidden
+
+    @torch.no_grad()
+    def _probe(self, plan: list[Tensor]) -> Tensor:
+        """The backbone's output for six token ids."""
+        embed = self.backbone.get_input_embeddings()
+        ids = torch.arange(6, device=embed.weight.device)[None] % embed.weight.shape[0]
+        return self._run(embed(ids), torch.full((1,), 6, device=ids.device), plan)
+
+    def _check_blocks(self, plain: Tensor, steps: int) -> None:
+        """Refuse a family whose blocks, with factor 1, do not compute what its layers compute."""
+        if plain.is_meta or steps == 0:
+            return
+        pooled = self._probe([torch.full((1,), 6, device=plain.device)] * (steps + 1))
+        worst, scale = float((pooled - plain).abs().max()), float(plain.abs().max())
+        if not worst <= 1e-2 * scale:
+            raise ConfigError(
+                f"{type(self.backbone).__name__} cannot be an encoder: with factor 1 its pooled block differs from its plain "
+                f"layer by {worst:.3g} (values up to {scale:.3g}). Supported backbones: {SUPPORTED}"
+            )
+
+    def _full_attention(self, config: PretrainedConfig) -> None:
+        """Let every layer see the whole context: no causal mask, no sliding window."""
+        config.is_causal = self.causal
+        if hasattr(config, "use_bidirectional_attention"):
+            config.use_bidirectional_attention = not self.causal
+        if getattr(config, "sliding_window", None) is not None:
+            config.sliding_window = None
+        for module in self.backbone.modules():
+            if getattr(module, "sliding_window", None) is not None:
+                module.sliding_window = None
+            if hasattr(module, "is_causal"):
+                module.is_causal = self.causal
+
+    def _pooled(self, layer: nn.Module, stage: int) -> PooledBlock:
+        attention = getattr(layer, "self_attn", None)
+        parts = ("q_proj", "k_proj", "v_proj", "o_proj", "head_dim", "scaling")
+        missing = [part for part in parts if not hasattr(attention, part)]
+        if missing or not hasattr(layer, "mlp"):
+            raise ConfigError(
+                f"{type(layer).__name__} cannot pool: its attention lacks {', '.join(missing) or 'a feed-forward named mlp'}. "
+                f"Supported backbones: {SUPPORTED}"
+            )
+        return PooledBlock(layer, self.pooling, stage, self.causal)

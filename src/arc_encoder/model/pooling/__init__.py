@@ -1,0 +1,10 @@
+"""Poolings, one a file. Importing this package makes all of them known."""
+
+from arc_encoder.model.pooling.base import Pooling
+from arc_encoder.model.pooling.fusion import FusionPooling
+from arc_encoder.model.pooling.last import LastPooling
+from arc_encoder.model.pooling.mean import MeanPooling
+from arc_encoder.model.pooling.memory_tokens import MemoryTokens
+from arc_encoder.model.pooling.sum import SumPooling
+
+__all__ = ["FusionPooling", "LastPooling", "MeanPooling", "MemoryTokens", "Pooling", "SumPooling"]

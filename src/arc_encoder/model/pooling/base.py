@@ -1,0 +1,130 @@
+"""What a pooling is: how many vectors a context becomes, and how a group becomes one vector.
+
+Shape legend: C contexts, L tokens, M groups, G tokens of the largest group, D width.
+
+To add one: subclass `Pooling`, implement `reduce`, and name the class in a YAML file of
+`configs/model/pooling`. Constructor arguments must be stored under their own names: that
+is how they reach the saved configuration.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, get_args
+
+from torch import Tensor, nn
+
+from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.pooling.grouping import balanced_groups, gather_groups, group_counts
+
+Where = Literal["queries", "block", "between"]
+
+
+class Pooling(nn.Module):
+    """Pools groups of consecutive tokens inside the encoder's last block or blocks.
+
+    Args:
+        factor: pooling factor x, tokens per vector; the last block pools by it.
+        schedule: instead of one pooling by `factor`: a factor for each of the last blocks,
+            1 meaning a plain block. [2, 2, 2] pools by 8 in three steps. Its product must
+            be `factor`.
+        where: ``queries`` pools the block's input for queries and residual, keys and values
+            see every token (the method's default); ``block`` pools what keys and values see
+            as well; ``between`` pools between attention and feed-forward.
+
+    Raises:
+        ConfigError: a factor below 1, a schedule whose product is not `factor`, unknown `where`.
+    """
+
+    registry: ClassVar[dict[str, type[Pooling]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Pooling.registry[cls.__name__] = cls
+
+    def __init__(self, factor: int = 4, schedule: Sequence[int] | None = None, where: Where = "queries") -> None:
+        super().__init__()
+        if factor < 1:
+            raise ConfigError(f"pooling factor {factor} is not possible: give a whole number from 1 on (4 and 8 are usual)")
+        if where not in get_args(Where):
+            raise ConfigError(f"pooling: where={where!r} is unknown; choose one of {', '.join(get_args(Where))}")
+        self.factor, self.where = factor, where
+        self.schedule = None if schedule is None else [int(step) for step in schedule]
+        if self.schedule is not None:
+            product = 1
+            for step in self.schedule:
+                if step < 1:
+                    raise ConfigError(f"pooling schedule {self.schedule} holds {step}; every step must be 1 (plain) or more")
+                product *= step
+            if product != factor:
+                raise ConfigError(f"pooling schedule {self.schedule} pools by {product} in all, but factor is {factor}")
+
+    def setup(self, width: int) -> None:
+        """Called once with the encoder's width, for poolings that own parameters."""
+
+    def factors(self, factor: int | None = None) -> list[int]:
+        """The factor of each of the last blocks; `factor` overrides the configured one.
+
+        Raises:
+            ConfigError: an override that the schedule cannot express.
+        """
+        if self.schedule is None:
+            return [self.factor if factor is None else factor]
+        if factor is None or factor == self.factor:
+            return self.schedule
+        raise ConfigError(f"pooling factor {factor} cannot be chosen: the schedule {self.schedule} fixes it to {self.factor}")
+
+    def plan(self, lengths: Tensor, factor: int | None = None) -> list[Tensor]:
+        """Rows of each context before the first pooling block and after each of them."""
+        steps = [lengths]
+        for step in self.factors(factor):
+            if step < 1:
+                raise ConfigError(f"pooling factor {step} is not possible: give a whole number from 1 on")
+            steps.append(group_counts(steps[-1], step))
+        return steps
+
+    def output_lengths(self, lengths: Tensor, factor: int | None = None) -> Tensor:
+        """Number of vectors that contexts of `lengths` tokens become (task token not counted)."""
+        return self.plan(lengths, factor)[-1]
+
+    def extend(self, embeddings: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Hook before the first block: may append rows to `embeddings` (C, L, D)."""
+        return embeddings, lengths
+
+    def select(self, hidden: Tensor, lengths: Tensor, plan: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Hook after the last block: chooses the rows that are the output, (C, M, D) and (C,)."""
+        return hidden, plan[-1]
+
+    def forward(self, hidden: Tensor, lengths: Tensor, counts: Tensor) -> Tensor:
+        """Pool `hidden` (C, L, D) with `lengths` (C,) rows into (C, max counts, D)."""
+        groups = balanced_groups(lengths, counts)
+        return self.reduce(gather_groups(hidden, groups), groups.mask)
+
+    def reduce(self, grouped: Tensor, mask: Tensor) -> Tensor:
+        """One vector for each group.
+
+        Args:
+            grouped: (C, M, G, D) rows by group, zero where `mask` is False.
+            mask: (C, M, G) True for the members of a group.
+
+        Returns:
+            (C, M, D)
+        """
+        raise NotImplementedError
+
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments, as plain values that JSON can hold."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"}
+
+    @classmethod
+    def from_settings(cls, name: str, settings: dict[str, Any]) -> Pooling:
+        """Build the pooling called `name`; only classes that are already imported are considered.
+
+        Raises:
+            CheckpointError: no such pooling is known.
+        """
+        if name not in cls.registry:
+            known = ", ".join(sorted(cls.registry))
+            raise CheckpointError(f"pooling {name!r} is unknown here; import the module that defines it first. Known: {known}")
+        return cls.registry[name](**settings)

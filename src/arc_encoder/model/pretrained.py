@@ -1,0 +1,180 @@
+"""The ARC-Encoder as a Hugging Face model: encoder, pooling and every decoder's head in one folder.
+
+Shape legend: C contexts, L context tokens, M vectors, D encoder width, E decoder width.
+
+`save_pretrained` and `from_pretrained` are the library's own: `config.json` and
+`model.safetensors` hold all that was trained, and no weight of any decoder.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.chunking import Chunking, join_chunks
+from arc_encoder.model.encoder import ArcEncoder
+from arc_encoder.model.head import DecoderHead
+from arc_encoder.model.pooling import Pooling
+from arc_encoder.model.projectors import Projector
+from arc_encoder.segments import TaskToken
+
+
+class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
+    """Architecture of an ARC-Encoder.
+
+    Args:
+        backbone: the backbone's own configuration, as a dictionary.
+        pooling: {"name": class name, "settings": constructor arguments}.
+        heads: for each decoder {"projector": {"name", "settings"}, "task_tokens": bool, "path": where
+            the decoder was loaded from}.
+        causal: whether the encoder kept its causal mask.
+        chunk_size: tokens of a chunk of a long context.
+        max_chunks: largest number of chunks of a context.
+    """
+
+    model_type = "arc_encoder"
+
+    def __init__(
+        self,
+        backbone: dict[str, Any] | None = None,
+        pooling: dict[str, Any] | None = None,
+        heads: dict[str, dict[str, Any]] | None = None,
+        causal: bool = False,
+        chunk_size: int = 1024,
+        max_chunks: int = 32,
+        **kwargs: Any,
+    ) -> None:
+        self.backbone = backbone or {}
+        self.pooling = pooling or {}
+        self.heads = heads or {}
+        self.causal = causal
+        self.chunk_size = chunk_size
+        self.max_chunks = max_chunks
+        super().__init__(**kwargs)
+
+
+class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
+    """Everything that is trained: encoder, pooling, and a projector with task tokens for each decoder.
+
+    Args:
+        config: the architecture.
+        backbone: a loaded backbone to start from; without it, one is made from the configuration.
+    """
+
+    config_class = ArcEncoderConfig
+    base_model_prefix = ""
+    main_input_name = "context_ids"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+
+    def __init__(self, config: ArcEncoderConfig, backbone: PreTrainedModel | None = None) -> None:
+        super().__init__(config)
+        if backbone is None:
+            settings = dict(config.backbone)
+            backbone = AutoModel.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
+        pooling = Pooling.from_settings(config.pooling["name"], config.pooling["settings"])
+        self.encoder = ArcEncoder(backbone, pooling, causal=config.causal)
+        self.heads = nn.ModuleDict({name: self._head(name, head) for name, head in config.heads.items()})
+        self.chunking = Chunking(config.chunk_size, config.max_chunks)
+        self.post_init()
+
+    @classmethod
+    def build(
+        cls,
+        backbone: PreTrainedModel,
+        pooling: Pooling,
+        heads: dict[str, dict[str, Any]],
+        *,
+        causal: bool = False,
+        chunking: Chunking | None = None,
+    ) -> ArcEncoderModel:
+        """Put a new ARC-Encoder around a loaded backbone; projectors and task tokens are fresh."""
+        chunking = chunking or Chunking()
+        config = ArcEncoderConfig(
+            backbone=backbone.config.to_dict(),
+            pooling={"name": type(pooling).__name__, "settings": pooling.settings()},
+            heads=heads,
+            causal=causal,
+            chunk_size=chunking.size,
+            max_chunks=chunking.most,
+        )
+        model = cls(config, backbone=backbone)
+        model.reset_new_parameters()
+        return model
+
+    def reset_new_parameters(self) -> None:
+        """Kaiming-uniform projectors, task tokens and memory tokens of ones, as the method starts."""
+        for head in self.heads.values():
+            head.projector.reset_parameters()
+            for token in head.task_tokens.values():
+                nn.init.ones_(token)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Parts that a checkpoint lacks keep what their constructors gave them."""
+
+    def head(self, decoder: str) -> DecoderHead:
+        """The head of `decoder`.
+
+        Raises:
+            CheckpointError: this ARC-Encoder was not trained for it.
+        """
+        if decoder not in self.heads:
+            raise CheckpointError(
+                f"this ARC-Encoder has no projector for decoder {decoder!r}; it was made for: {', '.join(self.heads)}"
+            )
+        head: DecoderHead = self.heads[decoder]
+        return head
+
+    def encode(self, ids: Tensor, lengths: Tensor, factor: int | None = None) -> tuple[Tensor, Tensor]:
+        """Contexts (C, L) → encoder vectors (C, M, D) and counts (C,); long contexts in parallel chunks."""
+        chunks = self.chunking.cut(ids, lengths)
+        vectors, counts = self.encoder(chunks.ids, chunks.lengths, factor)
+        return join_chunks(vectors, counts, chunks.context, len(lengths))
+
+    def forward(
+        self,
+        context_ids: Tensor,
+        context_lengths: Tensor,
+        decoder: str,
+        task_token: TaskToken = TaskToken.CONTINUE,
+        factor: int | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Contexts → embeddings for one decoder.
+
+        Args:
+            context_ids: (C, L) encoder token ids, padded on the right.
+            context_lengths: (C,) real tokens of each context.
+            decoder: name of the decoder.
+            task_token: learned token to append.
+            factor: pooling factor instead of the configured one.
+
+        Returns:
+            vectors (C, M + 1, E), task token included, and counts (C,).
+        """
+        vectors, counts = self.encode(context_ids, context_lengths, factor)
+        embeddings: tuple[Tensor, Tensor] = self.head(decoder)(vectors, counts, task_token)
+        return embeddings
+
+    def compressed_length(self, tokens: int, factor: int | None = None) -> int:
+        """Vectors that a context of `tokens` encoder tokens becomes, task token not counted."""
+        full, rest = divmod(tokens, self.chunking.size)
+        lengths = torch.tensor([self.chunking.size] * full + [rest] * (rest > 0))
+        return int(self.encoder.pooling.output_lengths(lengths, factor).sum())
+
+    def _head(self, name: str, settings: dict[str, Any]) -> DecoderHead:
+        spec = settings["projector"]
+        projector = Projector.from_settings(spec["name"], spec["settings"])
+        if projector.in_dim != self.encoder.width:
+            raise ConfigError(
+                f"projector of decoder {name!r} expects width {projector.in_dim}, but the encoder gives {self.encoder.width}"
+            )
+        return DecoderHead(projector, task_tokens=settings.get("task_tokens", True))
+
+
+AutoConfig.register("arc_encoder", ArcEncoderConfig)
+AutoModel.register(ArcEncoderConfig, ArcEncoderModel)

@@ -1,0 +1,49 @@
+"""DecoderGuard: proves that no weight of a decoder changed while training ran."""
+
+from __future__ import annotations
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+from arc_encoder.errors import ArcError
+from arc_encoder.training.module import ArcLightningModule
+
+
+class DecoderChangedError(ArcError):
+    """A decoder's weights are not what they were when training began."""
+
+
+class DecoderGuard(Callback):
+    """Compares SHA-256 fingerprints of every decoder at the start and the end of a run.
+
+    The fingerprints also go into checkpoints: a run that is resumed must find the same decoders.
+    """
+
+    def __init__(self) -> None:
+        self.fingerprints: dict[str, str] = {}
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        now = self._fingerprints(pl_module)
+        if self.fingerprints:
+            self._compare(now, "the checkpoint was written with other decoder weights; resume with the decoders it was trained with")
+        self.fingerprints = now
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._compare(self._fingerprints(pl_module), "a frozen decoder was changed during training; look for code that writes to its weights")
+
+    def state_dict(self) -> dict[str, str]:
+        return dict(self.fingerprints)
+
+    def load_state_dict(self, state_dict: dict[str, str]) -> None:
+        self.fingerprints = dict(state_dict)
+
+    def _compare(self, now: dict[str, str], advice: str) -> None:
+        for name, fingerprint in now.items():
+            before = self.fingerprints.get(name, fingerprint)
+            if before != fingerprint:
+                raise DecoderChangedError(f"decoder {name!r}: fingerprint {fingerprint[:12]} instead of {before[:12]}: {advice}")
+
+    @staticmethod
+    def _fingerprints(pl_module: L.LightningModule) -> dict[str, str]:
+        assert isinstance(pl_module, ArcLightningModule)
+        return {name: decoder.fingerprint() for name, decoder in pl_module.model.decoders.items()}

@@ -1,0 +1,57 @@
+"""MixedPrecision: who is kept in which dtype, managed and checked.
+
+What is trained keeps float32 master weights; a frozen decoder may be kept in bfloat16,
+which halves its memory. The Trainer's `precision` chooses the dtype of the computation.
+"""
+
+from __future__ import annotations
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities.rank_zero import rank_zero_info
+
+from arc_encoder.errors import ConfigError
+from arc_encoder.training.module import ArcLightningModule
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+COMPUTE = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}
+
+
+class MixedPrecision(Callback):
+    """Casts decoders, and refuses to train when a trained weight is not float32.
+
+    Args:
+        decoder_dtype: dtype of the frozen decoders: ``float32``, ``bfloat16`` or ``float16``;
+            None keeps what they were loaded in.
+
+    Raises:
+        ConfigError: unknown dtype.
+    """
+
+    def __init__(self, decoder_dtype: str | None = None) -> None:
+        if decoder_dtype is not None and decoder_dtype not in DTYPES:
+            raise ConfigError(f"mixed precision: decoder_dtype={decoder_dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+        self.decoder_dtype = decoder_dtype
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        assert isinstance(pl_module, ArcLightningModule)
+        precision = str(trainer.precision)
+        if precision not in COMPUTE:
+            raise ConfigError(
+                f"trainer.precision={precision!r} would not keep float32 master weights; choose one of {', '.join(COMPUTE)}"
+            )
+        if self.decoder_dtype is not None:
+            for decoder in pl_module.model.decoders.values():
+                decoder.to(DTYPES[self.decoder_dtype])
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, ArcLightningModule)
+        wrong = [name for name, p in pl_module.model.compressor.named_parameters() if p.requires_grad and p.dtype != torch.float32]
+        if wrong:
+            raise ConfigError(f"trained weights must be float32, but {len(wrong)} are not, first: {wrong[0]}; load the encoder in float32")
+        thawed = [name for name, p in pl_module.model.decoders.named_parameters() if p.requires_grad]
+        if thawed:
+            raise ConfigError(f"decoder weights must be frozen, but {len(thawed)} ask for gradients, first: {thawed[0]}")
+        kept = {name: str(decoder.model.dtype).removeprefix("torch.") for name, decoder in pl_module.model.decoders.items()}
+        rank_zero_info(f"dtypes: trained weights float32, computed in {COMPUTE[str(trainer.precision)]}, frozen decoders {kept}")

@@ -1,0 +1,32 @@
+"""RandomState: the state of torch's random numbers in checkpoints, so that dropout resumes exactly too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+
+class RandomState(Callback):
+    """Saves torch's CPU and CUDA generators and restores them when a run is resumed."""
+
+    def __init__(self) -> None:
+        self._restored: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state_all()
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._restored = state_dict
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if "cpu" in self._restored:
+            torch.set_rng_state(self._restored["cpu"].cpu())
+        if "cuda" in self._restored and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([state.cpu() for state in self._restored["cuda"]])
+        self._restored = {}

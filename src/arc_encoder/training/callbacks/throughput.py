@@ -1,0 +1,53 @@
+"""Throughput: tokens per second, compression ratio and memory, in the logs and beside the progress bar."""
+
+from __future__ import annotations
+
+import resource
+import time
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from arc_encoder.batch import ArcBatch
+
+
+class Throughput(Callback):
+    """Logs every `every_n_steps` batches: encoder and all tokens per second on this process, peak memory.
+
+    Args:
+        every_n_steps: batches between two figures.
+    """
+
+    def __init__(self, every_n_steps: int = 10) -> None:
+        self.every_n_steps = every_n_steps
+        self._reset()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._reset()
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._reset()
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: ArcBatch, batch_idx: int) -> None:
+        self._encoder += batch.encoder_tokens
+        self._all += batch.tokens
+        self._batches += 1
+        if self._batches < self.every_n_steps:
+            return
+        seconds = time.perf_counter() - self._start
+        pl_module.log("throughput/tokens_per_second", self._all / seconds, prog_bar=True)
+        pl_module.log("throughput/encoder_tokens_per_second", self._encoder / seconds)
+        pl_module.log("throughput/peak_memory_gib", peak_memory_gib(pl_module.device))
+        self._reset()
+
+    def _reset(self) -> None:
+        self._start, self._encoder, self._all, self._batches = time.perf_counter(), 0, 0, 0
+
+
+def peak_memory_gib(device: torch.device) -> float:
+    """Peak memory of this process in GiB: allocated on the GPU, or resident on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

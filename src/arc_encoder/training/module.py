@@ -1,0 +1,76 @@
+"""ArcLightningModule: one optimizer step of an ARC-Encoder in front of frozen decoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from arc_encoder.batch import ArcBatch
+from arc_encoder.model.arc_model import ArcModel, ArcOutput
+from arc_encoder.training.optim import OptimSettings, make_optimizer
+
+
+class ArcLightningModule(L.LightningModule):
+    """Trains encoder, projectors and task tokens; the decoders stay as they are.
+
+    Args:
+        model: the ARC-Encoder and its frozen decoders.
+        optim: learning rates and schedule.
+    """
+
+    def __init__(self, model: ArcModel, optim: OptimSettings) -> None:
+        super().__init__()
+        self.model, self.optim = model, optim
+        model.compressor.requires_grad_(True)
+        model.compressor.encoder.requires_grad_(optim.train_encoder)
+        self._val_losses: dict[str, MeanMetric] = {}
+
+    def forward(self, batch: ArcBatch) -> ArcOutput:
+        output: ArcOutput = self.model(batch)
+        return output
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch.to(device) if isinstance(batch, ArcBatch) else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def training_step(self, batch: ArcBatch, index: int) -> Tensor:
+        """Sum of the targets' cross-entropies ÷ number of targets of the batch on all ranks."""
+        output = self(batch)
+        tokens = output.target_tokens.float()
+        share = tokens if self.trainer.world_size == 1 else self.all_gather(tokens).float().mean()
+        loss: Tensor = output.loss_sum / share.clamp(min=1)
+        size = len(batch.sample_ids)
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size)
+        self.log(f"train/loss/{batch.task}", output.loss.detach(), batch_size=size)
+        self.log(f"train/loss_by_decoder/{batch.decoder}", output.loss.detach(), batch_size=size)
+        self.log(f"train/token_accuracy/{batch.task}", output.correct_tokens / tokens.clamp(min=1), batch_size=size)
+        self.log("train/padding_waste", 1 - output.positions / output.slots, batch_size=size)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self._val_losses = {}
+
+    def validation_step(self, batch: ArcBatch, index: int, dataloader_idx: int = 0) -> None:
+        output = self(batch)
+        tokens = output.target_tokens
+        values = {"loss": output.loss, "token_accuracy": output.correct_tokens / tokens.clamp(min=1)}
+        for kind, value in values.items():
+            name = f"val/{kind}/{batch.decoder}/{batch.task}"
+            metric = self._val_losses.setdefault(name, MeanMetric().to(self.device))
+            metric.update(value, weight=tokens)
+
+    def on_validation_epoch_end(self) -> None:
+        losses = []
+        for name, metric in self._val_losses.items():
+            value = metric.compute()
+            self.log(name, value)
+            if name.startswith("val/loss/"):
+                losses.append(value)
+        if losses:
+            self.log("val/loss", torch.stack(losses).mean(), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        return make_optimizer(self.model.compressor, self.optim, self.trainer.max_steps)

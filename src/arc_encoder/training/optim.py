@@ -1,0 +1,91 @@
+"""Optimizer and schedule: AdamW with a learning rate of its own for each part, one cycle.
+
+The method's table (Pilchen et al., 2025, App. C): cosine rise from (almost) zero during
+warm-up, cosine fall to the final rate. AdamW's momentum is left alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from arc_encoder.errors import ConfigError
+from arc_encoder.model.pretrained import ArcEncoderModel
+
+
+@dataclass(frozen=True)
+class OptimSettings:
+    """Learning rates and what goes with them.
+
+    Attributes:
+        encoder_lr: highest rate of the encoder (and of memory tokens).
+        projector_lr: highest rate of the projectors.
+        task_token_lr: highest rate of the task tokens.
+        final_lr: rate at the end of the run, for every part.
+        warmup_steps: optimizer steps until the highest rate.
+        weight_decay: for matrices; vectors (norms, task tokens) have none.
+        betas: AdamW's.
+        eps: AdamW's.
+        train_encoder: False freezes the encoder, as for a decoder that is added afterwards.
+    """
+
+    encoder_lr: float = 1e-5
+    projector_lr: float = 5e-5
+    task_token_lr: float = 1e-5
+    final_lr: float = 1e-10
+    warmup_steps: int = 1000
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
+    train_encoder: bool = True
+
+    def __post_init__(self) -> None:
+        rates = {"encoder_lr": self.encoder_lr, "projector_lr": self.projector_lr, "task_token_lr": self.task_token_lr}
+        for name, rate in rates.items():
+            if rate < 0:
+                raise ConfigError(f"optim.{name}={rate} must not be negative")
+        if self.warmup_steps < 0:
+            raise ConfigError(f"optim.warmup_steps={self.warmup_steps} must not be negative")
+
+
+def one_cycle(step: int, *, steps: int, warmup_steps: int, final_share: float) -> float:
+    """Share of the highest rate at optimizer step `step` of `steps`."""
+    warmup = min(warmup_steps, max(steps - 1, 0))
+    if step < warmup:
+        return 0.5 * (1 - math.cos(math.pi * (step + 1) / (warmup + 1)))
+    progress = min(1.0, (step - warmup) / max(1, steps - 1 - warmup))
+    return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def make_optimizer(compressor: ArcEncoderModel, settings: OptimSettings, steps: int) -> dict[str, Any]:
+    """AdamW and its schedule, in the form that Lightning expects."""
+    heads = compressor.heads.values()
+    parts: dict[str, tuple[float, list[nn.Parameter]]] = {
+        "encoder": (settings.encoder_lr, _trained(compressor.encoder.parameters())),
+        "projector": (settings.projector_lr, _trained(p for head in heads for p in head.projector.parameters())),
+        "task_tokens": (settings.task_token_lr, _trained(p for head in heads for p in head.task_tokens.parameters())),
+    }
+    groups = []
+    for name, (rate, parameters) in parts.items():
+        for decays in (True, False):
+            chosen = [p for p in parameters if (p.ndim >= 2) == decays]
+            if chosen:
+                decay = settings.weight_decay if decays else 0.0
+                groups.append({"params": chosen, "lr": rate, "weight_decay": decay, "name": f"{name}{'' if decays else '_vectors'}"})
+    optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
+
+    def schedule(rate: float) -> Any:
+        final = min(1.0, settings.final_lr / rate) if rate > 0 else 1.0
+        return lambda step: one_cycle(step, steps=steps, warmup_steps=settings.warmup_steps, final_share=final)
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, [schedule(float(group["lr"])) for group in groups])
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "frequency": 1}}
+
+
+def _trained(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    return [p for p in parameters if p.requires_grad]
