@@ -34,6 +34,7 @@ class ArcBatch:
         text_ids: (B, S) decoder token ids, padded on the right.
         text_lengths: (B,) number of real tokens.
         target_mask: (B, S) True where the token is predicted and counts in the loss.
+        factor: pooling factor of this batch, None for the model's own.
     """
 
     task: str
@@ -47,6 +48,7 @@ class ArcBatch:
     text_ids: Tensor
     text_lengths: Tensor
     target_mask: Tensor
+    factor: int | None = None
 
     def to(self, device: torch.device | str) -> ArcBatch:
         """The same batch with every tensor on `device`."""

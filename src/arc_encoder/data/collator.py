@@ -36,8 +36,8 @@ class ArcCollator:
     def __init__(self, encoder_tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, DecoderText]) -> None:
         self.encoder_tokenizer, self.decoders = encoder_tokenizer, dict(decoders)
 
-    def __call__(self, samples: Sequence[Sample], *, decoder: str, task: str) -> ArcBatch:
-        """Build the batch of `samples` for one decoder.
+    def __call__(self, samples: Sequence[Sample], *, decoder: str, task: str, factor: int | None = None) -> ArcBatch:
+        """Build the batch of `samples` for one decoder (and one pooling factor, None for the model's own).
 
         Raises:
             DataError: an empty context, or samples with different task tokens.
@@ -67,6 +67,7 @@ class ArcCollator:
             text_ids=text_ids,
             text_lengths=text_lengths,
             target_mask=target_mask.bool(),
+            factor=factor,
         )
 
     @staticmethod

@@ -25,7 +25,7 @@ class BatchDataset(Dataset[ArcBatch]):
     def __getitem__(self, spec: BatchSpec) -> ArcBatch:
         task, tokenizer = self.tasks[spec.task], self.collator.encoder_tokenizer
         samples = [task.sample(index, self.seed, tokenizer) for index in range(spec.first, spec.first + spec.size)]
-        return self.collator(samples, decoder=spec.decoder, task=spec.task)
+        return self.collator(samples, decoder=spec.decoder, task=spec.task, factor=spec.factor)
 
 
 class ArcDataModule(L.LightningDataModule):
@@ -39,6 +39,8 @@ class ArcDataModule(L.LightningDataModule):
         seed: order of records and every random choice of the tasks.
         workers: processes that prepare batches; 0 prepares them in the training process.
         decoder_weights: how often each decoder is trained, by name; equal if empty.
+        factors: how often each pooling factor is trained, such as {4: 3, 8: 1}, so that one
+            ARC-Encoder serves several; empty trains the model's own factor alone.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class ArcDataModule(L.LightningDataModule):
         seed: int = 0,
         workers: int = 0,
         decoder_weights: Mapping[str, float] | None = None,
+        factors: Mapping[int, float] | None = None,
     ) -> None:
         super().__init__()
         self.tasks, self.validation = dict(tasks), dict(validation or {})
         self.batch_size, self.validation_batches = batch_size, validation_batches
         self.seed, self.workers = seed, workers
         self.decoder_weights = dict(decoder_weights or {})
+        self.factors = dict(factors or {})
         self._collator: ArcCollator | None = None
 
     def connect(self, encoder_tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, DecoderText]) -> None:
@@ -91,6 +95,7 @@ class ArcDataModule(L.LightningDataModule):
             world_size=trainer.world_size,
             # Gradients are not saved, so a run always resumes at an optimizer step.
             start=trainer.global_step * accumulate,
+            factors=self.factors,
         )
         return self._loader(self.tasks, plan)
 

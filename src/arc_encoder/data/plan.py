@@ -9,28 +9,36 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch.utils.data import Sampler
 
 from arc_encoder.errors import ConfigError
 
 
+Choice = TypeVar("Choice", str, int)
+
+
 @dataclass(frozen=True)
 class BatchSpec:
-    """One batch: `first` … `first + size − 1` of the task's endless samples, for one decoder."""
+    """One batch: `first` … `first + size − 1` of the task's endless samples, for one decoder.
+
+    `factor` is the pooling factor of this batch, None for the model's own.
+    """
 
     number: int
     task: str
     decoder: str
     first: int
     size: int
+    factor: int | None = None
 
 
 class BatchPlan(Sampler[BatchSpec]):
     """The batches of a run, as one rank sees them.
 
     Tasks follow each other so that after every batch each task has had its share to within
-    one batch. The decoder is drawn once for each optimizer step, the same on all ranks.
+    about one batch. The decoder is drawn once for each optimizer step, the same on all ranks.
 
     Args:
         shares: relative share of each task.
@@ -41,6 +49,7 @@ class BatchPlan(Sampler[BatchSpec]):
         accumulate: batches of one optimizer step.
         rank, world_size: this process among all.
         start: first batch to yield (batches before it were consumed before).
+        factors: relative weight of each pooling factor; empty uses the model's own throughout.
     """
 
     def __init__(
@@ -55,6 +64,7 @@ class BatchPlan(Sampler[BatchSpec]):
         rank: int = 0,
         world_size: int = 1,
         start: int = 0,
+        factors: Mapping[int, float] | None = None,
     ) -> None:
         self.shares = {name: share for name, share in shares.items() if share > 0}
         self.decoders = {name: weight for name, weight in decoders.items() if weight > 0}
@@ -66,6 +76,7 @@ class BatchPlan(Sampler[BatchSpec]):
             raise ConfigError(f"batch_size={batch_size} must be at least 1")
         self.batch_size, self.batches, self.seed, self.accumulate = batch_size, batches, seed, accumulate
         self.rank, self.world_size, self.start = rank, world_size, start
+        self.factors = {int(factor): weight for factor, weight in (factors or {}).items() if weight > 0}
 
     def __len__(self) -> int:
         return self.batches
@@ -79,10 +90,14 @@ class BatchPlan(Sampler[BatchSpec]):
             first = (done[task] * self.world_size + self.rank) * self.batch_size
             done[task] += 1
             if number >= self.start:
-                yield BatchSpec(number, task, self._decoder(number // self.accumulate), first, self.batch_size)
+                step = number // self.accumulate
+                decoder, factor = self._draw("decoder", self.decoders, step), self._draw("factor", self.factors, step)
+                assert decoder is not None
+                yield BatchSpec(number, task, decoder, first, self.batch_size, factor)
 
-    def _decoder(self, step: int) -> str:
-        if len(self.decoders) == 1:
-            return next(iter(self.decoders))
-        rng = random.Random(f"decoder-{self.seed}-{step}")
-        return rng.choices(list(self.decoders), weights=list(self.decoders.values()))[0]
+    def _draw(self, what: str, weights: Mapping[Choice, float], step: int) -> Choice | None:
+        """A choice for one optimizer step, the same on all ranks."""
+        if len(weights) <= 1:
+            return next(iter(weights), None)
+        rng = random.Random(f"{what}-{self.seed}-{step}")
+        return rng.choices(list(weights), weights=list(weights.values()))[0]

@@ -47,14 +47,14 @@ def few_shot_segments(
         answers: role of the examples' answers: no loss (PLAIN, the method's way) or loss (TARGET).
     """
     segments: list[Segment] = []
-    for question, document in [*examples, query]:
-        if context is not None:
-            segments += [Segment(DOCUMENT, Role.PLAIN), Segment(document, context)]
-        segments.append(Segment(asked(question.question), Role.PLAIN))
-        if question is not query[0]:
+    for number, (question, document) in enumerate([*examples, query]):
+        words = asked(question.question)
+        if context is None:  # without documents each block starts with its question
+            segments.append(Segment(words.lstrip("\n"), Role.PLAIN))
+        else:
+            segments += [Segment(DOCUMENT, Role.PLAIN), Segment(document, context), Segment(words, Role.PLAIN)]
+        if number < len(examples):
             segments += [Segment(" " + question.answers[0], answers), Segment(SEPARATOR, Role.PLAIN)]
-    if context is None:  # without documents each block starts with its question
-        segments[0] = Segment(segments[0].text.lstrip("\n"), Role.PLAIN)
     return merge_plain(segments)
 
 

@@ -43,6 +43,10 @@ class Session:
         return self.model.decoder(self.decoder_name)
 
     @property
+    def has_compressor(self) -> bool:
+        return self.model.has_compressor
+
+    @property
     def device(self) -> torch.device:
         return next(self.decoder.model.parameters()).device
 

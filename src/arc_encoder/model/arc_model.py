@@ -71,6 +71,11 @@ class ArcModel(nn.Module):
         self.decoders = nn.ModuleDict(dict(decoders))
 
     @property
+    def has_compressor(self) -> bool:
+        """Whether contexts can be given."""
+        return self._compressor is not None
+
+    @property
     def compressor(self) -> ArcEncoderModel:
         """Everything that is trained.
 
@@ -94,7 +99,11 @@ class ArcModel(nn.Module):
         text = decoder.embed(batch.text_ids)
         if len(batch.context_lengths) > 0:
             vectors, counts = self.compressor(
-                batch.context_ids, batch.context_lengths, batch.decoder, batch.task_token, factor
+                batch.context_ids,
+                batch.context_lengths,
+                batch.decoder,
+                batch.task_token,
+                batch.factor if factor is None else factor,
             )
         else:  # text only: open-book and closed-book prompts
             vectors, counts = text.new_zeros(0, 0, text.shape[-1]), batch.context_lengths

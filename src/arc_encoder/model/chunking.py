@@ -22,6 +22,13 @@ class Chunks(NamedTuple):
     context: Tensor
 
 
+def refuse_empty(lengths: Tensor) -> None:
+    """Raise `DataError` if one of the contexts of `lengths` (C,) has no token."""
+    if bool((lengths < 1).any()):
+        where = (lengths < 1).nonzero().flatten().tolist()
+        raise DataError(f"contexts {where} of the batch are empty: there is nothing to compress; leave them out")
+
+
 @dataclass
 class Chunking:
     """How long contexts are cut. A callback may change both values while training runs.
@@ -42,8 +49,9 @@ class Chunking:
         """Cut contexts (C, L) of `lengths` (C,) into chunks, in order.
 
         Raises:
-            DataError: a context longer than size · most tokens.
+            DataError: an empty context, or one longer than size · most tokens.
         """
+        refuse_empty(lengths)
         longest = int(lengths.max())
         if longest > self.size * self.most:
             raise DataError(

@@ -12,7 +12,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 
@@ -43,6 +50,8 @@ class FrozenDecoder(nn.Module):
         if len(tokenizer) > rows:
             raise ConfigError(f"tokenizer of {name!r} has {len(tokenizer)} tokens, but the model only {rows}: they do not belong together")
         self.model = model.eval().requires_grad_(False)
+        # Greedy means greedy: a folder's own sampling settings and penalties do not apply.
+        self.model.generation_config = GenerationConfig()
         self.tokenizer, self.bos = tokenizer, bos
         self.register_state_dict_post_hook(_drop_weights)
         self._load_prefix = ""

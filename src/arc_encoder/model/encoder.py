@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.errors import ConfigError
+from arc_encoder.model.chunking import refuse_empty
 from arc_encoder.model.pooled_block import PooledBlock
 from arc_encoder.model.pooling import Pooling
 
+ENDLESS = 2**30  # a sliding window that no context fills
 SUPPORTED = "Llama, Mistral, Qwen2, Qwen3, OLMo 1-3, Gemma 1-3 (text), SmolLM3"
 
 
@@ -47,11 +49,13 @@ class ArcEncoder(nn.Module):
         self._full_attention(config)
         pooling.setup(self.width)
         backbone.norm = nn.Identity()  # the projector reads the raw residual stream
-        plain = self._probe([])
+        meta = backbone.get_input_embeddings().weight.is_meta  # `from_pretrained` builds without values first
+        plain = None if meta or steps == 0 else self._probe([])
         for stage in range(steps):
             place = len(layers) - steps + stage
             layers[place] = self._pooled(layers[place], stage)
-        self._check_blocks(plain, steps)
+        if plain is not None:
+            self._check_blocks(plain, steps)
 
     @property
     def width(self) -> int:
@@ -72,9 +76,7 @@ class ArcEncoder(nn.Module):
         Raises:
             DataError: an empty context.
         """
-        if bool((lengths < 1).any()):
-            where = (lengths < 1).nonzero().flatten().tolist()
-            raise DataError(f"contexts {where} of the batch are empty: there is nothing to compress; leave them out")
+        refuse_empty(lengths)
         embeddings, rows = self.pooling.extend(self.backbone.get_input_embeddings()(ids), lengths)
         plan = self.pooling.plan(rows, factor)
         return self.pooling.select(self._run(embeddings, rows, plan), rows, plan)
@@ -98,9 +100,13 @@ class ArcEncoder(nn.Module):
 
     def _check_blocks(self, plain: Tensor, steps: int) -> None:
         """Refuse a family whose blocks, with factor 1, do not compute what its layers compute."""
-        if plain.is_meta or steps == 0:
-            return
-        pooled = self._probe([torch.full((1,), 6, device=plain.device)] * (steps + 1))
+        try:
+            pooled = self._probe([torch.full((1,), 6, device=plain.device)] * (steps + 1))
+        except (AttributeError, RuntimeError, TypeError, ValueError) as error:  # parts of other names, shapes or roles
+            raise ConfigError(
+                f"{type(self.backbone).__name__} cannot be an encoder: its layer cannot be run as a pooled block ({error}). "
+                f"Supported backbones: {SUPPORTED}"
+            ) from error
         worst, scale = float((pooled - plain).abs().max()), float(plain.abs().max())
         if not worst <= 1e-2 * scale:
             raise ConfigError(
@@ -114,7 +120,9 @@ class ArcEncoder(nn.Module):
         if hasattr(config, "use_bidirectional_attention"):
             config.use_bidirectional_attention = not self.causal
         if getattr(config, "sliding_window", None) is not None:
-            config.sliding_window = None
+            # Bodies that mix both kinds of layers ask for a window's mask, and choose rotary angles by kind.
+            mixed = "sliding_attention" in (getattr(config, "layer_types", None) or [])
+            config.sliding_window = ENDLESS if mixed else None
         for module in self.backbone.modules():
             if getattr(module, "sliding_window", None) is not None:
                 module.sliding_window = None

@@ -107,6 +107,7 @@ def prediction_mask(layout: Layout, target_mask: Tensor) -> Tensor:
     Raises:
         DataError: a target at the very start of a sequence, which nothing predicts.
     """
+    target_mask = target_mask[:, : layout.text_positions.shape[1]]  # beyond is padding
     positions = layout.text_positions[target_mask] - 1
     rows = target_mask.nonzero()[:, 0]
     if bool((positions < 0).any()) or not bool(layout.mask[rows, positions].all()):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import hydra
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -97,8 +96,3 @@ def _write_log(source: Path, target: Path) -> None:
         writer = csv.writer(out)
         writer.writerow(["step", "val_loss", "val_answer_token_accuracy"])
         writer.writerows([int(row["step"]) // 2, row["val/loss"], row["val/answer_token_accuracy"]] for row in rows)
-
-
-@hydra.main(version_base="1.3", config_path=None, config_name="toy_model")
-def main(config: DictConfig) -> None:
-    print(train_toy_model(config))

@@ -25,7 +25,7 @@ class ArcLightningModule(L.LightningModule):
     def __init__(self, model: ArcModel, optim: OptimSettings) -> None:
         super().__init__()
         self.model, self.optim = model, optim
-        model.compressor.requires_grad_(True)
+        model.compressor.train().requires_grad_(True)
         model.compressor.encoder.requires_grad_(optim.train_encoder)
         self._val_losses: dict[str, MeanMetric] = {}
 

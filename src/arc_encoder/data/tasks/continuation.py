@@ -36,8 +36,9 @@ class Continuation(Task):
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
         document = self.source[shuffled(index, len(self.source), seed)]
         spans = token_spans(document.text, tokenizer)
+        short = f"document {document.id!r} has {len(spans)} tokens: too short to compress one part and continue another, leave it out"
         if len(spans) < 2:
-            raise DataError(f"document {document.id!r} has {len(spans)} tokens: too short to compress one part and continue another")
+            raise DataError(short)
         window = min(len(spans), (3 if self.interleaved else 2) * self.part)
         start = self.random(index, seed).randint(0, len(spans) - window)
         prefix = max(0, window - 2 * self.part)
@@ -47,6 +48,8 @@ class Continuation(Task):
             Segment(cut(document.text, spans, start + prefix, middle), Role.CONTEXT),
             Segment(cut(document.text, spans, middle, start + window), Role.TARGET),
         ]
+        if not (pieces[1].text and pieces[2].text):  # several tokens can be one character
+            raise DataError(short)
         return Sample(
             id=document.id,
             segments=tuple(piece for piece in pieces if piece.text),

@@ -25,7 +25,7 @@ class FewShot(Task):
         share: how much of the training this task gets.
 
     Raises:
-        ConfigError: more shots than the source has other questions.
+        ConfigError: more shots than the source has other questions, or (once drawn) questions of several subsets.
     """
 
     def __init__(
@@ -61,6 +61,9 @@ class FewShot(Task):
             question = self.source[number]
             count = rng.randint(1, min(self.max_passages, len(question.passages)))
             drawn.append((question, joined_passages(question, count)))
+        subsets = sorted({question.subset for question, _ in drawn})
+        if len(subsets) > 1:
+            raise ConfigError(f"few-shot: one source holds the subsets {', '.join(subsets)}; give each its own task, or one subset=<name>")
         segments = few_shot_segments(
             drawn[:-1], drawn[-1], answers=Role.TARGET if self.loss_on_examples else Role.PLAIN
         )

@@ -1,0 +1,92 @@
+"""`arc-compress`: documents in, compressed vectors out.
+
+Run command: ``arc-compress checkpoint=<run>/compressor input=documents.jsonl output=vectors.safetensors``
+
+The file holds `vectors` (all vectors, decoder width) and `offsets` (documents + 1): document
+i owns rows offsets[i] … offsets[i + 1] − 1. Its metadata names documents, decoder and factor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+from safetensors.torch import save_file
+from tqdm import tqdm
+
+from arc_encoder.cli.app import run_app
+from arc_encoder.data.jsonl import matching_files, read_jsonl
+from arc_encoder.data.records import Document
+from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.inference import Compressor
+
+KEYS = {"checkpoint", "input", "output", "text_field", "decoder_name", "factor", "batch_size", "threads", "device", "on_error", "overwrite"}
+JSONL = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz")
+
+
+def read_documents(pattern: str, text_field: str, on_error: str) -> list[Document]:
+    """Documents of JSONL files (one a line) or text files (one a file).
+
+    Raises:
+        DataError: nothing there, or a broken line.
+    """
+    documents = []
+    for path in matching_files(pattern):
+        if path.name.endswith(JSONL):
+            for where, record in read_jsonl(path, (text_field,), on_error):  # type: ignore[arg-type]
+                documents.append(Document(str(record.get("id", where)), str(record[text_field])))
+        else:
+            try:
+                documents.append(Document(path.name, path.read_text(encoding="utf-8")))
+            except UnicodeDecodeError as error:
+                raise DataError(f"{path} is not UTF-8 text: {error}") from error
+    if not documents:
+        raise DataError(f"{pattern} holds no document")
+    return documents
+
+
+def compress(config: DictConfig) -> Path:
+    """Compress as `config` says; returns the file that was written."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    for name in ("checkpoint", "input", "output"):
+        if config[name] is None:
+            raise ConfigError(f"{name} is missing: arc-compress checkpoint=<run>/compressor input=<files> output=<file.safetensors>")
+    output = Path(config.output)
+    if output.exists() and not config.overwrite:
+        raise ConfigError(f"{output} exists already; choose another name, or set overwrite=true")
+    documents = read_documents(config.input, config.text_field, config.on_error)
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+    compressor = Compressor.from_pretrained(config.checkpoint, decoder_name=config.decoder_name, device=device)
+    vectors = []
+    step = config.batch_size * 8  # sorted by length inside, so that little is padded
+    for start in tqdm(range(0, len(documents), step), desc="compressing", unit="block"):
+        texts = [document.text for document in documents[start : start + step]]
+        vectors += compressor.compress(texts, factor=config.factor, batch_size=config.batch_size)
+    counts = torch.tensor([0] + [len(vector) for vector in vectors])
+    metadata = {
+        "ids": json.dumps([document.id for document in documents]),
+        "decoder": compressor.decoder_name,
+        "factor": str(config.factor or compressor.model.encoder.pooling.factor),
+    }
+    part = output.with_name(output.name + ".part")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"vectors": torch.cat(vectors), "offsets": counts.cumsum(0)}, part, metadata=metadata)
+        os.replace(part, output)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written ({error.strerror}); choose another output=<file>") from error
+    print(f"{len(documents)} documents → {int(counts.sum())} vectors of width {vectors[0].shape[1]} in {output}")
+    return output
+
+
+def main() -> None:
+    """Console entry point."""
+    run_app("compress", lambda config: compress(config) and None, keys=KEYS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""`arc-quickstart`: pretrain, fine-tune and evaluate an ARC-Encoder on the bundled toy world.
+
+The same code and configurations as `arc-train experiment=toy/pretrain`, then
+`arc-train experiment=toy/finetune`, then `arc-eval`, one after the other in one folder.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from arc_encoder.cli.app import run_app
+from arc_encoder.cli.check import check_config
+from arc_encoder.cli.evaluate import open_session
+from arc_encoder.cli.locations import configs_folder
+from arc_encoder.cli.train import KEYS as TRAIN_KEYS
+from arc_encoder.cli.train import build_decoders, train
+from arc_encoder.evaluation.results import Row, surviving_share, write_results
+from arc_encoder.evaluation.runner import evaluate
+from arc_encoder.reporting.plots import plot_scores
+from arc_encoder.reporting.tables import markdown_table
+from arc_encoder.training.callbacks.throughput import peak_memory_gib
+
+KEYS = {"decoder", "pretrain_steps", "finetune_steps", "factor", "limit", "seed", "threads", "overrides", "paths", "batch_size"}
+
+
+def quickstart(config: DictConfig) -> None:
+    """Run the three phases of `config` and write report.md, results.json and scores.png."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    run = Path(config.paths.run)
+    seconds: dict[str, float] = {}
+    print(f"1/3 pretraining: {config.pretrain_steps} steps of reconstruction and continuation")
+    pretrained = run / "pretrain"
+    _timed(seconds, "pretraining", lambda: _train(config, "toy/pretrain", config.pretrain_steps, pretrained))
+    print(f"2/3 fine-tuning: {config.finetune_steps} steps of few-shot questions, summaries and translations")
+    tuned = run / "finetune"
+    start = [f"model.init_from={pretrained / 'compressor'}"]
+    _timed(seconds, "fine-tuning", lambda: _train(config, "toy/finetune", config.finetune_steps, tuned, start))
+    print("3/3 evaluation")
+    rows: list[Row] = []
+    _timed(seconds, "evaluation", lambda: rows.extend(_evaluate(config, pretrained, tuned, run)))
+    report(config, rows, seconds, run)
+
+
+def report(config: DictConfig, rows: list[Row], seconds: dict[str, float], run: Path) -> None:
+    """Write and print the results."""
+    shares = {factor: surviving_share(rows, factor) for factor in (4, 8)}
+    memory = peak_memory_gib(torch.device("cpu"))
+    extra = {"surviving_share": shares, "seconds": seconds, "peak_memory_gib": memory, "decoder": config.decoder, "seed": config.seed}
+    write_results(run / "results.json", rows, extra)
+    plot_scores(rows, run / "scores.png")
+    lines = [markdown_table(rows), ""]
+    for factor, share in shares.items():
+        if share is not None:
+            lines.append(f"Share of the context's benefit that survives compression at factor {factor}: {share:.2f}")
+    times = ", ".join(f"{name} {value / 60:.1f} min" for name, value in seconds.items())
+    lines.append(f"Time: {times}. Peak memory: {memory:.1f} GiB.")
+    text = "\n".join(lines)
+    (run / "report.md").write_text(f"# ARC-Encoder in front of {config.decoder}\n\n{text}\n\n![scores](scores.png)\n")
+    print(f"\n{text}\n\nWritten to {run}: report.md, results.json, scores.png, and the trained compressor in finetune/compressor")
+
+
+def _train(config: DictConfig, experiment: str, steps: int, run: Path, more: list[str] | None = None) -> None:
+    overrides = [
+        f"experiment={experiment}",
+        f"decoder={config.decoder}",
+        f"model.pooling.factor={config.factor}",
+        f"trainer.max_steps={steps}",
+        f"trainer.val_check_interval={max(1, steps // 3)}",
+        f"optim.warmup_steps={max(1, min(50, steps // 4))}",
+        f"data.batch_size={config.batch_size}",
+        f"seed={config.seed}",
+        f"paths.run={run}",
+        f"paths.logs={config.paths.logs}",
+        *(more or []),
+        *config.overrides,
+    ]
+    composed = _compose(overrides)
+    check_config(composed, keys=TRAIN_KEYS)
+    train(composed)
+
+
+def _compose(overrides: list[str], name: str = "train") -> DictConfig:
+    """Compose another configuration inside a running Hydra command."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(configs_folder()), version_base="1.3"):
+            return compose(name, overrides=overrides)
+    finally:
+        GlobalHydra.instance().clear()
+        GlobalHydra.instance().hydra = running
+
+
+def _evaluate(config: DictConfig, pretrained: Path, tuned: Path, run: Path) -> list[Row]:
+    """Questions with the fine-tuned compressor, continuation with the pretrained one."""
+    rows: list[Row] = []
+    systems = {"text": ("closed_book", "open_book"), "compressed": ("truncate", "arc")}
+    questions = [("toy_qa", tuned), ("toy_qa_new_names", tuned), ("toy_continuation", pretrained)]
+    decoders: dict[str, Any] | None = None
+    for name, folder in questions:
+        for kind, names in systems.items():
+            chosen = ",".join(names)
+            composed = _compose([f"benchmark={name}", f"system=[{chosen}]", f"decoder={config.decoder}", f"benchmark.limit={config.limit}", "paths.run=."], "eval")
+            decoders = decoders or build_decoders(composed.decoders)
+            session, trained = open_session(decoders, config.decoder, str(folder / "compressor"), batch_size=32)
+            instances = {system: instantiate(node) for system, node in composed.systems.items()}
+            factors = [4, 8] if kind == "compressed" else [None]
+            rows += evaluate(instances, [instantiate(composed.benchmark)], session, factors=factors, folder=run / "examples", trained_factor=trained)
+    order = ["closed_book", "open_book", "truncate", "arc"]
+    benchmarks = [name for name, _ in questions]
+    return sorted(rows, key=lambda row: (benchmarks.index(row.benchmark), order.index(row.system), row.pooling_factor or 0))
+
+
+def _timed(seconds: dict[str, float], name: str, work: Any) -> None:
+    start = time.perf_counter()
+    work()
+    seconds[name] = time.perf_counter() - start
+
+
+def main() -> None:
+    """Console entry point."""
+    run_app("quickstart", quickstart, keys=KEYS)
+
+
+if __name__ == "__main__":
+    main()

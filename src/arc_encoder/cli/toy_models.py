@@ -1,0 +1,17 @@
+"""`arc-toy-models`: make a bundled toy model again. Run command: ``arc-toy-models model=toy_a``."""
+
+from __future__ import annotations
+
+from arc_encoder.cli.app import run_app
+from arc_encoder.toy.train import train_toy_model
+
+KEYS = {"model", "world_seed", "seed", "window", "steps", "batch_size", "threads", "validate_every", "mix", "optim", "logs", "output"}
+
+
+def main() -> None:
+    """Console entry point."""
+    run_app("toy_model", train_toy_model, keys=KEYS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""`arc-train`: train an ARC-Encoder. Run command: ``arc-train experiment=toy/pretrain``."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from hydra.utils import instantiate
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
+
+from arc_encoder.cli.app import run_app
+from arc_encoder.data.collator import DecoderText
+from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.training.module import ArcLightningModule
+
+log = logging.getLogger(__name__)
+KEYS = {
+    "seed", "threads", "resume", "data", "model", "decoders", "optim", "trainer", "callbacks", "logger", "paths",
+    "experiment_name", "sweep_metric",
+}  # fmt: skip
+
+
+def build_decoders(nodes: Mapping[str, Any]) -> dict[str, FrozenDecoder]:
+    """Load every decoder of a configuration."""
+    return {str(name): instantiate(node) for name, node in nodes.items()}
+
+
+def decoder_texts(decoders: Mapping[str, FrozenDecoder]) -> dict[str, DecoderText]:
+    """How text is tokenized for each decoder."""
+    return {name: DecoderText(decoder.tokenizer, decoder.bos) for name, decoder in decoders.items()}
+
+
+def train(config: DictConfig) -> float | None:
+    """Train as `config` says; returns the metric that a sweep optimises."""
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    run = Path(config.paths.run)
+    prepare_folder(run, config)
+    resume = find_checkpoint(config.resume)
+    data = instantiate(config.data)
+    decoders = build_decoders(config.decoders)
+    model, tokenizer = instantiate(config.model)(decoders=decoders)
+    data.connect(tokenizer, decoder_texts(decoders))
+    module = ArcLightningModule(model, instantiate(config.optim))
+    callbacks: list[Callback] = [instantiate(node) for node in (config.callbacks or {}).values() if node]
+    loggers: list[Logger] = [instantiate(node) for node in (config.logger or {}).values() if node]
+    trainer: L.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
+    log_hyperparameters(config, model, loggers)
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            final = {f"hp/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")}
+            logger.log_metrics(final, trainer.global_step)
+            logger.save()
+    return metrics.get(config.sweep_metric)
+
+
+def prepare_folder(run: Path, config: DictConfig) -> None:
+    """Make the run's folder and write the resolved configuration into it.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, run / "config.yaml", resolve=True)
+    except OSError as error:
+        raise ConfigError(f"the run's folder {run} cannot be written ({error.strerror}); choose another with paths.run=<folder>") from error
+
+
+def find_checkpoint(resume: str | None) -> str | None:
+    """The checkpoint to go on from: a file, or the newest of a run's folder.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if resume is None:
+        return None
+    path = Path(resume)
+    if path.is_file():
+        return str(path)
+    found = sorted((path / "checkpoints").glob("*.ckpt"), key=lambda file: file.stat().st_mtime)
+    if not found:
+        raise CheckpointError(f"resume={resume}: neither a checkpoint nor a run's folder with checkpoints/*.ckpt in it")
+    return str(found[-1])
+
+
+def log_hyperparameters(config: DictConfig, model: ArcModel, loggers: list[Logger]) -> None:
+    """Send the flattened configuration and the parameter counts to every logger."""
+    values: dict[str, Any] = {"trained_parameters": sum(p.numel() for p in model.compressor.parameters() if p.requires_grad)}
+    container = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(container, dict)
+    for group in ("seed", "model", "optim", "data", "decoders", "trainer"):
+        values.update(flatten(group, container.get(group)))
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.log_hyperparams(values, {"hp/loss": 0.0})
+        else:
+            logger.log_hyperparams(values)
+
+
+def flatten(prefix: str, value: Any) -> dict[str, Any]:
+    """Nested dictionaries as one level: {"model.pooling.factor": 4}."""
+    if isinstance(value, dict):
+        return {key: leaf for name, inner in value.items() for key, leaf in flatten(f"{prefix}.{name}", inner).items()}
+    return {prefix: value if isinstance(value, bool | int | float | str) else str(value)}
+
+
+def _interrupt(signum: int, frame: Any) -> None:
+    raise KeyboardInterrupt(f"signal {signum}")
+
+
+def main() -> None:
+    """Console entry point."""
+    run_app("train", train, keys=KEYS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""The Python interface: load a trained compressor, compress texts, generate from prompts with contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from arc_encoder.batch import pad_rows
+from arc_encoder.data.collator import ArcCollator, DecoderText
+from arc_encoder.data.prompts import merge_plain
+from arc_encoder.errors import CheckpointError, DataError
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.decoder import FrozenDecoder, load_decoder
+from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.segments import Role, Sample, Segment, TaskToken
+
+
+@dataclass(frozen=True)
+class Context:
+    """A text inside a prompt that the decoder sees as compressed vectors."""
+
+    text: str
+
+
+Prompt = str | Sequence[str | Context]
+
+
+class Compressor:
+    """A trained ARC-Encoder, alone or in front of one decoder.
+
+    Args:
+        model: the ARC-Encoder.
+        tokenizer: the encoder's tokenizer.
+        decoder: the decoder that `generate` uses.
+        decoder_name: which head belongs to it; the only one by default.
+    """
+
+    def __init__(
+        self,
+        model: ArcEncoderModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        decoder: FrozenDecoder | None = None,
+        decoder_name: str | None = None,
+    ) -> None:
+        names = list(model.heads)
+        if decoder_name is None and len(names) != 1:
+            raise CheckpointError(f"this compressor serves several decoders; choose one with decoder_name=: {', '.join(names)}")
+        self.model, self.tokenizer = model.eval(), tokenizer
+        self.decoder_name = decoder_name or names[0]
+        model.head(self.decoder_name)
+        self.decoder = decoder
+        self._arc = ArcModel(model, {self.decoder_name: decoder}) if decoder is not None else None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        decoder: str | Path | FrozenDecoder | None = None,
+        decoder_name: str | None = None,
+        device: str = "cpu",
+    ) -> Compressor:
+        """Load a folder that training wrote, or a hub name.
+
+        Args:
+            folder: config.json, model.safetensors and tokenizer files.
+            decoder: folder or hub name of the decoder, or a loaded one; None if only `compress` is used.
+            decoder_name: which of the compressor's decoders it is.
+            device: where the models are put.
+
+        Raises:
+            CheckpointError: nothing loadable there.
+        """
+        try:
+            model = ArcEncoderModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise CheckpointError(
+                f"no compressor could be loaded from {str(folder)!r}: {error}. Expected a folder with config.json, "
+                "model.safetensors and tokenizer files, such as <run>/compressor"
+            ) from error
+        loaded = load_decoder(decoder) if isinstance(decoder, str | Path) else decoder
+        if loaded is not None:
+            loaded.to(device)
+        return cls(model.to(device), tokenizer, decoder=loaded, decoder_name=decoder_name)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model and tokenizer as a Hugging Face folder."""
+        self.model.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    @torch.no_grad()
+    def compress(self, texts: Sequence[str], *, factor: int | None = None, batch_size: int = 32) -> list[Tensor]:
+        """Texts → vectors in the decoder's embedding space, task token included.
+
+        Args:
+            texts: documents of any length; long ones are cut into chunks.
+            factor: pooling factor instead of the trained one.
+            batch_size: texts encoded at once; similar lengths are put together.
+
+        Returns:
+            for each text, in order, a tensor (vectors, decoder width) on the CPU.
+
+        Raises:
+            DataError: an empty text, named by its place.
+        """
+        if isinstance(texts, str):
+            raise DataError("compress takes a list of texts; put a single text into a list")
+        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        for place, row in enumerate(rows):
+            if not row:
+                raise DataError(f"text number {place} is empty ({texts[place]!r}); there is nothing to compress, leave it out")
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        found: dict[int, Tensor] = {}
+        device = next(self.model.parameters()).device
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            ids, lengths = pad_rows([rows[i] for i in places])
+            vectors, counts = self.model(ids.to(device), lengths.to(device), self.decoder_name, TaskToken.CONTINUE, factor)
+            for place, vector, count in zip(places, vectors, counts.tolist(), strict=True):
+                found[place] = vector[:count].cpu()
+        return [found[i] for i in range(len(rows))]
+
+    def generate(
+        self, prompts: Sequence[Prompt], *, max_new_tokens: int = 64, factor: int | None = None, batch_size: int = 16
+    ) -> list[str]:
+        """Greedy answers to prompts of text and contexts, in batches.
+
+        Args:
+            prompts: each a text, or a list of texts and `Context`s in reading order.
+            max_new_tokens: longest answer, in decoder tokens.
+            factor: pooling factor instead of the trained one.
+            batch_size: prompts at once.
+
+        Raises:
+            CheckpointError: no decoder was given.
+            DataError: an empty prompt or context, or one that does not fit the decoder's window.
+        """
+        if self._arc is None or self.decoder is None:
+            raise CheckpointError("generate needs a decoder: Compressor.from_pretrained(folder, decoder=<folder or hub name>)")
+        texts = DecoderText(self.decoder.tokenizer, self.decoder.bos)
+        collator = ArcCollator(self.tokenizer, {self.decoder_name: texts})
+        samples = [_sample(number, prompt) for number, prompt in enumerate(prompts)]
+        answers: list[str] = []
+        device = next(self.model.parameters()).device
+        for start in range(0, len(samples), batch_size):
+            batch = collator(samples[start : start + batch_size], decoder=self.decoder_name, task="generate")
+            answers += self._arc.generate(batch.to(device), max_new_tokens=max_new_tokens, factor=factor)
+        return answers
+
+
+def _sample(number: int, prompt: Prompt) -> Sample:
+    parts = [prompt] if isinstance(prompt, str) else list(prompt)
+    segments = [Segment(part.text, Role.CONTEXT) if isinstance(part, Context) else Segment(part, Role.PLAIN) for part in parts]
+    if not any(segment.text for segment in segments):
+        raise DataError(f"prompt number {number} is empty")
+    return Sample(f"prompt-{number}", tuple(merge_plain(segments)))
