@@ -10,6 +10,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import pytest
 import torch
 
+torch.set_num_threads(1)  # the models are tiny: more threads only wait for one another
+
 
 @pytest.fixture(autouse=True)
 def _seed() -> None:

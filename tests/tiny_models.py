@@ -118,7 +118,14 @@ ENCODER_FAMILIES: dict[str, Callable[[int, int], PretrainedConfig]] = {
 DECODER_FAMILIES: dict[str, Callable[[int, int], PretrainedConfig]] = {
     "llama": ENCODER_FAMILIES["llama"],
     "gpt2": lambda n, w: GPT2Config(
-        vocab_size=VOCABULARY, n_embd=w, n_layer=n, n_head=4, n_positions=WINDOW, bos_token_id=None, eos_token_id=None
+        vocab_size=VOCABULARY,
+        n_embd=w,
+        n_layer=n,
+        n_head=4,
+        n_positions=WINDOW,
+        bos_token_id=None,
+        eos_token_id=None,
+        tie_word_embeddings=False,
     ),
     "gpt_neox": lambda n, w: GPTNeoXConfig(
         vocab_size=VOCABULARY,
@@ -140,6 +147,7 @@ DECODER_FAMILIES: dict[str, Callable[[int, int], PretrainedConfig]] = {
         max_position_embeddings=WINDOW,
         bos_token_id=None,
         eos_token_id=None,
+        tie_word_embeddings=False,
     ),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ import hydra
 from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Sweep
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from arc_encoder.cli.check import check_config, suggest
+from arc_encoder.cli.check import check_config, find_problems, suggest
 from arc_encoder.cli.locations import configs_folder, register_resolvers
-from arc_encoder.errors import ArcError
+from arc_encoder.errors import ArcError, ConfigError
 
 FAILED = 2  # exit status of a run that a user's mistake ended
 
@@ -36,22 +38,30 @@ def run_app(config_name: str, task: Callable[[DictConfig], Any], *, keys: set[st
     """
     register_resolvers()
     quieten()
+    arguments = get_args_parser().parse_args()
 
     def guarded(config: DictConfig) -> Any:
         try:
-            check_config(config, keys=keys)
+            if arguments.multirun:  # a single run was checked before
+                check_config(config, keys=keys)
             return task(config)
         except ArcError as error:
             fail(str(error))
         except OmegaConfBaseException as error:
             fail(f"the configuration cannot be resolved: {error}")
+        except Exception as error:
+            if type(error).__name__ != "MisconfigurationException":
+                raise
+            fail(f"Lightning refuses the trainer's settings: {error}")
 
-    try:
-        problems = check_overrides(config_name)
-    except (HydraException, OmegaConfBaseException, ArcError) as error:
-        fail(str(error))
-    if problems:
-        fail("\n  - ".join([f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} on the command line:", *problems]))
+    if not (arguments.help or arguments.hydra_help or arguments.info or arguments.cfg):
+        try:
+            problems = check_command_line(arguments, config_name, keys=keys)
+        except (HydraException, OmegaConfBaseException, ArcError) as error:
+            fail(str(error))
+        if problems:
+            count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the configuration:"
+            fail("\n  - ".join([count, *problems]))
     hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name=config_name)(guarded)()
 
 
@@ -61,13 +71,37 @@ def fail(message: str) -> None:
     sys.exit(FAILED)
 
 
+def choose_device(name: str) -> str:
+    """The device called `name`; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        ConfigError: it cannot be used here.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device={name} cannot be used here ({str(error).splitlines()[0]}); choose auto, cpu or cuda"
+        ) from error
+    return name
+
+
 def quieten() -> None:
     """Keep the libraries' chatter out of a user's terminal; warnings that matter stay."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    for pattern in (".*in eval mode at the start of training.*", ".*treespec, LeafSpec.*", ".*does not have many workers.*", ".*overridden `transfer_batch_to_device`.*"):
+    for pattern in (
+        ".*in eval mode at the start of training.*",
+        ".*treespec, LeafSpec.*",
+        ".*does not have many workers.*",
+        ".*overridden `transfer_batch_to_device`.*",
+    ):
         warnings.filterwarnings("ignore", message=pattern)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -82,38 +116,64 @@ class _Chatter(logging.Filter):
         return not text.startswith(("💡", "GPU available", "TPU available", "HPU available"))
 
 
-def check_overrides(config_name: str) -> list[str]:
-    """Every override of the command line that names a key or a choice that does not exist."""
-    arguments = get_args_parser().parse_args()
-    if arguments.help or arguments.hydra_help or arguments.info or arguments.cfg:
-        return []
+def check_command_line(arguments: Namespace, config_name: str, *, keys: set[str]) -> list[str]:
+    """Every mistake of the command line and of the configuration that it composes.
+
+    Args:
+        arguments: of Hydra's command line.
+        config_name: name of the primary configuration.
+        keys: names allowed at the top level of the configuration.
+
+    Raises:
+        ConfigError: the output folder cannot be written.
+        HydraException: the configuration cannot be composed at all.
+    """
     overrides = OverridesParser.create().parse_overrides(arguments.overrides)
-    if arguments.config_dir:
-        _need_folder(arguments.config_dir)
+    if arguments.config_dir and not Path(arguments.config_dir).is_dir():
+        raise ConfigError(
+            f"--config-dir {arguments.config_dir}: no such folder; give the folder of your configuration groups"
+        )
     with initialize_config_dir(str(configs_folder()), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
+        loader: Any = GlobalHydra.instance().config_loader()
         name = arguments.config_name or config_name
         if arguments.config_dir:
             loader.get_search_path().append("command-line", f"file://{Path(arguments.config_dir).resolve()}")
             loader.repository.initialize_sources(loader.get_search_path())
-        problems, chosen = [], []
+        problems: list[str] = []
+        right: list[str] = []
+        keyed = []
         for override in overrides:
             group = override.key_or_group.split("@")[0]
             choices = loader.get_group_options(group)
             if not choices:
+                keyed.append(override)
                 continue
-            wanted = _choices(override.value())
-            unknown = [choice for choice in wanted if choice not in choices]
+            unknown = [choice for choice in _choices(override.value()) if choice not in choices]
             problems += [f"{group}={choice}: no such choice{suggest(choice, choices)}" for choice in unknown]
             if not unknown and not override.is_sweep_override():
-                chosen.append(override.input_line)
-        config = compose(name, overrides=chosen, return_hydra_config=True)
-        for override in overrides:
-            key = override.key_or_group
-            if loader.get_group_options(key.split("@")[0]) or override.is_add() or override.is_force_add():
-                continue
-            problems += _unknown_key(config, key)
-        return problems
+                right.append(str(override.input_line))
+        config = compose(name, overrides=right, return_hydra_config=True)
+        for override in keyed:
+            adds = override.is_add() or override.is_force_add()
+            unknown = [] if adds else _unknown_key(config, override.key_or_group)
+            problems += unknown
+            if not unknown and not override.is_sweep_override():
+                right.append(str(override.input_line))
+        config = compose(name, overrides=right, return_hydra_config=True)
+        _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
+        return problems if arguments.multirun else problems + _composed_problems(config, keys)
+
+
+def _composed_problems(config: DictConfig, keys: set[str]) -> list[str]:
+    """Mistakes of a configuration composed with Hydra's own part, which some values refer to."""
+    with read_write(config), open_dict(config):
+        config.hydra.runtime.output_dir = "."
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        return find_problems(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), keys=keys)
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 def _choices(value: Any) -> list[str]:
@@ -133,17 +193,22 @@ def _unknown_key(config: DictConfig, key: str) -> list[str]:
     for depth, part in enumerate(parts):
         if OmegaConf.is_list(node):
             return []
-        if not OmegaConf.is_dict(node) or part not in node:
+        names = [str(name) for name in node] if OmegaConf.is_dict(node) else []
+        if part not in names:
             parent = ".".join(parts[:depth])
-            names = [str(name) for name in node if str(name) not in ("hydra", "_target_", "_partial_")] if OmegaConf.is_dict(node) else []
-            return [f"{key}: there is no {part!r}{' in ' + parent if parent else ''}{suggest(part, names)}"]
-        node = node._get_node(part)
-        if OmegaConf.is_missing(config, ".".join(parts[: depth + 1])):
+            shown = [name for name in names if name not in ("hydra", "_target_", "_partial_")]
+            return [f"{key}: there is no {part!r}{' in ' + parent if parent else ''}{suggest(part, shown)}"]
+        if OmegaConf.is_missing(node, part):
             return []
-        node = node if OmegaConf.is_config(node) else node
+        node = node._get_node(part)
     return []
 
 
-def _need_folder(folder: str) -> None:
-    if not Path(folder).is_dir():
-        fail(f"--config-dir {folder}: no such folder; give the folder that holds your configuration groups")
+def _need_writable(folder: str) -> None:
+    """Hydra makes this folder before anything else; a user should learn in plain words that it cannot."""
+    try:
+        Path(folder).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the output folder {folder} cannot be made ({error.strerror}); choose another with paths.logs=<folder>"
+        ) from error

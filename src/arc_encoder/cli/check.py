@@ -19,6 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.errors import ArcError, ConfigError
 
+# Whole numbers at the top level of the commands' configurations, with the lowest that can work.
+LOWEST = {
+    "seed": 0, "threads": 1, "batch_size": 1, "factor": 1, "limit": 1, "pretrain_steps": 1, "finetune_steps": 1,
+    "world_seed": 0, "window": 2, "steps": 1, "validate_every": 1,
+}  # fmt: skip
 SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -32,20 +37,24 @@ def check_config(config: DictConfig, *, keys: set[str]) -> None:
     Raises:
         ConfigError: with one line a mistake.
     """
+    problems = find_problems(config, keys=keys)
+    if problems:
+        count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the configuration"
+        raise ConfigError("\n  - ".join([f"{count}:", *problems]))
+
+
+def find_problems(config: DictConfig, *, keys: set[str]) -> list[str]:
+    """Every mistake of `config`, one line each; what follows from another mistake is left out."""
     problems = [
         f"{key}: unknown key{_did_you_mean(str(key), keys)}; valid keys: {', '.join(sorted(keys))}"
         for key in config
         if str(key) not in keys
     ]
+    problems += _numbers(config)
     for path, node in _targets(config, ""):
         problems += _bind(path, node)
-    if not problems:
-        problems += _build_cheap(config)
-    if not problems:
-        problems += _combinations(config)
-    if problems:
-        count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the configuration"
-        raise ConfigError("\n  - ".join([f"{count}:", *problems]))
+    problems += _build_cheap(config, problems)
+    return problems + _combinations(config, problems)
 
 
 def suggest(name: str, valid: typing.Iterable[str]) -> str:
@@ -119,43 +128,85 @@ def _check_types(path: str, node: DictConfig, target: Any, keys: list[str]) -> l
     return problems
 
 
-def _build_cheap(config: DictConfig) -> list[str]:
-    """Build what needs no weights; its own checks speak."""
+def _numbers(config: DictConfig) -> list[str]:
+    """Numbers that no signature checks."""
     problems = []
+    given: list[tuple[str, Any, int]] = [(key, config.get(key), lowest) for key, lowest in LOWEST.items()]
+    factors = config.get("factors")
+    if factors is not None:
+        given += [("factors", factor, 1) for factor in (factors if OmegaConf.is_list(factors) else ["no list"])]
+    for key, value, lowest in given:
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < lowest):
+            problems.append(
+                f"{key}={value!r}: expected {'a list of whole numbers' if key == 'factors' else 'a whole number'} from {lowest} on"
+            )
+    return problems
+
+
+def _concerned(path: str, problems: list[str]) -> bool:
+    """Whether one of `problems` names a key below `path`."""
+    return any(problem.startswith((f"{path}.", f"{path}:", f"{path}=")) for problem in problems)
+
+
+def _build_cheap(config: DictConfig, problems: list[str]) -> list[str]:
+    """Build what needs no weights; its own checks speak."""
+    found = []
     model = config.get("model") or {}
-    cheap = {"model.pooling": model.get("pooling"), "model.chunking": model.get("chunking"), "optim": config.get("optim")}
+    cheap = {
+        "model.pooling": model.get("pooling"),
+        "model.chunking": model.get("chunking"),
+        "optim": config.get("optim"),
+    }
     cheap |= {f"callbacks.{name}": node for name, node in (config.get("callbacks") or {}).items()}
     cheap |= {f"data.tasks.{name}": node for name, node in ((config.get("data") or {}).get("tasks") or {}).items()}
     cheap |= {"benchmark": config.get("benchmark")}
     for path, node in cheap.items():
-        if node is None or "_target_" not in node:
+        if node is None or "_target_" not in node or _concerned(path, problems):
             continue
         try:
             instantiate(node)
         except Exception as error:
             cause = error.__cause__ if isinstance(error.__cause__, ArcError) else error
-            problems.append(f"{path}: {cause}")
-    return problems
+            found.append(f"{path}: {cause}")
+    return found
 
 
-def _combinations(config: DictConfig) -> list[str]:
+def _combinations(config: DictConfig, problems: list[str]) -> list[str]:
     """What only shows when parts are seen together."""
-    problems = []
+    found = []
     model: Mapping[str, Any] = config.get("model") or {}
-    if model.get("encoder") is not None and model.get("pooling") is not None:
+    alone = not _concerned("model.encoder", problems)
+    if alone and model.get("encoder") is not None and model.get("pooling") is not None:
         try:
             layers = instantiate(model["encoder"]).config().num_hidden_layers
-            steps = len(instantiate(model["pooling"]).factors())
+            steps = 0 if _concerned("model.pooling", problems) else len(instantiate(model["pooling"]).factors())
             if steps > layers:
-                problems.append(f"model.pooling.schedule has {steps} steps, but the truncated encoder has only {layers} layers")
+                found.append(
+                    f"model.pooling.schedule has {steps} steps, but the truncated encoder has only {layers} layers"
+                )
         except ArcError as error:
-            problems.append(f"model.encoder: {error}")
-    trainer = config.get("trainer") or {}
+            found.append(f"model.encoder: {error}")
+    if not _concerned("trainer", problems) and not _concerned("optim", problems):
+        found += _lengths(config)
+    data = config.get("data") or {}
+    for name in config.get("decoders") or {}:
+        weights = data.get("decoder_weights")
+        if weights and name not in weights:
+            found.append(f"data.decoder_weights lacks decoder {name!r}")
+    return found
+
+
+def _lengths(config: DictConfig) -> list[str]:
+    """Numbers of steps and batches that contradict the length of the run."""
+    trainer, found = config.get("trainer") or {}, []
     warmup, steps = (config.get("optim") or {}).get("warmup_steps"), trainer.get("max_steps")
     if warmup is not None and steps is not None and 0 < steps <= warmup:
-        problems.append(f"optim.warmup_steps={warmup} must be smaller than trainer.max_steps={steps}")
-    for name in config.get("decoders") or {}:
-        weights = (config.get("data") or {}).get("decoder_weights")
-        if weights and name not in weights:
-            problems.append(f"data.decoder_weights lacks decoder {name!r}")
-    return problems
+        found.append(f"optim.warmup_steps={warmup} must be smaller than trainer.max_steps={steps}")
+    every = trainer.get("val_check_interval")
+    if (config.get("data") or {}).get("validation") and isinstance(every, int) and steps is not None:
+        batches = steps * (trainer.get("accumulate_grad_batches") or 1)
+        if 0 < batches < every:
+            found.append(
+                f"trainer.val_check_interval={every} is longer than the run of {batches} batches, which would never be validated; lower it"
+            )
+    return found

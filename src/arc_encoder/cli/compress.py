@@ -17,32 +17,47 @@ from omegaconf import DictConfig
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from arc_encoder.cli.app import run_app
-from arc_encoder.data.jsonl import matching_files, read_jsonl
+from arc_encoder.cli.app import choose_device, run_app
+from arc_encoder.data.jsonl import JsonlDocuments, OnError, matching_files
 from arc_encoder.data.records import Document
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.inference import Compressor
 
-KEYS = {"checkpoint", "input", "output", "text_field", "decoder_name", "factor", "batch_size", "threads", "device", "on_error", "overwrite"}
+KEYS = {
+    "checkpoint",
+    "input",
+    "output",
+    "text_field",
+    "decoder_name",
+    "factor",
+    "batch_size",
+    "threads",
+    "device",
+    "on_error",
+    "overwrite",
+}
 JSONL = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz")
 
 
-def read_documents(pattern: str, text_field: str, on_error: str) -> list[Document]:
+def read_documents(pattern: str, text_field: str, on_error: OnError) -> list[Document]:
     """Documents of JSONL files (one a line) or text files (one a file).
 
     Raises:
-        DataError: nothing there, or a broken line.
+        DataError: nothing there, an empty file, or a broken line.
     """
     documents = []
     for path in matching_files(pattern):
         if path.name.endswith(JSONL):
-            for where, record in read_jsonl(path, (text_field,), on_error):  # type: ignore[arg-type]
-                documents.append(Document(str(record.get("id", where)), str(record[text_field])))
-        else:
-            try:
-                documents.append(Document(path.name, path.read_text(encoding="utf-8")))
-            except UnicodeDecodeError as error:
-                raise DataError(f"{path} is not UTF-8 text: {error}") from error
+            documents += JsonlDocuments(str(path), text_field=text_field, on_error=on_error).documents
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not UTF-8 text: {error}") from error
+        if text:
+            documents.append(Document(path.name, text))
+        elif on_error == "stop":
+            raise DataError(f"{path} is empty: there is nothing to compress; leave it out, or set on_error=skip")
     if not documents:
         raise DataError(f"{pattern} holds no document")
     return documents
@@ -54,31 +69,38 @@ def compress(config: DictConfig) -> Path:
         torch.set_num_threads(config.threads)
     for name in ("checkpoint", "input", "output"):
         if config[name] is None:
-            raise ConfigError(f"{name} is missing: arc-compress checkpoint=<run>/compressor input=<files> output=<file.safetensors>")
+            raise ConfigError(
+                f"{name} is missing: arc-compress checkpoint=<run>/compressor input=<files> output=<file.safetensors>"
+            )
     output = Path(config.output)
     if output.exists() and not config.overwrite:
         raise ConfigError(f"{output} exists already; choose another name, or set overwrite=true")
+    part = output.with_name(output.name + ".part")
+    try:  # before hours of work
+        output.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        part.unlink()
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be written ({error.strerror}); choose another output=<file>") from error
     documents = read_documents(config.input, config.text_field, config.on_error)
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+    device = choose_device(config.device)
     compressor = Compressor.from_pretrained(config.checkpoint, decoder_name=config.decoder_name, device=device)
     vectors = []
     step = config.batch_size * 8  # sorted by length inside, so that little is padded
     for start in tqdm(range(0, len(documents), step), desc="compressing", unit="block"):
         texts = [document.text for document in documents[start : start + step]]
-        vectors += compressor.compress(texts, factor=config.factor, batch_size=config.batch_size)
+        try:
+            vectors += compressor.compress(texts, factor=config.factor, batch_size=config.batch_size)
+        except DataError as error:
+            raise DataError(f"from document {documents[start].id!r} on, {error}") from error
     counts = torch.tensor([0] + [len(vector) for vector in vectors])
     metadata = {
         "ids": json.dumps([document.id for document in documents]),
         "decoder": compressor.decoder_name,
         "factor": str(config.factor or compressor.model.encoder.pooling.factor),
     }
-    part = output.with_name(output.name + ".part")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"vectors": torch.cat(vectors), "offsets": counts.cumsum(0)}, part, metadata=metadata)
-        os.replace(part, output)
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be written ({error.strerror}); choose another output=<file>") from error
+    save_file({"vectors": torch.cat(vectors), "offsets": counts.cumsum(0)}, part, metadata=metadata)
+    os.replace(part, output)
     print(f"{len(documents)} documents → {int(counts.sum())} vectors of width {vectors[0].shape[1]} in {output}")
     return output
 

@@ -15,7 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from transformers import AutoTokenizer
 
-from arc_encoder.cli.app import run_app
+from arc_encoder.cli.app import choose_device, run_app
 from arc_encoder.cli.train import build_decoders, decoder_texts, prepare_folder
 from arc_encoder.data.collator import ArcCollator
 from arc_encoder.errors import CheckpointError, ConfigError
@@ -27,11 +27,28 @@ from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.reporting.tables import markdown_table
 
-KEYS = {"checkpoint", "factors", "batch_size", "seed", "threads", "device", "benchmark", "systems", "decoders", "paths", "experiment_name"}
+KEYS = {
+    "checkpoint",
+    "factors",
+    "batch_size",
+    "seed",
+    "threads",
+    "device",
+    "benchmark",
+    "systems",
+    "decoders",
+    "paths",
+    "experiment_name",
+}
 
 
 def open_session(
-    decoders: Mapping[str, FrozenDecoder], decoder_name: str, checkpoint: str | None, *, batch_size: int, device: str = "cpu"
+    decoders: Mapping[str, FrozenDecoder],
+    decoder_name: str,
+    checkpoint: str | None,
+    *,
+    batch_size: int,
+    device: str = "cpu",
 ) -> tuple[Session, int | None]:
     """A session for one decoder, and the pooling factor that its ARC-Encoder was trained with.
 
@@ -45,7 +62,9 @@ def open_session(
             compressor = ArcEncoderModel.from_pretrained(checkpoint, dtype=torch.float32, use_safetensors=True).eval()
             tokenizer = AutoTokenizer.from_pretrained(checkpoint)
         except (OSError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"checkpoint={checkpoint}: no compressor could be loaded ({error}); give a folder such as <run>/compressor") from error
+            raise CheckpointError(
+                f"checkpoint={checkpoint}: no compressor could be loaded ({error}); give a folder such as <run>/compressor"
+            ) from error
         trained = compressor.encoder.pooling.factor
     model = ArcModel(compressor, {decoder_name: decoder}).to(device)
     if compressor is not None:
@@ -61,18 +80,26 @@ def run(config: DictConfig) -> list[Row]:
     L.seed_everything(config.seed, verbose=False)
     folder = Path(config.paths.run)
     prepare_folder(folder, config)
-    systems: dict[str, Any] = {str(name): instantiate(node) for name, node in config.systems.items()}
+    systems: dict[str, Any] = {str(name): instantiate(node) for name, node in (config.get("systems") or {}).items()}
+    if not systems:
+        raise ConfigError("no system was given; choose at least one, such as system=open_book")
     needing = [name for name, system in systems.items() if system.needs_compressor]
     if needing and config.checkpoint is None:
-        raise ConfigError(f"system {', '.join(needing)} needs a trained ARC-Encoder: give checkpoint=<run>/compressor, or choose system=open_book")
+        raise ConfigError(
+            f"system {', '.join(needing)} needs a trained ARC-Encoder: give checkpoint=<run>/compressor, or choose system=open_book"
+        )
     benchmark = instantiate(config.benchmark)
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-    decoders = build_decoders(config.decoders)
+    device = choose_device(config.device)
+    decoders = build_decoders(config.get("decoders") or {})
     rows: list[Row] = []
     for name in decoders:
-        session, trained = open_session(decoders, name, config.checkpoint if needing else None, batch_size=config.batch_size, device=device)
+        session, trained = open_session(
+            decoders, name, config.checkpoint if needing else None, batch_size=config.batch_size, device=device
+        )
         factors = list(config.factors) or [None]
-        rows += evaluate(systems, [benchmark], session, factors=factors, folder=folder / "examples", trained_factor=trained)
+        rows += evaluate(
+            systems, [benchmark], session, factors=factors, folder=folder / "examples", trained_factor=trained
+        )
     write_results(folder / "results.json", rows)
     table = markdown_table(rows)
     (folder / "report.md").write_text(f"# Results\n\n{table}\n")

@@ -31,4 +31,6 @@ def _first(*folders: Path) -> Path:
     for folder in folders:
         if folder.is_dir():
             return folder
-    raise ConfigError(f"none of {', '.join(map(str, folders))} exists: the installation is incomplete, install the package again")
+    raise ConfigError(
+        f"none of {', '.join(map(str, folders))} exists: the installation is incomplete, install the package again"
+    )

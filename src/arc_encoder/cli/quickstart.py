@@ -28,7 +28,18 @@ from arc_encoder.reporting.plots import plot_scores
 from arc_encoder.reporting.tables import markdown_table
 from arc_encoder.training.callbacks.throughput import peak_memory_gib
 
-KEYS = {"decoder", "pretrain_steps", "finetune_steps", "factor", "limit", "seed", "threads", "overrides", "paths", "batch_size"}
+KEYS = {
+    "decoder",
+    "pretrain_steps",
+    "finetune_steps",
+    "factor",
+    "limit",
+    "seed",
+    "threads",
+    "overrides",
+    "paths",
+    "batch_size",
+}
 
 
 def quickstart(config: DictConfig) -> None:
@@ -54,7 +65,13 @@ def report(config: DictConfig, rows: list[Row], seconds: dict[str, float], run: 
     """Write and print the results."""
     shares = {factor: surviving_share(rows, factor) for factor in (4, 8)}
     memory = peak_memory_gib(torch.device("cpu"))
-    extra = {"surviving_share": shares, "seconds": seconds, "peak_memory_gib": memory, "decoder": config.decoder, "seed": config.seed}
+    extra = {
+        "surviving_share": shares,
+        "seconds": seconds,
+        "peak_memory_gib": memory,
+        "decoder": config.decoder,
+        "seed": config.seed,
+    }
     write_results(run / "results.json", rows, extra)
     plot_scores(rows, run / "scores.png")
     lines = [markdown_table(rows), ""]
@@ -65,7 +82,9 @@ def report(config: DictConfig, rows: list[Row], seconds: dict[str, float], run: 
     lines.append(f"Time: {times}. Peak memory: {memory:.1f} GiB.")
     text = "\n".join(lines)
     (run / "report.md").write_text(f"# ARC-Encoder in front of {config.decoder}\n\n{text}\n\n![scores](scores.png)\n")
-    print(f"\n{text}\n\nWritten to {run}: report.md, results.json, scores.png, and the trained compressor in finetune/compressor")
+    print(
+        f"\n{text}\n\nWritten to {run}: report.md, results.json, scores.png, and the trained compressor in finetune/compressor"
+    )
 
 
 def _train(config: DictConfig, experiment: str, steps: int, run: Path, more: list[str] | None = None) -> None:
@@ -101,23 +120,41 @@ def _compose(overrides: list[str], name: str = "train") -> DictConfig:
 
 
 def _evaluate(config: DictConfig, pretrained: Path, tuned: Path, run: Path) -> list[Row]:
-    """Questions with the fine-tuned compressor, continuation with the pretrained one."""
+    """Every benchmark with the fine-tuned compressor."""
     rows: list[Row] = []
     systems = {"text": ("closed_book", "open_book"), "compressed": ("truncate", "arc")}
-    questions = [("toy_qa", tuned), ("toy_qa_new_names", tuned), ("toy_continuation", pretrained)]
+    questions = [("toy_qa", tuned), ("toy_qa_new_names", tuned), ("toy_continuation", tuned)]
     decoders: dict[str, Any] | None = None
     for name, folder in questions:
         for kind, names in systems.items():
             chosen = ",".join(names)
-            composed = _compose([f"benchmark={name}", f"system=[{chosen}]", f"decoder={config.decoder}", f"benchmark.limit={config.limit}", "paths.run=."], "eval")
+            composed = _compose(
+                [
+                    f"benchmark={name}",
+                    f"system=[{chosen}]",
+                    f"decoder={config.decoder}",
+                    f"benchmark.limit={config.limit}",
+                    "paths.run=.",
+                ],
+                "eval",
+            )
             decoders = decoders or build_decoders(composed.decoders)
             session, trained = open_session(decoders, config.decoder, str(folder / "compressor"), batch_size=32)
             instances = {system: instantiate(node) for system, node in composed.systems.items()}
             factors = [4, 8] if kind == "compressed" else [None]
-            rows += evaluate(instances, [instantiate(composed.benchmark)], session, factors=factors, folder=run / "examples", trained_factor=trained)
+            rows += evaluate(
+                instances,
+                [instantiate(composed.benchmark)],
+                session,
+                factors=factors,
+                folder=run / "examples",
+                trained_factor=trained,
+            )
     order = ["closed_book", "open_book", "truncate", "arc"]
     benchmarks = [name for name, _ in questions]
-    return sorted(rows, key=lambda row: (benchmarks.index(row.benchmark), order.index(row.system), row.pooling_factor or 0))
+    return sorted(
+        rows, key=lambda row: (benchmarks.index(row.benchmark), order.index(row.system), row.pooling_factor or 0)
+    )
 
 
 def _timed(seconds: dict[str, float], name: str, work: Any) -> None:

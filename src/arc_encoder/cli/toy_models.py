@@ -5,7 +5,10 @@ from __future__ import annotations
 from arc_encoder.cli.app import run_app
 from arc_encoder.toy.train import train_toy_model
 
-KEYS = {"model", "world_seed", "seed", "window", "steps", "batch_size", "threads", "validate_every", "mix", "optim", "logs", "output"}
+KEYS = {
+    "model", "world_seed", "seed", "window", "steps", "stop_after", "init_from", "batch_size", "threads",
+    "validate_every", "mix", "optim", "logs", "output",
+}  # fmt: skip
 
 
 def main() -> None:

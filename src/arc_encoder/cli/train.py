@@ -30,7 +30,13 @@ KEYS = {
 
 
 def build_decoders(nodes: Mapping[str, Any]) -> dict[str, FrozenDecoder]:
-    """Load every decoder of a configuration."""
+    """Load every decoder of a configuration.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not nodes:
+        raise ConfigError("no decoder was given; choose at least one, such as decoder=toy_a")
     return {str(name): instantiate(node) for name, node in nodes.items()}
 
 
@@ -48,7 +54,7 @@ def train(config: DictConfig) -> float | None:
     prepare_folder(run, config)
     resume = find_checkpoint(config.resume)
     data = instantiate(config.data)
-    decoders = build_decoders(config.decoders)
+    decoders = build_decoders(config.get("decoders") or {})
     model, tokenizer = instantiate(config.model)(decoders=decoders)
     data.connect(tokenizer, decoder_texts(decoders))
     module = ArcLightningModule(model, instantiate(config.optim))
@@ -64,7 +70,9 @@ def train(config: DictConfig) -> float | None:
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            final = {f"hp/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")}
+            final = {
+                f"hp/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")
+            }
             logger.log_metrics(final, trainer.global_step)
             logger.save()
     return metrics.get(config.sweep_metric)
@@ -80,7 +88,9 @@ def prepare_folder(run: Path, config: DictConfig) -> None:
         run.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, run / "config.yaml", resolve=True)
     except OSError as error:
-        raise ConfigError(f"the run's folder {run} cannot be written ({error.strerror}); choose another with paths.run=<folder>") from error
+        raise ConfigError(
+            f"the run's folder {run} cannot be written ({error.strerror}); choose another with paths.run=<folder>"
+        ) from error
 
 
 def find_checkpoint(resume: str | None) -> str | None:
@@ -102,7 +112,9 @@ def find_checkpoint(resume: str | None) -> str | None:
 
 def log_hyperparameters(config: DictConfig, model: ArcModel, loggers: list[Logger]) -> None:
     """Send the flattened configuration and the parameter counts to every logger."""
-    values: dict[str, Any] = {"trained_parameters": sum(p.numel() for p in model.compressor.parameters() if p.requires_grad)}
+    values: dict[str, Any] = {
+        "trained_parameters": sum(p.numel() for p in model.compressor.parameters() if p.requires_grad)
+    }
     container = OmegaConf.to_container(config, resolve=True)
     assert isinstance(container, dict)
     for group in ("seed", "model", "optim", "data", "decoders", "trainer"):

@@ -35,7 +35,9 @@ def open_text(path: Path) -> TextIO:
         try:
             import zstandard
         except ImportError as error:
-            raise DataError(f"{path} is compressed with Zstandard; install it with: pip install 'arc-encoder[zstd]'") from error
+            raise DataError(
+                f"{path} is compressed with Zstandard; install it with: pip install 'arc-encoder[zstd]'"
+            ) from error
         unpacked = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
         return io.TextIOWrapper(unpacked, encoding="utf-8", errors="surrogateescape")
     return path.open(encoding="utf-8", errors="surrogateescape")
@@ -51,7 +53,9 @@ def matching_files(pattern: str | Path) -> list[Path]:
         return [Path(pattern)]
     found = sorted(Path(name) for name in glob.glob(str(pattern), recursive=True) if Path(name).is_file())
     if not found:
-        raise DataError(f"no file matches {str(pattern)!r}; give a path or glob of JSONL files (.jsonl, .jsonl.gz, .jsonl.zst)")
+        raise DataError(
+            f"no file matches {str(pattern)!r}; give a path or glob of JSONL files (.jsonl, .jsonl.gz, .jsonl.zst)"
+        )
     return found
 
 
@@ -87,7 +91,9 @@ def read_jsonl(
                         if problem is None:
                             yield where, record
                         elif on_error == "stop":
-                            raise DataError(f"{where}: {problem}; repair the line, or set on_error=skip to leave such lines out")
+                            raise DataError(
+                                f"{where}: {problem}; repair the line, or set on_error=skip to leave such lines out"
+                            )
                         else:
                             skipped.append(f"{where}: {problem}")
             except _unreadable() as error:
@@ -196,7 +202,11 @@ class JsonlQuestions:
         def check(record: dict[str, Any]) -> str | None:
             if not _texts(record[names["passages"]]):
                 return f"field {names['passages']!r} holds no text or list of texts"
-            return None if answers(record) else f"no text or list of texts in field {names['answers']!r} (or {names['answer']!r})"
+            return (
+                None
+                if answers(record)
+                else f"no text or list of texts in field {names['answers']!r} (or {names['answer']!r})"
+            )
 
         self.questions: list[Question] = []
         for where, record in read_jsonl(path, (names["question"], names["passages"]), on_error, check):

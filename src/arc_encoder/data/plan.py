@@ -15,7 +15,6 @@ from torch.utils.data import Sampler
 
 from arc_encoder.errors import ConfigError
 
-
 Choice = TypeVar("Choice", str, int)
 
 

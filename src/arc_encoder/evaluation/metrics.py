@@ -33,7 +33,7 @@ def exact_match(prediction: str, answers: Sequence[str]) -> float:
 
 def f1(prediction: str, answers: Sequence[str]) -> float:
     """Largest F1 of the normalised words over all answers, in percent."""
-    return 100.0 * max(_word_f1(normalise(prediction).split(), normalise(answer).split()) for answer in answers)
+    return 100.0 * max(_word_f1(normalise(prediction), normalise(answer)) for answer in answers)
 
 
 def rouge_l(prediction: str, answers: Sequence[str]) -> float:
@@ -43,10 +43,10 @@ def rouge_l(prediction: str, answers: Sequence[str]) -> float:
 
 
 def bleu(prediction: str, answers: Sequence[str]) -> float:
-    """Sentence BLEU (sacreBLEU, 13a, lower-cased), in percent."""
-    from sacrebleu import sentence_bleu
+    """BLEU of one answer (sacreBLEU, 13a, lower-cased), in percent; 0 below four words, which have no 4-gram."""
+    from sacrebleu import corpus_bleu
 
-    return float(sentence_bleu(prediction, list(answers), lowercase=True).score)
+    return float(corpus_bleu([prediction], [[answer] for answer in answers], lowercase=True).score)
 
 
 METRICS: dict[str, Callable[[str, Sequence[str]], float]] = {
@@ -69,7 +69,12 @@ def metric(name: str) -> Callable[[str, Sequence[str]], float]:
 
 
 def confidence_interval(
-    numerators: Sequence[float], weights: Sequence[float] | None = None, *, draws: int = 1000, level: float = 0.95, seed: int = 0
+    numerators: Sequence[float],
+    weights: Sequence[float] | None = None,
+    *,
+    draws: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> tuple[float, float, float]:
     """Mean and bootstrap percentile interval over examples.
 
@@ -92,11 +97,12 @@ def confidence_interval(
     return float(values.sum() / weight.sum()), low, high
 
 
-def _word_f1(predicted: list[str], expected: list[str]) -> float:
-    if not predicted or not expected:
-        return float(predicted == expected)
-    common = sum((Counter(predicted) & Counter(expected)).values())
-    return 2 * common / (len(predicted) + len(expected)) if common else 0.0
+def _word_f1(predicted: str, expected: str) -> float:
+    if predicted != expected and not {predicted, expected}.isdisjoint(("yes", "no", "noanswer")):
+        return 0.0  # half of "yes, it is" is no half of an answer (HotpotQA's rule)
+    words, wanted = predicted.split(), expected.split()
+    common = sum((Counter(words) & Counter(wanted)).values())
+    return 2 * common / (len(words) + len(wanted)) if common else 0.0
 
 
 @lru_cache(maxsize=1)

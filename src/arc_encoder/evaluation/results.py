@@ -96,6 +96,11 @@ def write_examples(path: Path, results: Iterable[ExampleResult]) -> None:
     part = path.with_name(path.name + ".part")
     with part.open("w") as lines:
         for result in results:
-            record = {"id": result.id, **result.scores, "document_positions": result.document_positions, **result.details}
+            record = {
+                "id": result.id,
+                **result.scores,
+                "document_positions": result.document_positions,
+                **result.details,
+            }
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
     os.replace(part, path)

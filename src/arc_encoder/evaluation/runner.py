@@ -40,7 +40,9 @@ def evaluate(
             for factor in factors if system.needs_compressor else (None,):
                 session.factor = factor
                 if system.needs_compressor and not session.has_compressor:
-                    raise ConfigError(f"system {system_name!r} needs an ARC-Encoder; give checkpoint=<folder of a trained one>")
+                    raise ConfigError(
+                        f"system {system_name!r} needs an ARC-Encoder; give checkpoint=<folder of a trained one>"
+                    )
                 results = benchmark.run(system, session)
                 shown = (factor or trained_factor) if system.needs_compressor else None
                 rows += rows_of(

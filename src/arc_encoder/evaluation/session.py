@@ -56,7 +56,10 @@ class Session:
         extra = compressor.head(self.decoder_name).extra_vectors()
         unique = list(dict.fromkeys(documents))
         ids = self.collator.encoder_tokenizer(unique, add_special_tokens=False)["input_ids"]
-        return {text: compressor.compressed_length(len(row), self.factor) + extra for text, row in zip(unique, ids, strict=True)}
+        return {
+            text: compressor.compressed_length(len(row), self.factor) + extra
+            for text, row in zip(unique, ids, strict=True)
+        }
 
     def batches(self, items: Sequence[Item], length: Callable[[Item], int], title: str) -> Iterator[list[int]]:
         """Indices of `items` in batches of similar length, longest first, under a progress bar."""

@@ -146,5 +146,7 @@ class ArcModel(nn.Module):
         decoder = self.decoder(batch.decoder)
         embeddings, layout = self.merge(batch, factor=factor, pad_left=True)
         ids = decoder.generate(embeddings, layout.mask, max_new_tokens=max_new_tokens)
-        texts: list[str] = decoder.tokenizer.batch_decode(ids, skip_special_tokens=True)
+        eos = decoder.tokenizer.eos_token_id  # not every tokenizer counts its EOS among the special tokens
+        rows = [row[: row.index(eos)] if eos in row else row for row in ids.tolist()]
+        texts: list[str] = decoder.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return texts

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from arc_encoder.errors import CheckpointError, ConfigError
@@ -63,6 +64,6 @@ class Backbone:
                 self.path, config=config, dtype=torch.float32, revision=self.revision, use_safetensors=True
             )
             tokenizer = AutoTokenizer.from_pretrained(self.path, revision=self.revision)
-        except (OSError, ValueError, ImportError) as error:
+        except (OSError, ValueError, ImportError, SafetensorError) as error:
             raise CheckpointError(f"the encoder backbone at {self.path!r} cannot be loaded: {error}") from error
         return model, tokenizer

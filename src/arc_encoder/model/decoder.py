@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import (
     AutoConfig,
@@ -166,7 +167,7 @@ def load_decoder(
             path, config=config, dtype=kind, revision=revision, use_safetensors=True, **dict(options or {})
         )
         tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise CheckpointError(
             f"no decoder could be loaded from {str(path)!r}: {error}. "
             "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach"

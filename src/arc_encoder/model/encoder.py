@@ -77,6 +77,7 @@ class ArcEncoder(nn.Module):
             DataError: an empty context.
         """
         refuse_empty(lengths)
+        ids = ids[:, : int(lengths.max())]
         embeddings, rows = self.pooling.extend(self.backbone.get_input_embeddings()(ids), lengths)
         plan = self.pooling.plan(rows, factor)
         return self.pooling.select(self._run(embeddings, rows, plan), rows, plan)

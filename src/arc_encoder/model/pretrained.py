@@ -118,17 +118,21 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         """Nothing to draw: constructors give starting values, and a checkpoint that lacks a part is refused."""
 
     @classmethod
-    def from_pretrained(cls, *args: Any, output_loading_info: bool = False, **kwargs: Any) -> Any:
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any
+    ) -> Any:
         """Load a saved ARC-Encoder, as the library does.
 
         Raises:
             CheckpointError: a weight is missing, which the library would leave to chance.
         """
-        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)
+        folder = pretrained_model_name_or_path
+        loaded: Any = super().from_pretrained(folder, *args, output_loading_info=True, **kwargs)
+        model, info = loaded
         missing = sorted(info["missing_keys"])
         if missing:
             shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
-            raise CheckpointError(f"the ARC-Encoder at {str(args[0])!r} lacks weights: {shown}. Copy its model.safetensors again")
+            raise CheckpointError(f"the ARC-Encoder at {str(folder)!r} lacks weights: {shown}. Copy its model.safetensors again")
         return (model, info) if output_loading_info else model
 
     def head(self, decoder: str) -> DecoderHead:

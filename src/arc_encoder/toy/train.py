@@ -13,9 +13,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig, OmegaConf
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 from arc_encoder.data.toy_world import ToyWorld
+from arc_encoder.errors import CheckpointError
 from arc_encoder.toy.language_model import ToyLanguageModel
 from arc_encoder.toy.lm_text import LanguageModelRows
 from arc_encoder.toy.tokenizers import train_tokenizer
@@ -44,11 +47,13 @@ def train_toy_model(config: DictConfig) -> Path:
         "pad_token_id": tokenizer.pad_token_id,
     }
     module = ToyLanguageModel(architecture, steps=config.steps, **config.optim)
+    if config.init_from is not None:
+        load_weights(module, Path(config.init_from))
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     logger = CSVLogger(config.logs, name=config.model.name, flush_logs_every_n_steps=50)
     trainer = L.Trainer(
-        max_steps=config.steps * 2,  # two optimizers step in turn
+        max_steps=2 * min(config.steps, config.stop_after or config.steps),  # two optimizers step in turn
         max_epochs=1,
         accelerator="cpu",
         devices=1,
@@ -73,6 +78,19 @@ def train_toy_model(config: DictConfig) -> Path:
     return output
 
 
+def load_weights(module: ToyLanguageModel, folder: Path) -> None:
+    """Start from the weights of an earlier stage.
+
+    Raises:
+        CheckpointError: none there, or of another shape.
+    """
+    try:
+        weights = load_file(folder / "model.safetensors")
+        module.model.load_state_dict({**module.model.state_dict(), **{name: value.float() for name, value in weights.items()}})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"init_from={folder}: no toy model of this architecture there ({error})") from error
+
+
 class SaveEvery(Callback):
     """Writes the model at every validation, so that an interrupted run leaves something to look at."""
 
@@ -95,4 +113,4 @@ def _write_log(source: Path, target: Path) -> None:
         rows = [row for row in csv.DictReader(lines) if row.get("val/loss")]
         writer = csv.writer(out)
         writer.writerow(["step", "val_loss", "val_answer_token_accuracy"])
-        writer.writerows([int(row["step"]) // 2, row["val/loss"], row["val/answer_token_accuracy"]] for row in rows)
+        writer.writerows([int(row["step"]) + 1, row["val/loss"], row["val/answer_token_accuracy"]] for row in rows)

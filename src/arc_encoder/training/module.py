@@ -34,7 +34,11 @@ class ArcLightningModule(L.LightningModule):
         return output
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return batch.to(device) if isinstance(batch, ArcBatch) else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return (
+            batch.to(device)
+            if isinstance(batch, ArcBatch)
+            else super().transfer_batch_to_device(batch, device, dataloader_idx)
+        )
 
     def training_step(self, batch: ArcBatch, index: int) -> Tensor:
         """Sum of the targets' cross-entropies ÷ number of targets of the batch on all ranks."""
@@ -43,9 +47,9 @@ class ArcLightningModule(L.LightningModule):
         share = tokens if self.trainer.world_size == 1 else self.all_gather(tokens).float().mean()
         loss: Tensor = output.loss_sum / share.clamp(min=1)
         size = len(batch.sample_ids)
-        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=size)
-        self.log(f"train/loss/{batch.task}", output.loss.detach(), batch_size=size)
-        self.log(f"train/loss_by_decoder/{batch.decoder}", output.loss.detach(), batch_size=size)
+        # The mean of the ranks' losses is the loss of the whole batch; a batch holds one task and one decoder on all ranks.
+        for name in ("train/loss", f"train/loss/{batch.task}", f"train/loss_by_decoder/{batch.decoder}"):
+            self.log(name, loss.detach(), prog_bar=name == "train/loss", batch_size=size, sync_dist=True)
         self.log(f"train/token_accuracy/{batch.task}", output.correct_tokens / tokens.clamp(min=1), batch_size=size)
         self.log("train/padding_waste", 1 - output.positions / output.slots, batch_size=size)
         return loss
@@ -71,6 +75,21 @@ class ArcLightningModule(L.LightningModule):
                 losses.append(value)
         if losses:
             self.log("val/loss", torch.stack(losses).mean(), prog_bar=True)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on right after the last optimizer step, wherever the run was stopped.
+
+        Gradients are not saved, so the batches that followed that step are computed again. Lightning's
+        counters may be ahead of it; here they are set to what they are after the step's last batch.
+        """
+        if getattr(self, "_trainer", None) is None:  # only weights are loaded
+            return
+        steps, loop = checkpoint["global_step"], checkpoint["loops"]["fit_loop"]
+        batches, progress = steps * self.trainer.accumulate_grad_batches, loop["epoch_loop.batch_progress"]
+        for counts in (progress["total"], progress["current"]):
+            counts.update(ready=batches, started=batches, processed=batches, completed=batches - 1)
+        progress["is_last_batch"] = False
+        loop["epoch_loop.state_dict"]["_batches_that_stepped"] = steps - 1
 
     def configure_optimizers(self) -> Any:
         return make_optimizer(self.model.compressor, self.optim, self.trainer.max_steps)

@@ -76,7 +76,14 @@ def make_optimizer(compressor: ArcEncoderModel, settings: OptimSettings, steps: 
             chosen = [p for p in parameters if (p.ndim >= 2) == decays]
             if chosen:
                 decay = settings.weight_decay if decays else 0.0
-                groups.append({"params": chosen, "lr": rate, "weight_decay": decay, "name": f"{name}{'' if decays else '_vectors'}"})
+                groups.append(
+                    {
+                        "params": chosen,
+                        "lr": rate,
+                        "weight_decay": decay,
+                        "name": f"{name}{'' if decays else '_vectors'}",
+                    }
+                )
     optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
 
     def schedule(rate: float) -> Any:

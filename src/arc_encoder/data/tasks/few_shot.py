@@ -42,7 +42,9 @@ class FewShot(Task):
         if shots < 0 or max_passages < 1:
             raise ConfigError(f"few-shot: shots={shots} must be at least 0 and max_passages={max_passages} at least 1")
         if len(source) <= shots:
-            raise ConfigError(f"few-shot: {shots} examples were asked for, but the source has only {len(source)} questions")
+            raise ConfigError(
+                f"few-shot: {shots} examples were asked for, but the source has only {len(source)} questions"
+            )
         self.source, self.shots, self.vary_shots = source, shots, vary_shots
         self.max_passages, self.loss_on_examples = max_passages, loss_on_examples
 
@@ -63,7 +65,9 @@ class FewShot(Task):
             drawn.append((question, joined_passages(question, count)))
         subsets = sorted({question.subset for question, _ in drawn})
         if len(subsets) > 1:
-            raise ConfigError(f"few-shot: one source holds the subsets {', '.join(subsets)}; give each its own task, or one subset=<name>")
+            raise ConfigError(
+                f"few-shot: one source holds the subsets {', '.join(subsets)}; give each its own task, or one subset=<name>"
+            )
         segments = few_shot_segments(
             drawn[:-1], drawn[-1], answers=Role.TARGET if self.loss_on_examples else Role.PLAIN
         )

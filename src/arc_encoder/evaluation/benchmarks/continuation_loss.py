@@ -24,7 +24,9 @@ class ContinuationLoss(Benchmark):
         version: raised whenever scores become incomparable.
     """
 
-    def __init__(self, task: Continuation, *, name: str = "continuation", limit: int = 500, seed: int = 0, version: int = 1) -> None:
+    def __init__(
+        self, task: Continuation, *, name: str = "continuation", limit: int = 500, seed: int = 0, version: int = 1
+    ) -> None:
         self.task, self.name, self.limit, self.seed, self.version = task, name, limit, seed, version
 
     @torch.no_grad()

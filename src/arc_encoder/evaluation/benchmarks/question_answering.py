@@ -65,7 +65,9 @@ class QuestionAnswering(Benchmark):
         asked = len(source) - kept if limit is None else min(limit, len(source) - kept)
         if asked < 1 or (examples is not None and len(examples) < shots):
             pool = len(source) if examples is None else len(examples)
-            raise DataError(f"benchmark {name}: {shots} examples were asked for, but there are only {pool} questions to draw from")
+            raise DataError(
+                f"benchmark {name}: {shots} examples were asked for, but there are only {pool} questions to draw from"
+            )
         self.questions = [source[i] for i in range(asked)]
         self._pool, self._pool_start = (source, asked) if examples is None else (examples, 0)
 
@@ -86,7 +88,9 @@ class QuestionAnswering(Benchmark):
             batch = session.collate([samples[i] for i in numbers], self.name)
             texts = session.model.generate(batch, max_new_tokens=self.max_new_tokens, factor=session.factor)
             answers.update(zip(numbers, texts, strict=True))
-        return [self._result(i, samples[i], shown[i], answers[i], system, session, budgets) for i in range(len(samples))]
+        return [
+            self._result(i, samples[i], shown[i], answers[i], system, session, budgets) for i in range(len(samples))
+        ]
 
     def _result(
         self,
@@ -100,7 +104,10 @@ class QuestionAnswering(Benchmark):
     ) -> ExampleResult:
         question = self.questions[number]
         answer = text.lstrip("\n").split("\n\n")[0].strip()
-        presented = [system.present(joined_passages(q), budgets.get(joined_passages(q), 0), session.decoder.tokenizer) for q in group]
+        presented = [
+            system.present(joined_passages(q), budgets.get(joined_passages(q), 0), session.decoder.tokenizer)
+            for q in group
+        ]
         texts = [segment.text for segment in presented if segment is not None]
         return ExampleResult(
             id=question.id,

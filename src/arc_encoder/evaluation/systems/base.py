@@ -57,14 +57,19 @@ class System(ABC):
             segments = few_shot_segments(drawn[:-1], drawn[-1], context=None)
         else:
             marked = few_shot_segments(drawn[:-1], drawn[-1], context=Role.CONTEXT)
-            segments = merge_plain([shown[s.text] or s if s.role is Role.CONTEXT else s for s in marked])
+            chosen = [shown[s.text] if s.role is Role.CONTEXT else s for s in marked]
+            segments = merge_plain([segment for segment in chosen if segment is not None])
         return Sample(query.id, tuple(segments), TaskToken.CONTINUE)
 
     def continuation(self, sample: Sample, budgets: dict[str, int], tokenizer: PreTrainedTokenizerBase) -> Sample:
         """A continuation sample, its context shown as this system shows documents."""
         segments = []
         for segment in sample.segments:
-            shown = self.present(segment.text, budgets.get(segment.text, 0), tokenizer) if segment.role is Role.CONTEXT else segment
+            shown = (
+                self.present(segment.text, budgets.get(segment.text, 0), tokenizer)
+                if segment.role is Role.CONTEXT
+                else segment
+            )
             if shown is not None:
                 segments.append(shown)
         return Sample(sample.id, tuple(merge_plain(segments)), sample.task_token, sample.end_of_text)

@@ -25,7 +25,9 @@ class ContextWindowExtension(Callback):
 
     def __init__(self, chunk_size: int = 1024, max_chunks: int = 32, growth: Mapping[int, int] | None = None) -> None:
         self.chunk_size, self.max_chunks = chunk_size, max_chunks
-        self.growth = {int(step): int(chunks) for step, chunks in sorted((growth or {}).items(), key=lambda kv: int(kv[0]))}
+        self.growth = {
+            int(step): int(chunks) for step, chunks in sorted((growth or {}).items(), key=lambda kv: int(kv[0]))
+        }
         counts = [max_chunks, *self.growth.values()]
         if chunk_size < 1 or min(counts) < 1:
             raise ConfigError(f"context window: chunk_size={chunk_size} and chunk counts {counts} must be at least 1")
@@ -39,7 +41,9 @@ class ContextWindowExtension(Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._apply(trainer, pl_module)
 
-    def on_train_batch_start(self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: object, batch_idx: int
+    ) -> None:
         self._apply(trainer, pl_module)
 
     def _apply(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

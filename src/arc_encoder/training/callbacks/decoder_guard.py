@@ -25,11 +25,17 @@ class DecoderGuard(Callback):
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         now = self._fingerprints(pl_module)
         if self.fingerprints:
-            self._compare(now, "the checkpoint was written with other decoder weights; resume with the decoders it was trained with")
+            self._compare(
+                now,
+                "the checkpoint was written with other decoder weights; resume with the decoders it was trained with",
+            )
         self.fingerprints = now
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._compare(self._fingerprints(pl_module), "a frozen decoder was changed during training; look for code that writes to its weights")
+        self._compare(
+            self._fingerprints(pl_module),
+            "a frozen decoder was changed during training; look for code that writes to its weights",
+        )
 
     def state_dict(self) -> dict[str, str]:
         return dict(self.fingerprints)
@@ -41,7 +47,9 @@ class DecoderGuard(Callback):
         for name, fingerprint in now.items():
             before = self.fingerprints.get(name, fingerprint)
             if before != fingerprint:
-                raise DecoderChangedError(f"decoder {name!r}: fingerprint {fingerprint[:12]} instead of {before[:12]}: {advice}")
+                raise DecoderChangedError(
+                    f"decoder {name!r}: fingerprint {fingerprint[:12]} instead of {before[:12]}: {advice}"
+                )
 
     @staticmethod
     def _fingerprints(pl_module: L.LightningModule) -> dict[str, str]:

@@ -31,7 +31,9 @@ class MixedPrecision(Callback):
 
     def __init__(self, decoder_dtype: str | None = None) -> None:
         if decoder_dtype is not None and decoder_dtype not in DTYPES:
-            raise ConfigError(f"mixed precision: decoder_dtype={decoder_dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+            raise ConfigError(
+                f"mixed precision: decoder_dtype={decoder_dtype!r} is unknown; choose one of {', '.join(DTYPES)}"
+            )
         self.decoder_dtype = decoder_dtype
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
@@ -42,16 +44,29 @@ class MixedPrecision(Callback):
                 f"trainer.precision={precision!r} would not keep float32 master weights; choose one of {', '.join(COMPUTE)}"
             )
         if self.decoder_dtype is not None:
-            for decoder in pl_module.model.decoders.values():
-                decoder.to(DTYPES[self.decoder_dtype])
+            # Weights only: rotary frequencies and other buffers stay exact, as when a decoder is loaded in this dtype.
+            for weight in pl_module.model.decoders.parameters():
+                weight.data = weight.data.to(DTYPES[self.decoder_dtype])
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, ArcLightningModule)
-        wrong = [name for name, p in pl_module.model.compressor.named_parameters() if p.requires_grad and p.dtype != torch.float32]
+        wrong = [
+            name
+            for name, p in pl_module.model.compressor.named_parameters()
+            if p.requires_grad and p.dtype != torch.float32
+        ]
         if wrong:
-            raise ConfigError(f"trained weights must be float32, but {len(wrong)} are not, first: {wrong[0]}; load the encoder in float32")
+            raise ConfigError(
+                f"trained weights must be float32, but {len(wrong)} are not, first: {wrong[0]}; load the encoder in float32"
+            )
         thawed = [name for name, p in pl_module.model.decoders.named_parameters() if p.requires_grad]
         if thawed:
-            raise ConfigError(f"decoder weights must be frozen, but {len(thawed)} ask for gradients, first: {thawed[0]}")
-        kept = {name: str(decoder.model.dtype).removeprefix("torch.") for name, decoder in pl_module.model.decoders.items()}
-        rank_zero_info(f"dtypes: trained weights float32, computed in {COMPUTE[str(trainer.precision)]}, frozen decoders {kept}")
+            raise ConfigError(
+                f"decoder weights must be frozen, but {len(thawed)} ask for gradients, first: {thawed[0]}"
+            )
+        kept = {
+            name: str(decoder.model.dtype).removeprefix("torch.") for name, decoder in pl_module.model.decoders.items()
+        }
+        rank_zero_info(
+            f"dtypes: trained weights float32, computed in {COMPUTE[str(trainer.precision)]}, frozen decoders {kept}"
+        )

@@ -34,7 +34,9 @@ class TextSamples(Callback):
                 batch = data.collator([prompt_of(sample) for sample in samples], decoder=decoder, task=name)
                 texts = pl_module.model.generate(batch.to(pl_module.device), max_new_tokens=self.max_new_tokens)
                 for board in boards:
-                    board.experiment.add_text(f"samples/{decoder}/{name}", as_table(samples, texts), trainer.global_step)
+                    board.experiment.add_text(
+                        f"samples/{decoder}/{name}", as_table(samples, texts), trainer.global_step
+                    )
 
 
 def prompt_of(sample: Sample) -> Sample:
@@ -50,5 +52,3 @@ def as_table(samples: list[Sample], texts: list[str]) -> str:
         cells = [cell.strip().replace("|", "\\|").replace("\n", " ↵ ") for cell in (sample.segments[-1].text, text)]
         rows.append(f"| {cells[0]} | {cells[1]} |")
     return "\n".join(rows)
-
-

@@ -1,0 +1,85 @@
+"""Every command that README and docs show is run, in a copy of the checkout."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ["README.md", "CONTRIBUTING.md", "data/README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"(<!-- not run by tests: [^>]+-->\s*)?```(bash|python)\n(.*?)```", re.DOTALL)
+SHORT = {
+    "arc-quickstart": "pretrain_steps=3 finetune_steps=3 limit=4 batch_size=2",
+    "arc-train": "debug=fast",
+    "arc-toy-models": "steps=2 batch_size=2 validate_every=2 window=64",
+}
+ELSEWHERE = ("make ", "git ", "pip ", "pre-commit ", "cd ")  # set-up and upkeep, run by .ci/run itself
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text()
+    return [body for skip, kind, body in FENCE.findall(text) if kind == language and not skip]
+
+
+def commands() -> list[tuple[str, str]]:
+    found = []
+    for page in PAGES:
+        if not (ROOT / page).is_file():
+            continue
+        for body in blocks(page, "bash"):
+            for line in body.replace("\\\n", " ").splitlines():
+                line = line.split("  #")[0].strip()
+                if line and not line.startswith(("#", *ELSEWHERE)):
+                    found.append((page, line))
+    return found
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project's files with a short quickstart's results where the README expects them."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in ("configs", "data", "docs", "README.md"):
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
+    result = run(copy, f"arc-quickstart paths.run=logs/quickstart {SHORT['arc-quickstart']} threads=2")
+    assert result.returncode == 0, result.stderr[-2000:]
+    return copy
+
+
+def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+
+
+def shortened(command: str) -> str:
+    for name, overrides in SHORT.items():
+        if re.match(rf"(python -m )?{name}\b", command) and "--help" not in command and "--cfg" not in command:
+            return f"{command} {overrides}"
+    return command
+
+
+def test_pages_hold_commands() -> None:
+    pages = {page for page, _ in commands()}
+    assert "README.md" in pages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "command"), commands())
+def test_command(checkout: Path, page: str, command: str) -> None:
+    result = run(checkout, shortened(command))
+    assert result.returncode == 0, f"{page}: {command}\n{result.stdout[-1500:]}\n{result.stderr[-1500:]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "number"), [("README.md", i) for i in range(len(blocks("README.md", "python")))])
+def test_readme_python(checkout: Path, page: str, number: int) -> None:
+    script = checkout / f"block_{number}.py"
+    script.write_text(blocks(page, "python")[number])
+    result = run(checkout, f"{sys.executable} {script}")
+    assert result.returncode == 0, result.stderr[-2000:]
