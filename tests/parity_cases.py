@@ -118,9 +118,7 @@ def load_decoder_model(folder: Path, settings: dict) -> PreTrainedModel:
                 else:
                     state[f"{prefix}mlp.down_proj.weight"] = value
     else:
-        config = (
-            MistralConfig(**shape, sliding_window=None) if settings["type"] == "mistral" else LlamaConfig(**shape)
-        )
+        config = MistralConfig(**shape, sliding_window=None) if settings["type"] == "mistral" else LlamaConfig(**shape)
         model = AutoModelForCausalLM.from_config(config)
         state = {f"model.{name}": value for name, value in from_meta_names(weights, settings).items()}
         state["lm_head.weight"] = weights["output.weight"]

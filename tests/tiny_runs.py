@@ -126,7 +126,9 @@ def finish(process: subprocess.Popen[str], timeout: float = 240) -> str:
 class Command:
     """Runs a command's `main` in this process, as if started with arguments in an empty folder."""
 
-    def __init__(self, main: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, main: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         self.main, self.monkeypatch, self.capsys = main, monkeypatch, capsys
 
     def __call__(self, *arguments: str) -> str:

@@ -1,10 +1,10 @@
 """ARC-Encoder: compress a text into a few vectors that a frozen decoder reads in place of its tokens.
 
-    from arc_encoder import Compressor, Context
+from arc_encoder import Compressor, Context
 
-    compressor = Compressor.from_pretrained("logs/quickstart/compressor", decoder="data/toy_world/toy_a")
-    vectors = compressor.compress(["a document", "another one"])
-    answers = compressor.generate([["Document: ", Context("a document"), "\\nQuestion: …?\\nAnswer:"]])
+compressor = Compressor.from_pretrained("logs/quickstart/compressor", decoder="data/toy_world/toy_a")
+vectors = compressor.compress(["a document", "another one"])
+answers = compressor.generate([["Document: ", Context("a document"), "\\nQuestion: …?\\nAnswer:"]])
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ known to the data side, and both may change while training runs.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ class ArcBatch:
 
     def to(self, device: torch.device | str) -> ArcBatch:
         """The same batch with every tensor on `device`."""
-        moved = {
+        moved: dict[str, Any] = {
             f.name: value.to(device, non_blocking=True)
             for f in fields(self)
             if isinstance(value := getattr(self, f.name), Tensor)
@@ -61,7 +62,7 @@ class ArcBatch:
 
     def pin_memory(self) -> ArcBatch:
         """The same batch in page-locked memory (used by the data loader on CUDA machines)."""
-        pinned = {
+        pinned: dict[str, Any] = {
             f.name: value.pin_memory() for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
         }
         return replace(self, **pinned)

@@ -51,7 +51,9 @@ class Compressor:
     ) -> None:
         names = list(model.heads)
         if decoder_name is None and len(names) != 1:
-            raise CheckpointError(f"this compressor serves several decoders; choose one with decoder_name=: {', '.join(names)}")
+            raise CheckpointError(
+                f"this compressor serves several decoders; choose one with decoder_name=: {', '.join(names)}"
+            )
         self.model, self.tokenizer = model.eval(), tokenizer
         self.decoder_name = decoder_name or names[0]
         model.head(self.decoder_name)
@@ -116,14 +118,18 @@ class Compressor:
         rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
         for place, row in enumerate(rows):
             if not row:
-                raise DataError(f"text number {place} is empty ({texts[place]!r}); there is nothing to compress, leave it out")
+                raise DataError(
+                    f"text number {place} is empty ({texts[place]!r}); there is nothing to compress, leave it out"
+                )
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         found: dict[int, Tensor] = {}
         device = next(self.model.parameters()).device
         for start in range(0, len(order), batch_size):
             places = order[start : start + batch_size]
             ids, lengths = pad_rows([rows[i] for i in places])
-            vectors, counts = self.model(ids.to(device), lengths.to(device), self.decoder_name, TaskToken.CONTINUE, factor)
+            vectors, counts = self.model(
+                ids.to(device), lengths.to(device), self.decoder_name, TaskToken.CONTINUE, factor
+            )
             for place, vector, count in zip(places, vectors, counts.tolist(), strict=True):
                 found[place] = vector[:count].cpu()
         return [found[i] for i in range(len(rows))]
@@ -144,7 +150,9 @@ class Compressor:
             DataError: an empty prompt or context, or one that does not fit the decoder's window.
         """
         if self._arc is None or self.decoder is None:
-            raise CheckpointError("generate needs a decoder: Compressor.from_pretrained(folder, decoder=<folder or hub name>)")
+            raise CheckpointError(
+                "generate needs a decoder: Compressor.from_pretrained(folder, decoder=<folder or hub name>)"
+            )
         texts = DecoderText(self.decoder.tokenizer, self.decoder.bos)
         collator = ArcCollator(self.tokenizer, {self.decoder_name: texts})
         samples = [_sample(number, prompt) for number, prompt in enumerate(prompts)]
@@ -158,7 +166,9 @@ class Compressor:
 
 def _sample(number: int, prompt: Prompt) -> Sample:
     parts = [prompt] if isinstance(prompt, str) else list(prompt)
-    segments = [Segment(part.text, Role.CONTEXT) if isinstance(part, Context) else Segment(part, Role.PLAIN) for part in parts]
+    segments = [
+        Segment(part.text, Role.CONTEXT) if isinstance(part, Context) else Segment(part, Role.PLAIN) for part in parts
+    ]
     if not any(segment.text for segment in segments):
         raise DataError(f"prompt number {number} is empty")
     return Sample(f"prompt-{number}", tuple(merge_plain(segments)))

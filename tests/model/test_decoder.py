@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
@@ -216,6 +217,9 @@ def test_plain_text_is_what_the_plain_model_gives(family: str) -> None:
 
 def test_widths_and_ids() -> None:
     decoder = tiny_decoder("gpt2")
+    bos = ("<s>", decoder.tokenizer.bos_token_id)
+    decoder.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[bos])
+    assert decoder.tokenizer("a")["input_ids"][0] == decoder.tokenizer.bos_token_id
     assert (decoder.width, decoder.window) == (WIDTH, WINDOW)
     assert decoder.prefix_ids == [decoder.tokenizer.bos_token_id]
     assert decoder.tokenizer.decode(decoder.token_ids("né <x>")) == "né <x>"

@@ -29,7 +29,9 @@ def flat(rows: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
 def test_golden_case(name: str) -> None:
     case = ParityCase(name)
     for batch, record in case.records.items():
-        golden = {key.removeprefix(f"{batch}."): value for key, value in case.tensors.items() if key.startswith(f"{batch}.")}
+        golden = {
+            key.removeprefix(f"{batch}."): value for key, value in case.tensors.items() if key.startswith(f"{batch}.")
+        }
         ids, lengths = case.contexts(batch)
         layers = []
         hooks = [
@@ -58,9 +60,14 @@ def test_golden_case(name: str) -> None:
         merged = splice(model.get_input_embeddings()(text_ids), after, layout)
         close(merged[layout.mask], golden["dec_inputs_embeds"])
         at_text = torch.zeros_like(layout.mask)
-        at_text[torch.arange(len(text_ids))[:, None].expand_as(layout.text_positions)[layout.text_valid], layout.text_positions[layout.text_valid]] = True
+        at_text[
+            torch.arange(len(text_ids))[:, None].expand_as(layout.text_positions)[layout.text_valid],
+            layout.text_positions[layout.text_valid],
+        ] = True
         assert torch.equal(at_text[layout.mask], golden["dec_text_position_mask"])
-        logits = model(inputs_embeds=merged, attention_mask=layout.mask.long(), use_cache=False, logits_to_keep=at_text).logits
+        logits = model(
+            inputs_embeds=merged, attention_mask=layout.mask.long(), use_cache=False, logits_to_keep=at_text
+        ).logits
         close(logits, golden["logits"], 2e-5)
         mask = golden.get("target_mask", torch.ones(len(logits), dtype=torch.bool))
         loss = torch.nn.functional.cross_entropy(logits[mask], golden["targets"][mask])
@@ -94,7 +101,9 @@ def test_group_sizes() -> None:
         for length, sizes in by_length.items():
             n = torch.tensor([int(length)])
             number = int(rate)
-            counts = group_counts(n, -number) if number < 0 else torch.clamp(n, max=number) if number else torch.ones_like(n)
+            counts = (
+                group_counts(n, -number) if number < 0 else torch.clamp(n, max=number) if number else torch.ones_like(n)
+            )
             groups = balanced_groups(n, counts)
             assert groups.mask.sum(-1)[0].tolist() == sizes, (rate, length)
             members = groups.index[groups.mask]

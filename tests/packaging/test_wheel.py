@@ -28,12 +28,19 @@ def test_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     assert not [name for name in names if name.startswith("tests/")]
 
     target = tmp_path / "site"
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel)], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel)],
+        check=True,
+    )
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(target), "HF_HUB_OFFLINE": "1"}
     where = subprocess.run(
-        [sys.executable, "-c", "import arc_encoder; print(arc_encoder.__file__)"], cwd=elsewhere, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", "import arc_encoder; print(arc_encoder.__file__)"],
+        cwd=elsewhere,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert str(target) in where.stdout
     run = subprocess.run(

@@ -23,7 +23,12 @@ def uneven_batch(decoder: str = "decoder") -> ArcBatch:
     return make_batch(
         [
             [("plain", [1, *numbers(4, 1)]), ("context", list(numbers(9, 2))), ("target", list(numbers(3, 3)))],
-            [("plain", [1]), ("context", list(numbers(5, 4))), ("plain", list(numbers(2, 5))), ("target", list(numbers(7, 6)))],
+            [
+                ("plain", [1]),
+                ("context", list(numbers(5, 4))),
+                ("plain", list(numbers(2, 5))),
+                ("target", list(numbers(7, 6))),
+            ],
         ],
         decoder=decoder,
     )
@@ -73,7 +78,13 @@ def test_the_gradient_is_that_of_the_mean(fit: Fit) -> None:
 
     class Gradients(Callback):
         def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
-            seen.update({name: p.grad.clone() for name, p in pl_module.model.compressor.named_parameters() if p.grad is not None})
+            seen.update(
+                {
+                    name: p.grad.clone()
+                    for name, p in pl_module.model.compressor.named_parameters()
+                    if p.grad is not None
+                }
+            )
 
     fit(Gradients(), data=[uneven_batch()], steps=1, gradient_clip_val=None)
     assert seen.keys() == wanted.keys()
@@ -82,28 +93,37 @@ def test_the_gradient_is_that_of_the_mean(fit: Fit) -> None:
 
 
 def test_every_task_and_decoder_has_its_own_curve(fit: Fit, tmp_path: Any) -> None:
+    """Each row holds the newest value of every task and decoder, so none is lost between two log entries."""
     data = data_module(("first", "second"), decoder_weights={"first": 1.0, "second": 1.0})
     data.tasks["again"] = Reconstruction(Texts(["something else"]), share=1.0)
-    trainer, _ = fit(model=two_decoders(), data=data, steps=6, logger=CSVLogger(tmp_path))
+    batches: list[ArcBatch] = []
+
+    class Batches(Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: ArcBatch, batch_idx: int) -> None:
+            batches.append(batch)
+
+    trainer, _ = fit(Batches(), model=two_decoders(), data=data, steps=6, logger=CSVLogger(tmp_path))
     rows = [row for row in rows_of(trainer) if row["train/loss"]]
-    assert len(rows) == 6
-    tasks = {row["step"]: [name for name in ("reconstruction", "again") if row[f"train/loss/{name}"]] for row in rows}
-    assert [names for names in tasks.values() if len(names) != 1] == []
-    assert {names[0] for names in tasks.values()} == {"reconstruction", "again"}
-    for row in rows:
-        decoders = [name for name in ("first", "second") if row[f"train/loss_by_decoder/{name}"]]
-        assert len(decoders) == 1
-        task = tasks[row["step"]][0]
-        assert row["train/loss"] == row[f"train/loss/{task}"] == row[f"train/loss_by_decoder/{decoders[0]}"]
-        assert 0 <= float(row[f"train/token_accuracy/{task}"]) <= 1
+    assert len(rows) == len(batches) == 6
+    newest: dict[str, str] = {}
+    for row, batch in zip(rows, batches, strict=True):
+        newest |= dict.fromkeys((f"loss/{batch.task}", f"loss_by_decoder/{batch.decoder}"), row["train/loss"])
+        for kind, names in {"loss": ("reconstruction", "again"), "loss_by_decoder": ("first", "second")}.items():
+            assert {name: row[f"train/{kind}/{name}"] for name in names} == {
+                n: newest.get(f"{kind}/{n}", "") for n in names
+            }
+        assert 0 <= float(row[f"train/token_accuracy/{batch.task}"]) <= 1
         assert 0 <= float(row["train/padding_waste"]) < 1
-    assert {name for row in rows for name in ("first", "second") if row[f"train/loss_by_decoder/{name}"]} == {"first", "second"}
+    assert {batch.task for batch in batches} == {"reconstruction", "again"}
+    assert {batch.decoder for batch in batches} == {"first", "second"}
 
 
 def test_validation_weighs_batches_by_their_targets(fit: Fit) -> None:
     validation = {"held_out": Reconstruction(Texts(["x", "a considerably longer text", "yy", "of middle length"]))}
     data = data_module(validation=validation, batch_size=1, validation_batches=4)
-    trainer, module = fit(data=data, steps=1, optim=settings(encoder_lr=0.0, projector_lr=0.0, task_token_lr=0.0, final_lr=0.0))
+    trainer, module = fit(
+        data=data, steps=1, optim=settings(encoder_lr=0.0, projector_lr=0.0, task_token_lr=0.0, final_lr=0.0)
+    )
     total = tokens = right = 0.0
     with torch.no_grad():
         for loader in data.val_dataloader():

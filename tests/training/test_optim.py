@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -40,7 +41,14 @@ def groups_of(compressor: ArcEncoderModel, optimizer: torch.optim.Optimizer) -> 
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_the_configurations_hold_the_method_s_table(name: str) -> None:
     node = composed([f"optim={name}"]).optim
-    values = (node.encoder_lr, node.projector_lr, node.task_token_lr, node.final_lr, node.warmup_steps, node.weight_decay)
+    values = (
+        node.encoder_lr,
+        node.projector_lr,
+        node.task_token_lr,
+        node.final_lr,
+        node.warmup_steps,
+        node.weight_decay,
+    )
     assert values == TABLE[name]
     defaults = OptimSettings()
     assert (defaults.betas, defaults.eps) == ((0.9, 0.95), 1e-8)
@@ -56,8 +64,8 @@ def test_the_schedule_rises_from_almost_nothing_and_falls_to_the_final_share() -
     assert 0 < share[0] < 1e-5
     assert share[1000] == 1.0
     assert share[-1] == pytest.approx(1e-5, rel=1e-9)
-    assert all(a < b for a, b in zip(share[:1000], share[1:1001], strict=True))
-    assert all(a > b for a, b in zip(share[1000:-1], share[1001:], strict=True))
+    assert all(a < b for a, b in pairwise(share[:1001]))
+    assert all(a > b for a, b in pairwise(share[1000:]))
     # cosine: half of the way in the middle of either side
     assert share[500] == pytest.approx(0.5, abs=2e-3)
     assert share[1000 + (4999 - 1000) // 2] == pytest.approx(0.5, abs=1e-3)
@@ -79,7 +87,11 @@ def test_every_part_reaches_its_own_rate_and_ends_at_the_final_one() -> None:
     highest = dict(zip(("encoder", "projector", "task_tokens"), TABLE["pretrain"][:3], strict=True))
     kinds = parts(compressor)
     for step in range(3000):
-        rates = {(kinds[name], group["lr"]) for name, group in groups_of(compressor, optimizer).items()} if step in (0, 1000, 2999) else set()
+        rates = (
+            {(kinds[name], group["lr"]) for name, group in groups_of(compressor, optimizer).items()}
+            if step in (0, 1000, 2999)
+            else set()
+        )
         for kind, rate in rates:
             wanted = {0: 0.0, 1000: highest[kind], 2999: 1e-10}[step]
             assert rate == pytest.approx(wanted, rel=1e-6, abs=1e-5 * highest[kind] if step == 0 else 0), (step, kind)
@@ -138,7 +150,9 @@ def test_a_frozen_encoder_stays_as_it_is_and_the_head_learns(fit: Fit) -> None:
 def test_a_trained_encoder_changes_everywhere(fit: Fit) -> None:
     start = {name: value.clone() for name, value in tiny_compressor().state_dict().items()}
     _, module = fit()
-    unchanged = {name for name, value in module.model.compressor.state_dict().items() if torch.equal(value, start[name])}
+    unchanged = {
+        name for name, value in module.model.compressor.state_dict().items() if torch.equal(value, start[name])
+    }
     assert unchanged == {"heads.decoder.task_tokens.continue"}
 
 
@@ -157,7 +171,11 @@ def test_a_rate_of_zero_stays_zero() -> None:
     compressor = tiny_compressor()
     made = make_optimizer(compressor, settings(encoder_lr=0.0), 5)
     for _ in range(5):
-        rates = {group["lr"] for name, group in groups_of(compressor, made["optimizer"]).items() if parts(compressor)[name] == "encoder"}
+        rates = {
+            group["lr"]
+            for name, group in groups_of(compressor, made["optimizer"]).items()
+            if parts(compressor)[name] == "encoder"
+        }
         assert rates == {0.0}
         made["optimizer"].step()
         made["lr_scheduler"]["scheduler"].step()

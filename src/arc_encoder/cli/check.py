@@ -46,7 +46,7 @@ def check_config(config: DictConfig, *, keys: set[str]) -> None:
 def find_problems(config: DictConfig, *, keys: set[str]) -> list[str]:
     """Every mistake of `config`, one line each; what follows from another mistake is left out."""
     problems = [
-        f"{key}: unknown key{_did_you_mean(str(key), keys)}; valid keys: {', '.join(sorted(keys))}"
+        f"{key!s}: unknown key{_did_you_mean(str(key), keys)}; valid keys: {', '.join(sorted(keys))}"
         for key in config
         if str(key) not in keys
     ]
@@ -74,7 +74,7 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]:
             yield path, node
         for key in node:
             if not OmegaConf.is_missing(node, key):
-                yield from _targets(node[key], f"{path}.{key}" if path else str(key))
+                yield from _targets(node[key], f"{path}.{key!s}" if path else str(key))
 
 
 def _bind(path: str, node: DictConfig) -> list[str]:
@@ -90,7 +90,7 @@ def _bind(path: str, node: DictConfig) -> list[str]:
     given = [str(key) for key in node if str(key) not in SPECIAL]
     for key in given:
         if key not in parameters:
-            problems.append(f"{path}.{key}: unknown key{suggest(key, parameters)}")
+            problems.append(f"{path}.{key!s}: unknown key{suggest(key, parameters)}")
         elif OmegaConf.is_missing(node, key):
             problems.append(f"{path}.{key}: no value given; set it with {path}.{key}=…")
     if not node.get("_partial_", False):

@@ -1,4 +1,4 @@
-"""`arc-toy-models`: make a bundled toy model again. Run command: ``arc-toy-models model=toy_a``."""
+"""`arc-toy-models`: make a bundled toy model again. Run command: ``arc-toy-models toy_model=toy_a``."""
 
 from __future__ import annotations
 

@@ -63,7 +63,9 @@ class ArcCollator:
             context_ids=padded,
             context_lengths=lengths,
             context_rows=torch.tensor(rows, dtype=torch.long),
-            context_positions=torch.tensor([before[r][p] + len(self._prefix(text)) for r, p in zip(rows, positions, strict=True)], dtype=torch.long),
+            context_positions=torch.tensor(
+                [before[r][p] + len(self._prefix(text)) for r, p in zip(rows, positions, strict=True)], dtype=torch.long
+            ),
             text_ids=text_ids,
             text_lengths=text_lengths,
             target_mask=target_mask.bool(),
@@ -84,13 +86,19 @@ class ArcCollator:
         ]
         if not found:
             return [], [], []
-        ids: list[list[int]] = self.encoder_tokenizer([text for _, _, text in found], add_special_tokens=False)["input_ids"]
+        ids: list[list[int]] = self.encoder_tokenizer([text for _, _, text in found], add_special_tokens=False)[
+            "input_ids"
+        ]
         for (row, _, text), tokens in zip(found, ids, strict=True):
             if not tokens:
-                raise DataError(f"sample {samples[row].id!r} has an empty document ({text!r}); there is nothing to compress, leave it out")
+                raise DataError(
+                    f"sample {samples[row].id!r} has an empty document ({text!r}); there is nothing to compress, leave it out"
+                )
         return ids, [row for row, _, _ in found], [place for _, place, _ in found]
 
-    def _text(self, samples: Sequence[Sample], text: DecoderText) -> tuple[list[list[list[int]]], list[list[list[int]]]]:
+    def _text(
+        self, samples: Sequence[Sample], text: DecoderText
+    ) -> tuple[list[list[list[int]]], list[list[list[int]]]]:
         """Decoder ids and target flags, for each segment of each sample (nothing for contexts)."""
         flat = [segment.text for sample in samples for segment in sample.segments if segment.role is not Role.CONTEXT]
         encoded = iter(text.tokenizer(flat, add_special_tokens=False)["input_ids"] if flat else [])

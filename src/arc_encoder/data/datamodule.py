@@ -78,7 +78,9 @@ class ArcDataModule(L.LightningDataModule):
     def collator(self) -> ArcCollator:
         """The collator, once `connect` was called."""
         if self._collator is None:
-            raise ConfigError("ArcDataModule.connect(encoder_tokenizer, decoders) must be called before batches are made")
+            raise ConfigError(
+                "ArcDataModule.connect(encoder_tokenizer, decoders) must be called before batches are made"
+            )
         return self._collator
 
     def train_dataloader(self) -> DataLoader[ArcBatch]:

@@ -48,7 +48,8 @@ class Session:
 
     @property
     def device(self) -> torch.device:
-        return next(self.decoder.model.parameters()).device
+        device: torch.device = next(self.decoder.model.parameters()).device
+        return device
 
     def budgets(self, documents: Iterable[str]) -> dict[str, int]:
         """Vectors that each document would become, task token included."""

@@ -60,7 +60,9 @@ class ArcModel(nn.Module):
         super().__init__()
         if not decoders:
             raise ConfigError("no decoder was given; choose at least one, such as decoder=toy_a")
-        for name, decoder in decoders.items() if compressor is not None else ():
+        for name, decoder in decoders.items():
+            if compressor is None:
+                break
             width = compressor.head(name).projector.out_dim
             if width != decoder.width:
                 raise CheckpointError(
@@ -90,8 +92,13 @@ class ArcModel(nn.Module):
         """The frozen decoder called `name`."""
         if name not in self.decoders:
             raise ConfigError(f"decoder {name!r} is not loaded; loaded: {', '.join(self.decoders)}")
-        decoder: FrozenDecoder = self.decoders[name]
+        decoder = self.decoders[name]
+        assert isinstance(decoder, FrozenDecoder)
         return decoder
+
+    def frozen_decoders(self) -> dict[str, FrozenDecoder]:
+        """All decoders, by name."""
+        return {name: self.decoder(name) for name in self.decoders}
 
     def merge(self, batch: ArcBatch, *, factor: int | None = None, pad_left: bool = False) -> tuple[Tensor, Layout]:
         """Decoder input embeddings (B, T, E) of a batch, with their layout."""
@@ -107,9 +114,7 @@ class ArcModel(nn.Module):
             )
         else:  # text only: open-book and closed-book prompts
             vectors, counts = text.new_zeros(0, 0, text.shape[-1]), batch.context_lengths
-        layout = lay_out(
-            batch.text_lengths, counts, batch.context_rows, batch.context_positions, pad_left=pad_left
-        )
+        layout = lay_out(batch.text_lengths, counts, batch.context_rows, batch.context_positions, pad_left=pad_left)
         return splice(text, vectors, layout), layout
 
     def forward(self, batch: ArcBatch, factor: int | None = None) -> ArcOutput:

@@ -64,7 +64,9 @@ def load_trained(compressor: ArcEncoderModel, folder: Path) -> None:
     """
     file = folder / "model.safetensors"
     if not file.is_file():
-        raise CheckpointError(f"no trained ARC-Encoder at {str(folder)!r}: {file.name} is missing (arc-train writes it to <run>/compressor)")
+        raise CheckpointError(
+            f"no trained ARC-Encoder at {str(folder)!r}: {file.name} is missing (arc-train writes it to <run>/compressor)"
+        )
     try:
         saved = load_file(file)
     except (SafetensorError, OSError) as error:
@@ -84,7 +86,9 @@ def load_trained(compressor: ArcEncoderModel, folder: Path) -> None:
     ]
     if problems:
         shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
-        raise CheckpointError(f"{folder} holds another architecture: {shown}. Choose the encoder, pooling and projector it was trained with")
+        raise CheckpointError(
+            f"{folder} holds another architecture: {shown}. Choose the encoder, pooling and projector it was trained with"
+        )
     compressor.load_state_dict({**own, **wanted})
 
 

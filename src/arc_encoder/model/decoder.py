@@ -46,11 +46,16 @@ class FrozenDecoder(nn.Module):
         if bos and tokenizer.bos_token_id is None:
             raise ConfigError(f"tokenizer of {name!r} has no BOS token; set bos=false on this decoder to go without")
         if tokenizer.eos_token_id is None:
-            raise ConfigError(f"tokenizer of {name!r} has no EOS token, which ends every answer; set one in its tokenizer_config.json")
-        rows = model.get_input_embeddings().weight.shape[0]
+            raise ConfigError(
+                f"tokenizer of {name!r} has no EOS token, which ends every answer; set one in its tokenizer_config.json"
+            )
+        embeddings: Any = model.get_input_embeddings()
+        rows = embeddings.weight.shape[0]
         if len(tokenizer) > rows:
-            raise ConfigError(f"tokenizer of {name!r} has {len(tokenizer)} tokens, but the model only {rows}: they do not belong together")
-        self.model = model.eval().requires_grad_(False)
+            raise ConfigError(
+                f"tokenizer of {name!r} has {len(tokenizer)} tokens, but the model only {rows}: they do not belong together"
+            )
+        self.model: Any = model.eval().requires_grad_(False)
         # Greedy means greedy: a folder's own sampling settings and penalties do not apply.
         self.model.generation_config = GenerationConfig()
         self.tokenizer, self.bos = tokenizer, bos
@@ -103,9 +108,7 @@ class FrozenDecoder(nn.Module):
             (N, V) for the N chosen positions, row by row.
         """
         self.check_length(embeddings.shape[1])
-        output = self.model(
-            inputs_embeds=embeddings, attention_mask=mask.long(), use_cache=False, logits_to_keep=keep
-        )
+        output = self.model(inputs_embeds=embeddings, attention_mask=mask.long(), use_cache=False, logits_to_keep=keep)
         logits: Tensor = output.logits
         return logits
 
@@ -143,7 +146,12 @@ class FrozenDecoder(nn.Module):
 
 
 def load_decoder(
-    path: str | Path, *, dtype: str = "float32", bos: bool = True, revision: str | None = None, options: Mapping[str, Any] | None = None
+    path: str | Path,
+    *,
+    dtype: str = "float32",
+    bos: bool = True,
+    revision: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> FrozenDecoder:
     """Load a causal language model and its tokenizer from a folder or a hub name.
 
@@ -180,9 +188,7 @@ def _drop_weights(module: nn.Module, state: dict[str, Any], prefix: str, _: Any)
         del state[key]
 
 
-def _remember_prefix(
-    module: FrozenDecoder, state: dict[str, Any], prefix: str, *_: Any
-) -> None:
+def _remember_prefix(module: FrozenDecoder, state: dict[str, Any], prefix: str, *_: Any) -> None:
     module._load_prefix = prefix
 
 

@@ -40,12 +40,15 @@ class ArcEncoder(nn.Module):
         super().__init__()
         steps = len(pooling.factors())
         config = backbone.config
-        layers = backbone.layers if hasattr(backbone, "layers") else None
+        layers: Any = getattr(backbone, "layers", None)
         if layers is None:
-            raise ConfigError(f"{type(backbone).__name__} cannot be an encoder: it has no `layers`. Supported: {SUPPORTED}")
+            raise ConfigError(
+                f"{type(backbone).__name__} cannot be an encoder: it has no `layers`. Supported: {SUPPORTED}"
+            )
         if steps > len(layers):
             raise ConfigError(f"the pooling schedule has {steps} steps, but the encoder has only {len(layers)} blocks")
-        self.backbone, self.pooling, self.causal = backbone, pooling, causal
+        self.backbone: Any = backbone
+        self.pooling, self.causal = pooling, causal
         self._full_attention(config)
         pooling.setup(self.width)
         backbone.norm = nn.Identity()  # the projector reads the raw residual stream
@@ -86,9 +89,7 @@ class ArcEncoder(nn.Module):
         place = torch.arange(embeddings.shape[1], device=embeddings.device)
         mask = (place < rows[:, None]).long() if bool((rows < embeddings.shape[1]).any()) else None
         extra: dict[str, Any] = {} if self.causal else {"is_causal": False}
-        output = self.backbone(
-            inputs_embeds=embeddings, attention_mask=mask, use_cache=False, row_plan=plan, **extra
-        )
+        output = self.backbone(inputs_embeds=embeddings, attention_mask=mask, use_cache=False, row_plan=plan, **extra)
         hidden: Tensor = output.last_hidden_state
         return hidden
 

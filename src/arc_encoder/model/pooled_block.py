@@ -43,6 +43,14 @@ class PooledBlock(GradientCheckpointingLayer):  # type: ignore[misc]
         causal: whether a row sees only tokens up to the end of its own group.
     """
 
+    # Modules that the layer brings; which of them exist depends on the family.
+    self_attn: Any
+    mlp: Any
+    input_layernorm: Any
+    post_attention_layernorm: Any
+    pre_feedforward_layernorm: Any
+    post_feedforward_layernorm: Any
+
     def __init__(self, layer: nn.Module, pooling: Pooling, stage: int, causal: bool) -> None:
         super().__init__()
         for name, child in layer.named_children():
@@ -114,7 +122,7 @@ class PooledBlock(GradientCheckpointingLayer):  # type: ignore[misc]
         clip = getattr(attention.config, "clip_qkv", None)
         if clip is not None:
             projected = projected.clamp(min=-clip, max=clip)
-        norm = getattr(attention, norm_name, None) if norm_name else None
+        norm: Any = getattr(attention, norm_name, None) if norm_name else None
         over_all_heads = norm is not None and norm.weight.shape[-1] != attention.head_dim
         if over_all_heads:
             projected = norm(projected)

@@ -109,7 +109,7 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
 
     def reset_new_parameters(self) -> None:
         """Kaiming-uniform projectors, task tokens and memory tokens of ones, as the method starts."""
-        for head in self.heads.values():
+        for head in self.decoder_heads():
             head.projector.reset_parameters()
             for token in head.task_tokens.values():
                 nn.init.ones_(token)
@@ -132,7 +132,9 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         missing = sorted(info["missing_keys"])
         if missing:
             shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
-            raise CheckpointError(f"the ARC-Encoder at {str(folder)!r} lacks weights: {shown}. Copy its model.safetensors again")
+            raise CheckpointError(
+                f"the ARC-Encoder at {str(folder)!r} lacks weights: {shown}. Copy its model.safetensors again"
+            )
         return (model, info) if output_loading_info else model
 
     def head(self, decoder: str) -> DecoderHead:
@@ -145,8 +147,13 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
             raise CheckpointError(
                 f"this ARC-Encoder has no projector for decoder {decoder!r}; it was made for: {', '.join(self.heads)}"
             )
-        head: DecoderHead = self.heads[decoder]
+        head = self.heads[decoder]
+        assert isinstance(head, DecoderHead)
         return head
+
+    def decoder_heads(self) -> list[DecoderHead]:
+        """The heads of all decoders."""
+        return [head for head in self.heads.values() if isinstance(head, DecoderHead)]
 
     def encode(self, ids: Tensor, lengths: Tensor, factor: int | None = None) -> tuple[Tensor, Tensor]:
         """Contexts (C, L) → encoder vectors (C, M, D) and counts (C,); long contexts in parallel chunks."""

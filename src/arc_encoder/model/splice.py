@@ -34,9 +34,7 @@ class Layout:
     mask: Tensor
 
 
-def lay_out(
-    text_lengths: Tensor, counts: Tensor, rows: Tensor, positions: Tensor, *, pad_left: bool = False
-) -> Layout:
+def lay_out(text_lengths: Tensor, counts: Tensor, rows: Tensor, positions: Tensor, *, pad_left: bool = False) -> Layout:
     """Compute the merged layout of a batch.
 
     Args:
@@ -90,7 +88,9 @@ def splice(text: Tensor, vectors: Tensor, layout: Layout) -> Tensor:
     rows = torch.arange(samples, device=text.device)[:, None].expand_as(layout.text_positions)
     merged = text.new_zeros(samples, length, text.shape[-1])
     text_valid = layout.text_valid
-    merged = merged.index_put((rows[text_valid], layout.text_positions[text_valid]), text[:, : text_valid.shape[1]][text_valid])
+    merged = merged.index_put(
+        (rows[text_valid], layout.text_positions[text_valid]), text[:, : text_valid.shape[1]][text_valid]
+    )
     if vectors.numel() == 0:
         return merged
     valid = layout.vector_valid
@@ -111,6 +111,8 @@ def prediction_mask(layout: Layout, target_mask: Tensor) -> Tensor:
     positions = layout.text_positions[target_mask] - 1
     rows = target_mask.nonzero()[:, 0]
     if bool((positions < 0).any()) or not bool(layout.mask[rows, positions].all()):
-        raise DataError("a target stands at the start of its sequence, where nothing predicts it; put BOS or text before it")
+        raise DataError(
+            "a target stands at the start of its sequence, where nothing predicts it; put BOS or text before it"
+        )
     mask = torch.zeros_like(layout.mask)
     return mask.index_put((rows, positions), torch.ones_like(rows, dtype=torch.bool))

@@ -25,7 +25,9 @@ def plot_scores(rows: Sequence[Row], path: Path, *, metric: str = "exact_match")
             errors = [[max(0.0, row.value - row.ci_low)], [max(0.0, row.ci_high - row.value)]]
             colour = f"C{systems.index(row.system)}"
             axis.errorbar(row.document_positions, row.value, yerr=errors, fmt="o", color=colour, capsize=3)
-            axis.annotate(label(row), (row.document_positions, row.value), textcoords="offset points", xytext=(6, 5), color=colour)
+            axis.annotate(
+                label(row), (row.document_positions, row.value), textcoords="offset points", xytext=(6, 5), color=colour
+            )
         axis.set_title(benchmark)
         axis.set_xlabel("decoder positions that the documents take")
         axis.margins(x=0.25, y=0.12)

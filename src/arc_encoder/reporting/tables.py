@@ -22,7 +22,13 @@ def markdown_table(rows: Sequence[Row]) -> str:
     for row in rows:
         groups.setdefault((row.decoder, row.benchmark, label(row)), {})[row.metric] = row
     several = len({decoder for decoder, _, _ in groups}) > 1
-    header = [*(["decoder"] if several else []), "benchmark", "system", *(TITLES.get(m, m) for m in metrics), "positions for documents"]
+    header = [
+        *(["decoder"] if several else []),
+        "benchmark",
+        "system",
+        *(TITLES.get(m, m) for m in metrics),
+        "positions for documents",
+    ]
     lines = [header, ["---"] * len(header)]
     for (decoder, benchmark, system), cells in groups.items():
         values = [_cell(cells[name]) if name in cells else "" for name in metrics]
@@ -30,7 +36,9 @@ def markdown_table(rows: Sequence[Row]) -> str:
         lines.append([*([decoder] if several else []), benchmark, system, *values, f"{positions:.1f}"])
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     lines[1] = ["-" * width for width in widths]
-    return "\n".join("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )
 
 
 def _cell(row: Row) -> str:

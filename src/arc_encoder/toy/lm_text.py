@@ -91,7 +91,9 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
     def _prompt(self, rng: random.Random, document: str, asked: list[tuple[str, str]]) -> Pieces:
         # Half of the documents are tokenized apart from the words before them, as compressed prompts do.
-        pieces: Pieces = [("Document: ", 1.0), (document, 1.0)] if rng.random() < 0.5 else [("Document: " + document, 1.0)]
+        pieces: Pieces = (
+            [("Document: ", 1.0), (document, 1.0)] if rng.random() < 0.5 else [("Document: " + document, 1.0)]
+        )
         for question, answer in asked:
             pieces += [(f"\nQuestion: {question}\nAnswer:", 1.0), (" " + answer, self.answer_weight)]
         return [*pieces, ("\n\n", 1.0)]

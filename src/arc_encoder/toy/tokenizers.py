@@ -22,7 +22,9 @@ def corpus(world: ToyWorld, documents: int) -> Iterator[str]:
             yield "\n".join(world.translation(index))
 
 
-def train_tokenizer(world: ToyWorld, *, vocab_size: int, documents: int = 20_000, letters: int = 0) -> PreTrainedTokenizerFast:
+def train_tokenizer(
+    world: ToyWorld, *, vocab_size: int, documents: int = 20_000, letters: int = 0
+) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer with BOS, EOS and PAD; adds BOS, never EOS.
 
     Args:

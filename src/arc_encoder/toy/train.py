@@ -1,12 +1,13 @@
 """`arc-toy-models`: make one of the bundled toy models again, from nothing.
 
-Run command: ``arc-toy-models model=toy_a output=data/toy_world/toy_a``
+Run command: ``arc-toy-models toy_model=toy_a output=data/toy_world/toy_a``
 """
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import torch
@@ -33,14 +34,22 @@ def train_toy_model(config: DictConfig) -> Path:
     torch.set_num_threads(config.threads)
     world = ToyWorld(config.world_seed, "train")
     tokenizer = train_tokenizer(world, vocab_size=config.model.vocab_size)
-    mix = OmegaConf.to_container(config.mix)
+    mix: Any = OmegaConf.to_container(config.mix)
+    shape: Any = OmegaConf.to_container(config.model.architecture)
     batch = config.batch_size
-    train = LanguageModelRows(world, tokenizer, rows=config.steps * batch, window=config.window, mix=mix, seed=config.seed)
+    train = LanguageModelRows(
+        world, tokenizer, rows=config.steps * batch, window=config.window, mix=mix, seed=config.seed
+    )
     held_out = LanguageModelRows(
-        ToyWorld(config.world_seed, "held_out"), tokenizer, rows=64, window=config.window, mix={"questions": 1.0}, seed=config.seed
+        ToyWorld(config.world_seed, "held_out"),
+        tokenizer,
+        rows=64,
+        window=config.window,
+        mix={"questions": 1.0},
+        seed=config.seed,
     )
     architecture = {
-        **OmegaConf.to_container(config.model.architecture),
+        **shape,
         "vocab_size": len(tokenizer),
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
@@ -86,7 +95,9 @@ def load_weights(module: ToyLanguageModel, folder: Path) -> None:
     """
     try:
         weights = load_file(folder / "model.safetensors")
-        module.model.load_state_dict({**module.model.state_dict(), **{name: value.float() for name, value in weights.items()}})
+        module.model.load_state_dict(
+            {**module.model.state_dict(), **{name: value.float() for name, value in weights.items()}}
+        )
     except (OSError, SafetensorError, RuntimeError) as error:
         raise CheckpointError(f"init_from={folder}: no toy model of this architecture there ({error})") from error
 

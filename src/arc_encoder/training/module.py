@@ -44,7 +44,7 @@ class ArcLightningModule(L.LightningModule):
         """Sum of the targets' cross-entropies ÷ number of targets of the batch on all ranks."""
         output = self(batch)
         tokens = output.target_tokens.float()
-        share = tokens if self.trainer.world_size == 1 else self.all_gather(tokens).float().mean()
+        share = tokens if self.trainer.world_size == 1 else torch.as_tensor(self.all_gather(tokens)).float().mean()
         loss: Tensor = output.loss_sum / share.clamp(min=1)
         size = len(batch.sample_ids)
         # The mean of the ranks' losses is the loss of the whole batch; a batch holds one task and one decoder on all ranks.

@@ -64,13 +64,13 @@ def one_cycle(step: int, *, steps: int, warmup_steps: int, final_share: float) -
 
 def make_optimizer(compressor: ArcEncoderModel, settings: OptimSettings, steps: int) -> dict[str, Any]:
     """AdamW and its schedule, in the form that Lightning expects."""
-    heads = compressor.heads.values()
+    heads = compressor.decoder_heads()
     parts: dict[str, tuple[float, list[nn.Parameter]]] = {
         "encoder": (settings.encoder_lr, _trained(compressor.encoder.parameters())),
         "projector": (settings.projector_lr, _trained(p for head in heads for p in head.projector.parameters())),
         "task_tokens": (settings.task_token_lr, _trained(p for head in heads for p in head.task_tokens.parameters())),
     }
-    groups = []
+    groups: list[dict[str, Any]] = []
     for name, (rate, parameters) in parts.items():
         for decays in (True, False):
             chosen = [p for p in parameters if (p.ndim >= 2) == decays]

@@ -52,7 +52,9 @@ def token_spans(text: str, tokenizer: PreTrainedTokenizerBase) -> list[tuple[int
         ConfigError: the tokenizer is a slow one and cannot say.
     """
     if not tokenizer.is_fast:
-        raise ConfigError(f"the encoder's tokenizer ({type(tokenizer).__name__}) gives no offsets; use its fast version")
+        raise ConfigError(
+            f"the encoder's tokenizer ({type(tokenizer).__name__}) gives no offsets; use its fast version"
+        )
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     spans: list[tuple[int, int]] = encoded["offset_mapping"]
     return spans

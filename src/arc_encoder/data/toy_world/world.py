@@ -113,7 +113,7 @@ class ToyWorld:
             sentences.insert(rng.randrange(len(sentences) + 1), rng.choice(FILLERS))
         again = list(stated)
         rng.shuffle(again)
-        first = {}
+        first: dict[str, str] = {}
         for fact in stated:
             first.setdefault(fact.entity, fact.value)
         return ToyDocument(

@@ -16,4 +16,4 @@ class Truncate(System):
 
     def present(self, document: str, budget: int, tokenizer: PreTrainedTokenizerBase) -> Segment | None:
         ids = tokenizer(document, add_special_tokens=False)["input_ids"]
-        return Segment(tokenizer.decode(ids[:budget]), Role.PLAIN)
+        return Segment(str(tokenizer.decode(ids[:budget])), Role.PLAIN)

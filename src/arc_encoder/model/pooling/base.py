@@ -46,7 +46,9 @@ class Pooling(nn.Module):
     def __init__(self, factor: int = 4, schedule: Sequence[int] | None = None, where: Where = "queries") -> None:
         super().__init__()
         if factor < 1:
-            raise ConfigError(f"pooling factor {factor} is not possible: give a whole number from 1 on (4 and 8 are usual)")
+            raise ConfigError(
+                f"pooling factor {factor} is not possible: give a whole number from 1 on (4 and 8 are usual)"
+            )
         if where not in get_args(Where):
             raise ConfigError(f"pooling: where={where!r} is unknown; choose one of {', '.join(get_args(Where))}")
         self.factor, self.where = factor, where
@@ -55,7 +57,9 @@ class Pooling(nn.Module):
             product = 1
             for step in self.schedule:
                 if step < 1:
-                    raise ConfigError(f"pooling schedule {self.schedule} holds {step}; every step must be 1 (plain) or more")
+                    raise ConfigError(
+                        f"pooling schedule {self.schedule} holds {step}; every step must be 1 (plain) or more"
+                    )
                 product *= step
             if product != factor:
                 raise ConfigError(f"pooling schedule {self.schedule} pools by {product} in all, but factor is {factor}")
@@ -73,7 +77,9 @@ class Pooling(nn.Module):
             return [self.factor if factor is None else factor]
         if factor is None or factor == self.factor:
             return self.schedule
-        raise ConfigError(f"pooling factor {factor} cannot be chosen: the schedule {self.schedule} fixes it to {self.factor}")
+        raise ConfigError(
+            f"pooling factor {factor} cannot be chosen: the schedule {self.schedule} fixes it to {self.factor}"
+        )
 
     def plan(self, lengths: Tensor, factor: int | None = None) -> list[Tensor]:
         """Rows of each context before the first pooling block and after each of them."""
@@ -115,7 +121,9 @@ class Pooling(nn.Module):
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments, as plain values that JSON can hold."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"}
+        return {
+            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
+        }
 
     @classmethod
     def from_settings(cls, name: str, settings: dict[str, Any]) -> Pooling:
@@ -126,5 +134,7 @@ class Pooling(nn.Module):
         """
         if name not in cls.registry:
             known = ", ".join(sorted(cls.registry))
-            raise CheckpointError(f"pooling {name!r} is unknown here; import the module that defines it first. Known: {known}")
+            raise CheckpointError(
+                f"pooling {name!r} is unknown here; import the module that defines it first. Known: {known}"
+            )
         return cls.registry[name](**settings)

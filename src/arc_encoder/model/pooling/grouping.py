@@ -8,13 +8,14 @@ larger ones first: n=10, x=4 → [4, 3, 3] (Pilchen et al., 2025, §3.2).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
-class Groups(NamedTuple):
+@dataclass(frozen=True)
+class Groups:
     """Which tokens form which group.
 
     Attributes:

@@ -43,7 +43,7 @@ class MemoryTokens(Pooling):
 
     def extend(self, embeddings: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         used = self.used or self.count
-        contexts, length, width = embeddings.shape
+        contexts, _, width = embeddings.shape
         rows = torch.arange(contexts, device=lengths.device)[:, None]
         places = lengths[:, None] + torch.arange(used, device=lengths.device)
         longer = torch.cat([embeddings, embeddings.new_zeros(contexts, used, width)], dim=1)

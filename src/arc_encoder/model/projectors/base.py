@@ -39,7 +39,9 @@ class Projector(nn.Module):
 
     def settings(self) -> dict[str, Any]:
         """Constructor arguments, widths included, as plain values that JSON can hold."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"}
+        return {
+            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
+        }
 
     @classmethod
     def from_settings(cls, name: str, settings: dict[str, Any]) -> Projector:
@@ -50,5 +52,7 @@ class Projector(nn.Module):
         """
         if name not in cls.registry:
             known = ", ".join(sorted(cls.registry))
-            raise CheckpointError(f"projector {name!r} is unknown here; import the module that defines it first. Known: {known}")
+            raise CheckpointError(
+                f"projector {name!r} is unknown here; import the module that defines it first. Known: {known}"
+            )
         return cls.registry[name](**settings)

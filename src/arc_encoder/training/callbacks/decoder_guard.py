@@ -54,4 +54,4 @@ class DecoderGuard(Callback):
     @staticmethod
     def _fingerprints(pl_module: L.LightningModule) -> dict[str, str]:
         assert isinstance(pl_module, ArcLightningModule)
-        return {name: decoder.fingerprint() for name, decoder in pl_module.model.decoders.items()}
+        return {name: decoder.fingerprint() for name, decoder in pl_module.model.frozen_decoders().items()}

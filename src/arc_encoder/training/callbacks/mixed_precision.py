@@ -9,7 +9,7 @@ from __future__ import annotations
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.utilities.rank_zero import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info
 
 from arc_encoder.errors import ConfigError
 from arc_encoder.training.module import ArcLightningModule
@@ -65,7 +65,8 @@ class MixedPrecision(Callback):
                 f"decoder weights must be frozen, but {len(thawed)} ask for gradients, first: {thawed[0]}"
             )
         kept = {
-            name: str(decoder.model.dtype).removeprefix("torch.") for name, decoder in pl_module.model.decoders.items()
+            name: str(decoder.model.dtype).removeprefix("torch.")
+            for name, decoder in pl_module.model.frozen_decoders().items()
         }
         rank_zero_info(
             f"dtypes: trained weights float32, computed in {COMPUTE[str(trainer.precision)]}, frozen decoders {kept}"
