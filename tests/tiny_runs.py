@@ -113,7 +113,7 @@ def start(command: str, *arguments: str, cwd: Path, **options: Any) -> subproces
     )
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 240) -> str:
+def finish(process: subprocess.Popen[str], timeout: float = 900) -> str:
     """Wait for a command that must succeed; returns what it printed."""
     try:
         output, _ = process.communicate(timeout=timeout)

@@ -2,7 +2,7 @@
 
 from arc_encoder import Compressor, Context
 
-compressor = Compressor.from_pretrained("logs/quickstart/compressor", decoder="data/toy_world/toy_a")
+compressor = Compressor.from_pretrained("logs/quickstart/latest/finetune/compressor", decoder="data/toy_world/toy_a")
 vectors = compressor.compress(["a document", "another one"])
 answers = compressor.generate([["Document: ", Context("a document"), "\\nQuestion: …?\\nAnswer:"]])
 """

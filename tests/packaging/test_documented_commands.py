@@ -52,7 +52,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("configs", "data", "docs", "README.md"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
-    result = run(copy, f"arc-quickstart paths.run=logs/quickstart {SHORT['arc-quickstart']} threads=2")
+    result = run(copy, f"arc-quickstart {SHORT['arc-quickstart']} threads=2")
     assert result.returncode == 0, result.stderr[-2000:]
     return copy
 

@@ -6,6 +6,7 @@ The same code and configurations as `arc-train experiment=toy/pretrain`, then
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ KEYS = {
     "overrides",
     "paths",
     "batch_size",
+    "link",
 }
 
 
@@ -59,6 +61,16 @@ def quickstart(config: DictConfig) -> None:
     rows: list[Row] = []
     _timed(seconds, "evaluation", lambda: rows.extend(_evaluate(config, pretrained, tuned, run)))
     report(config, rows, seconds, run)
+    point_to(run, Path(config.link))
+
+
+def point_to(run: Path, link: Path) -> None:
+    """Make `link` a symbolic link to `run`, in place of an earlier one."""
+    fresh = link.with_name(link.name + ".part")
+    fresh.unlink(missing_ok=True)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh.symlink_to(run.resolve(), target_is_directory=True)
+    os.replace(fresh, link)
 
 
 def report(config: DictConfig, rows: list[Row], seconds: dict[str, float], run: Path) -> None:

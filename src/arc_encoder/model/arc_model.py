@@ -146,11 +146,13 @@ class ArcModel(nn.Module):
         return self.decoder(batch.decoder).logits(embeddings, layout.mask, keep), layout
 
     @torch.no_grad()
-    def generate(self, batch: ArcBatch, *, max_new_tokens: int = 64, factor: int | None = None) -> list[str]:
-        """Greedy answers to prompts, cut at EOS, one text a sample."""
+    def generate(
+        self, batch: ArcBatch, *, max_new_tokens: int = 64, factor: int | None = None, stop: str | None = None
+    ) -> list[str]:
+        """Greedy answers to prompts, cut at EOS, one text a sample; `stop` is a text after which nothing more is needed."""
         decoder = self.decoder(batch.decoder)
         embeddings, layout = self.merge(batch, factor=factor, pad_left=True)
-        ids = decoder.generate(embeddings, layout.mask, max_new_tokens=max_new_tokens)
+        ids = decoder.generate(embeddings, layout.mask, max_new_tokens=max_new_tokens, stop=stop)
         eos = decoder.tokenizer.eos_token_id  # not every tokenizer counts its EOS among the special tokens
         rows = [row[: row.index(eos)] if eos in row else row for row in ids.tolist()]
         texts: list[str] = decoder.tokenizer.batch_decode(rows, skip_special_tokens=True)

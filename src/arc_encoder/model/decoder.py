@@ -113,7 +113,7 @@ class FrozenDecoder(nn.Module):
         return logits
 
     @torch.no_grad()
-    def generate(self, embeddings: Tensor, mask: Tensor, *, max_new_tokens: int) -> Tensor:
+    def generate(self, embeddings: Tensor, mask: Tensor, *, max_new_tokens: int, stop: str | None = None) -> Tensor:
         """Greedy continuation of left-padded embeddings (B, T, E): new ids (B, ≤ max_new_tokens)."""
         self.check_length(embeddings.shape[1] + max_new_tokens)
         pad = self.tokenizer.pad_token_id
@@ -121,6 +121,8 @@ class FrozenDecoder(nn.Module):
             inputs_embeds=embeddings,
             attention_mask=mask.long(),
             max_new_tokens=max_new_tokens,
+            stop_strings=None if stop is None else [stop],
+            tokenizer=None if stop is None else self.tokenizer,
             do_sample=False,
             eos_token_id=self.tokenizer.eos_token_id,
             pad_token_id=self.tokenizer.eos_token_id if pad is None else pad,

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from arc_encoder.data.jsonl import JsonlQuestions
-from arc_encoder.data.prompts import joined_passages
+from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
@@ -86,7 +86,9 @@ class QuestionAnswering(Benchmark):
         answers: dict[int, str] = {}
         for numbers in session.batches(samples, _characters, f"{self.name}"):
             batch = session.collate([samples[i] for i in numbers], self.name)
-            texts = session.model.generate(batch, max_new_tokens=self.max_new_tokens, factor=session.factor)
+            texts = session.model.generate(
+                batch, max_new_tokens=self.max_new_tokens, factor=session.factor, stop=SEPARATOR
+            )
             answers.update(zip(numbers, texts, strict=True))
         return [
             self._result(i, samples[i], shown[i], answers[i], system, session, budgets) for i in range(len(samples))
@@ -103,7 +105,7 @@ class QuestionAnswering(Benchmark):
         budgets: dict[str, int],
     ) -> ExampleResult:
         question = self.questions[number]
-        answer = text.lstrip("\n").split("\n\n")[0].strip()
+        answer = text.split(SEPARATOR)[0].strip()
         presented = [
             system.present(joined_passages(q), budgets.get(joined_passages(q), 0), session.decoder.tokenizer)
             for q in group

@@ -1,0 +1,98 @@
+"""`arc-eval`: systems, benchmarks and factors from the command line to results.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from arc_encoder.cli import evaluate
+from tests.cli.conftest import Make
+from tests.tiny_runs import Command
+
+FIELDS = ["system", "pooling_factor", "benchmark", "metric", "value", "ci_low", "ci_high"]
+
+
+@pytest.fixture
+def run(make: Make) -> Command:
+    return make(evaluate.main)
+
+
+@pytest.fixture
+def base(tiny_model: Path, tmp_path: Path) -> list[str]:
+    """A few local questions, the tiny decoder."""
+    records = [
+        {"question": f"What is {i}?", "answers": [str(i)], "passages": [f"It is {i}.", "More."]} for i in range(6)
+    ]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    return [
+        "benchmark=local",
+        "benchmark.path=mine.jsonl",
+        "benchmark.shots=1",
+        "benchmark.max_new_tokens=2",
+        "decoder=huggingface",
+        f"decoders.huggingface.path={tiny_model}",
+        "decoders.huggingface.dtype=float32",
+        "paths.run=out",
+        "threads=1",
+        "device=cpu",
+    ]
+
+
+def test_results_hold_a_row_for_each_system_factor_and_metric(
+    run: Command, base: list[str], trained: Path, tmp_path: Path
+) -> None:
+    printed = run(*base, f"checkpoint={trained}", "system=[closed_book,open_book,truncate,arc]", "factors=[4,8]")
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
+    systems = {("closed_book", None), ("open_book", None), ("truncate", 4), ("truncate", 8), ("arc", 4), ("arc", 8)}
+    assert {(row["system"], row["pooling_factor"]) for row in rows} == systems
+    assert {row["metric"] for row in rows} == {"exact_match", "f1"}
+    assert len(rows) == 12
+    for row in rows:
+        assert set(FIELDS) <= set(row)
+        assert row["benchmark"] == "mine.jsonl"
+        assert row["decoder"] == "huggingface"
+        assert row["examples"] == 5
+        assert row["ci_low"] <= row["value"] <= row["ci_high"]
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "arc ×8" in report
+    assert report.removeprefix("# Results\n\n").strip() in printed
+    assert len(list((tmp_path / "out" / "examples").iterdir())) == 6
+    assert (tmp_path / "out" / "config.yaml").is_file()
+
+
+def test_a_system_that_needs_an_arc_encoder_asks_for_one(run: Command, base: list[str]) -> None:
+    errors = run.fails(*base, "system=[open_book,arc]")
+    assert "system arc needs a trained ARC-Encoder: give checkpoint=<run>/compressor" in errors
+
+
+def test_text_systems_need_none(run: Command, base: list[str], tmp_path: Path) -> None:
+    run(*base, "system=open_book")
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
+    assert {row["pooling_factor"] for row in rows} == {None}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["system=[]"], "no system was given"),
+        (["system=open_book", "benchmark.path=gone.jsonl"], "no file matches 'gone.jsonl'"),
+        (["system=open_book", "benchmark.shots=6"], "there are only 6 questions to draw from"),
+        (["system=open_book", "benchmark.metrics=[em]"], "metric 'em' is unknown; choose from exact_match"),
+        (["system=open_book", "batch_size=0"], "batch_size=0: expected a whole number from 1 on"),
+        (["system=open_book", "factors=4"], "expected a list of whole numbers"),
+        (["system=open_book", "factors=[0]"], "factors=0: expected a list of whole numbers from 1 on"),
+        (["system=arc", "checkpoint=gone"], "checkpoint=gone: no compressor could be loaded"),
+        (["system=openbook"], "no such choice (did you mean 'open_book'?)"),
+    ],
+)
+def test_mistakes_are_named(run: Command, base: list[str], given: list[str], words: str) -> None:
+    assert words in run.fails(*base, *given)
+
+
+def test_a_checkpoint_for_another_decoder_says_which_it_serves(run: Command, base: list[str], trained: Path) -> None:
+    moved = [each.replace("decoders.huggingface.", "+decoders.mine.") for each in base if each != "decoder=huggingface"]
+    given = [*moved, "decoder=[]", "+decoders.mine._target_=arc_encoder.model.decoder.load_decoder"]
+    errors = run.fails(*given, "system=arc", f"checkpoint={trained}")
+    assert "no projector for decoder 'mine'; it was made for: huggingface" in errors

@@ -1,0 +1,42 @@
+"""Commands answer `--help`, as scripts and as modules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from arc_encoder.cli import compress, evaluate, quickstart, toy_models, train
+from tests.cli.conftest import Make
+from tests.tiny_runs import environment
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (train, "model/pooling: fusion, last, mean, memory_tokens, sum"),
+        (evaluate, "system: arc, closed_book, open_book, truncate"),
+        (compress, "text_field: text"),
+        (quickstart, "pretrain_steps: 400"),
+        (toy_models, "vocab_size"),
+    ],
+    ids=["train", "eval", "compress", "quickstart", "toy-models"],
+)
+def test_help_shows_what_can_be_chosen(make: Make, tmp_path: Path, command: object, words: str) -> None:
+    assert words in make(command.main)("--help")  # type: ignore[attr-defined]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_command_can_be_run_as_a_module(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "arc_encoder.cli.train", "--help"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "decoder: huggingface" in done.stdout

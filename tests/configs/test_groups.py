@@ -1,0 +1,164 @@
+"""Every YAML file of every group composes, binds to what it names, and builds what can be built here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.utils import instantiate
+from lightning import Trainer
+from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from arc_encoder.cli import compress, evaluate, quickstart, toy_models, train
+from arc_encoder.cli.check import find_problems
+from arc_encoder.cli.locations import bundled_folder, configs_folder
+from arc_encoder.data import ArcDataModule
+from arc_encoder.evaluation.benchmarks import Benchmark
+from arc_encoder.evaluation.systems import System
+from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.pooling import Pooling
+from arc_encoder.model.projectors import Projector
+from arc_encoder.training.optim import OptimSettings
+from tests.tiny_runs import composed
+
+CONFIGS = configs_folder()
+KEYS = {
+    "train": train.KEYS,
+    "eval": evaluate.KEYS,
+    "compress": compress.KEYS,
+    "quickstart": quickstart.KEYS,
+    "toy_model": toy_models.KEYS,
+}
+OPTIONS = sorted(str(file.relative_to(CONFIGS).with_suffix("")) for file in CONFIGS.rglob("*.yaml"))
+GROUPS = [option for option in OPTIONS if "/" in option]
+# Groups that another command than arc-train reads.
+ROOT_OF = {"benchmark": "eval", "system": "eval", "toy_model": "toy_model"}
+HUB = ("model/encoder/llama_3.2_3b", "decoder/llama_3.1_8b")  # names on a hub that is not reached here
+
+
+def root_of(option: str) -> str:
+    return ROOT_OF.get(option.split("/")[0], "train")
+
+
+def override_of(option: str) -> str:
+    group, name = option.rsplit("/", 1)
+    if group.startswith("experiment"):
+        group, name = "experiment", option.removeprefix("experiment/")
+    return f"toy_model@model={name}" if group == "toy_model" else f"{group}={name}"
+
+
+def with_option(option: str) -> DictConfig:
+    root = root_of(option)
+    elsewhere = [] if root == "toy_model" else ["paths.run=."]  # outside a command Hydra has no output folder
+    return composed([override_of(option), *elsewhere], root)
+
+
+def bundled(node: Any) -> bool:
+    """Whether every bundled model that a configuration names lies in this checkout."""
+    text = OmegaConf.to_yaml(node, resolve=True)
+    return not any(
+        str(bundled_folder() / name) in text for name in ("toy_a", "toy_b") if not (bundled_folder() / name).is_dir()
+    )
+
+
+def test_every_command_has_its_configuration() -> None:
+    assert {option for option in OPTIONS if "/" not in option} == set(KEYS)
+    assert len(GROUPS) > 40
+
+
+@pytest.mark.parametrize("root", sorted(KEYS))
+def test_the_commands_own_configurations_are_right(root: str) -> None:
+    elsewhere = [] if root in ("toy_model", "compress") else ["paths.run=."]
+    config = composed(elsewhere, root)
+    if not bundled(config):
+        pytest.skip("a bundled model is not here")
+    assert find_problems(config, keys=KEYS[root]) == []
+
+
+@pytest.mark.parametrize("option", GROUPS)
+def test_every_option_composes_and_binds(option: str) -> None:
+    config = with_option(option)
+    if option not in HUB and not bundled(config):
+        pytest.skip("a bundled model is not here")
+    problems = find_problems(config, keys=KEYS[root_of(option)])
+    if option in HUB:  # only the encoder's configuration is read before training
+        assert all(problem.startswith("model.encoder: no encoder backbone at") for problem in problems)
+        return
+    # what a user must fill in is named with how to do it, and nothing else is wrong
+    unset = sorted(problem.split(":")[0] for problem in problems if "no value given; set it with" in problem)
+    follow = [problem for problem in problems if "no value given; set it with" not in problem]
+    assert follow == []
+    assert unset == sorted(str(key) for key in missing_keys(config))
+
+
+def missing_keys(config: DictConfig) -> set[str]:
+    """Keys without a value, as OmegaConf sees them, wherever an interpolation shows them too."""
+    found = {key for key in OmegaConf.missing_keys(config) if not key.startswith("hydra")}
+    if "data.tasks.reconstruction.source.path" in found:
+        found.add("data.tasks.continuation.source.path")
+    return found
+
+
+@pytest.mark.parametrize("option", [o for o in GROUPS if o not in HUB])
+def test_every_option_builds_what_it_names(option: str) -> None:
+    config = with_option(option)
+    if missing_keys(config):
+        pytest.skip("needs a path of the user's")
+    if not bundled(config):
+        pytest.skip("a bundled model is not here")
+    group = option.split("/")[0] if not option.startswith("model/") else option.rsplit("/", 1)[0]
+    built = {
+        "benchmark": lambda: isinstance(instantiate(config.benchmark), Benchmark),
+        "system": lambda: all(isinstance(instantiate(node), System) for node in config.systems.values()),
+        "decoder": lambda: all(isinstance(instantiate(node), FrozenDecoder) for node in config.decoders.values()),
+        "model": lambda: callable(instantiate(config.model)),
+        "model/encoder": lambda: instantiate(config.model.encoder).config().num_hidden_layers > 0,
+        "model/pooling": lambda: isinstance(instantiate(config.model.pooling), Pooling),
+        "model/projector": lambda: isinstance(instantiate(config.model.projector)(32, 48), Projector),
+        "optim": lambda: isinstance(instantiate(config.optim), OptimSettings),
+        "data": lambda: isinstance(instantiate(config.data), ArcDataModule),
+        "callbacks": lambda: all(isinstance(instantiate(node), Callback) for node in config.callbacks.values()),
+        "logger": lambda: [instantiate(node) for node in config.logger.values()] is not None,
+        "trainer": lambda: isinstance(trainer(config), Trainer),
+    }
+    if group in built:
+        assert built[group]()
+    else:  # whole experiments: everything that a run needs
+        assert group in ("ablation", "debug", "experiment", "hparams_search", "paths", "toy_model")
+        if root_of(option) == "train":
+            assert all(built[part]() for part in ("decoder", "model", "optim", "data", "callbacks", "trainer"))
+
+
+def trainer(config: DictConfig) -> Trainer:
+    if config.trainer.accelerator == "gpu":
+        config.trainer.accelerator = "cpu"
+    made: Trainer = instantiate(config.trainer, logger=False)
+    return made
+
+
+@pytest.mark.parametrize("option", GROUPS)
+def test_every_file_says_what_its_values_mean(option: str) -> None:
+    """A first line for the whole, or a comment at each value."""
+    if option in (
+        "callbacks/default",
+        "logger/csv",
+        "logger/tensorboard",
+        "logger/none",
+        "paths/default",
+        "trainer/default",
+    ):
+        return
+    assert (CONFIGS / f"{option}.yaml").read_text().startswith("#")
+
+
+def test_sweeps_name_values_that_exist() -> None:
+    for option in GROUPS:
+        if not option.startswith(("ablation/", "hparams_search/")):
+            continue
+        file = OmegaConf.load(Path(CONFIGS) / f"{option}.yaml")
+        for key, values in file.hydra.sweeper.params.items():
+            for value in str(values).split(","):
+                config = composed(["paths.run=.", f"{key}={value}"])
+                assert find_problems(config, keys=train.KEYS) == [], (option, key, value)

@@ -1,0 +1,197 @@
+"""Mistakes on the command line: all named at once, each with what would be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from arc_encoder.cli import evaluate, train
+from tests.cli.conftest import Make
+from tests.tiny_runs import Command, model_overrides, short_overrides
+
+
+@pytest.fixture
+def run(make: Make) -> Command:
+    return make(train.main)
+
+
+@pytest.fixture
+def base(tiny_model: Path) -> list[str]:
+    return [*model_overrides(tiny_model), *short_overrides(steps=2), "paths.run=out"]
+
+
+def lines(errors: str) -> list[str]:
+    return [line.removeprefix("  - ") for line in errors.splitlines()[1:]]
+
+
+def test_all_mistakes_are_named_at_once(run: Command, base: list[str], tmp_path: Path) -> None:
+    errors = run.fails(
+        *base,
+        "optim.encoder_lrr=1e-3",  # a misspelt key
+        "model/pooling=meen",  # a misspelt choice
+        "data.batch_size=many",  # a wrong type
+        "+model.chunking.colour=red",  # an unknown key, added
+        "model.pooling.factor=0",  # an impossible value
+        "+callbacks.mine._target_=arc_encoder.training.callbacks.Nothing",  # nothing of that name
+        "threads=0",
+    )
+    assert errors.startswith("error: 7 mistakes in the configuration:\n")
+    found = lines(errors)
+    assert len(found) == 7
+    expected = {
+        "model/pooling=meen: no such choice (did you mean 'mean'?); valid choices: fusion, last, mean, memory_tokens, sum",
+        "optim.encoder_lrr: there is no 'encoder_lrr' in optim (did you mean 'encoder_lr'?); valid choices: encoder_lr, "
+        "final_lr, projector_lr, task_token_lr, train_encoder, warmup_steps, weight_decay",
+        "threads=0: expected a whole number from 1 on",
+        "model.chunking.colour: unknown key; valid choices: most, size",
+        "model.pooling: pooling factor 0 is not possible: give a whole number from 1 on (4 and 8 are usual)",
+    }
+    assert expected <= set(found)
+    rest = sorted(set(found) - expected)
+    assert rest[0].startswith("callbacks.mine._target_: cannot import 'arc_encoder.training.callbacks.Nothing'")
+    assert rest[1].startswith("data.batch_size='many': Input should be a valid integer")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["trainr.max_steps=3"], "there is no 'trainr' (did you mean 'trainer'?); valid choices: callbacks, data, "),
+        (["trainer.max_step=3"], "there is no 'max_step' in trainer (did you mean 'max_steps'?)"),
+        (["~optim.nothing"], "there is no 'nothing' in optim"),
+        (["+nothing=3"], "nothing: unknown key; valid keys: callbacks, data, decoders"),
+        (["+trainer.max_epoch=3"], "trainer.max_epoch: unknown key (did you mean 'max_epochs'?)"),
+        (["decoder=[huggingface,toy_z]"], "decoder=toy_z: no such choice"),
+        (["model/projector=lienar"], "did you mean 'linear'?); valid choices: linear, mlp, rms"),
+        (["experiment=toy/pretrian"], "experiment=toy/pretrian: no such choice"),
+        (["model.pooling.factor=four"], "model.pooling.factor='four': Input should be a valid integer"),
+        (
+            ["model.pooling.where=inside"],
+            "model.pooling.where='inside': Input should be 'queries', 'block' or 'between'",
+        ),
+        (["model.pooling.factor=-4"], "pooling factor -4 is not possible"),
+        (["model.pooling.schedule=[2,2,1]"], "has 3 steps, but the truncated encoder has only 2 layers"),
+        (["model.pooling.schedule=[2,4]"], "pooling schedule [2, 4] pools by 8 in all, but factor is 4"),
+        (["model.encoder.truncate_layers=2"], "truncate_layers=2 is not possible"),
+        (["optim.warmup_steps=2"], "optim.warmup_steps=2 must be smaller than trainer.max_steps=2"),
+        (["optim.warmup_steps=3"], "optim.warmup_steps=3 must be smaller than trainer.max_steps=2"),
+        (["optim.encoder_lr=-1"], "optim.encoder_lr=-1"),
+        (["trainer.val_check_interval=3"], "trainer.val_check_interval=3 is longer than the run of 2 batches"),
+        (["trainer.precision=bf16"], "precision='bf16' would not keep float32 master weights"),
+        (["trainer.precision=fp8"], "trainer.precision='fp8'"),
+        (["trainer.accelerator=quantum"], "Lightning refuses the trainer's settings"),
+        (["model.encoder.path=nowhere"], "model.encoder: no encoder backbone at 'nowhere'"),
+        (["decoders.huggingface.path=nowhere"], "no decoder could be loaded from 'nowhere'"),
+        (["decoders.huggingface.dtype=int4"], "decoder dtype 'int4' is unknown; choose float32, bfloat16 or float16"),
+        (["data.decoder_weights={other: 1}"], "data.decoder_weights"),
+        (["data.factors={0: 1}"], "pooling factor 0 is not possible"),
+        (["data.tasks.continuation.part=0"], "data.tasks.continuation: continuation: part=0 must be at least 1"),
+        (["callbacks.context_window.growth={1: 0}"], "callbacks.context_window"),
+        (["callbacks.mixed_precision.decoder_dtype=int8"], "decoder_dtype='int8' is unknown; choose one of float32"),
+        (["decoder=[]"], "no decoder was given; choose at least one"),
+        (["seed=-1"], "seed=-1: expected a whole number from 0 on"),
+        (["model.pooling.factor=[1"], "model.pooling.factor=[1"),
+    ],
+)
+def test_each_mistake_is_named(run: Command, base: list[str], given: list[str], words: str) -> None:
+    if given == ["decoder=[]"]:
+        base = [each for each in base if not each.startswith("decoder")]
+    errors = run.fails(*[each for each in base if each.split("=")[0] not in {g.split("=")[0] for g in given}], *given)
+    assert words in errors
+
+
+def test_a_value_for_a_key_without_one_is_taken(run: Command, base: list[str], tmp_path: Path) -> None:
+    """`???` in a group is there to be filled from the command line."""
+    assert any(each.startswith("decoders.huggingface.path=") for each in base)
+    run(*base, "data.factors={2: 1, 8: 3}", "callbacks.context_window.growth={1: 40}")
+    assert (tmp_path / "out" / "compressor" / "config.json").is_file()
+    errors = run.fails("decoder=huggingface", "data=jsonl_pretrain", "model/encoder=huggingface")
+    assert {line.split(":")[0] for line in lines(errors)} == {
+        "decoders.huggingface.path",
+        "model.encoder.path",
+        "data.tasks.reconstruction.source.path",
+        "data.tasks.continuation.source.path",
+    }
+
+
+def test_questions_of_one_s_own_need_a_path(make: Make) -> None:
+    errors = make(evaluate.main).fails("system=open_book", "benchmark=local")
+    assert lines(errors) == ["benchmark.path: no value given; set it with benchmark.path=…"]
+
+
+def test_a_group_of_one_s_own(run: Command, base: list[str], tmp_path: Path) -> None:
+    mine = tmp_path / "mine" / "model" / "pooling"
+    mine.mkdir(parents=True)
+    (mine / "ours.yaml").write_text("_target_: arc_encoder.model.pooling.LastPooling\nfactor: 2\n")
+    run("--config-dir", str(tmp_path / "mine"), "model/pooling=ours", *base)
+    config = (tmp_path / "out" / "compressor" / "config.json").read_text()
+    assert '"LastPooling"' in config
+    assert '"factor": 2' in config
+    errors = run.fails("--config-dir", "mine", "model/pooling=our", *base)
+    assert "did you mean 'ours'?); valid choices: fusion, last, mean, memory_tokens, ours, sum" in errors
+
+
+def test_a_class_of_one_s_own(run: Command, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A student's module beside the configuration: bound to its signature like our own."""
+    (tmp_path / "students_pooling.py").write_text(
+        "from arc_encoder.model.pooling import MeanPooling\n\n\n"
+        "class Halved(MeanPooling):\n"
+        "    def __init__(self, factor: int = 4, strength: float = 0.5) -> None:\n"
+        "        super().__init__(factor)\n"
+        "        self.strength = strength\n\n"
+        "    def reduce(self, grouped, mask):\n"
+        "        return self.strength * super().reduce(grouped, mask)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = tmp_path / "mine" / "model" / "pooling"
+    mine.mkdir(parents=True)
+    (mine / "halved.yaml").write_text("_target_: students_pooling.Halved\nfactor: 4\nstrength: 0.5\n")
+    run("--config-dir", "mine", "model/pooling=halved", *base)
+    assert '"Halved"' in (tmp_path / "out" / "compressor" / "config.json").read_text()
+    errors = run.fails("--config-dir", "mine", "model/pooling=halved", "model.pooling.strength=strong", *base)
+    assert "model.pooling.strength='strong': Input should be a valid number" in errors
+
+
+def test_a_missing_config_folder(run: Command) -> None:
+    assert "--config-dir nowhere: no such folder" in run.fails("--config-dir", "nowhere")
+
+
+def test_output_folders_that_cannot_be_written(run: Command, base: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    errors = run.fails(*[each for each in base if each != "paths.run=out"], "paths.run=file")
+    assert "the run's folder file cannot be written" in errors
+    assert "choose another with paths.run=<folder>" in errors
+    errors = run.fails(*base, "paths.logs=file")
+    assert "choose another with paths.logs=<folder>" in errors
+
+
+def test_a_missing_run_to_resume(run: Command, base: list[str], tmp_path: Path) -> None:
+    assert "resume=nowhere: neither a checkpoint nor a run's folder" in run.fails(*base, "resume=nowhere")
+    (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
+    assert "resume=empty: neither a checkpoint" in run.fails(*base, "resume=empty")
+
+
+def test_a_trained_encoder_of_another_architecture(run: Command, base: list[str], trained: Path) -> None:
+    start = f"model.init_from={trained}"
+    run(*base, start)
+    run(*base, start, "model.pooling.factor=8", "model/pooling=last")  # these may differ
+    errors = run.fails(*base, start, "model.encoder.truncate_layers=1")
+    assert "holds another architecture: unexpected encoder.backbone.layers" in errors
+    errors = run.fails(*base, start, "model.projector.bottleneck=16")
+    assert "heads.huggingface.projector.layer1.weight: saved (24, 32), expected (16, 32)" in errors
+    assert "heads.huggingface.projector.layer2.weight: saved (32, 24), expected (32, 16)" in errors
+    assert "model.safetensors is missing" in run.fails(*base, "model.init_from=nowhere")
+
+
+def test_a_damaged_trained_encoder(run: Command, base: list[str], tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{not json")
+    assert "is damaged or not a safetensors file" in run.fails(*base, "model.init_from=broken")
+
+
+def test_a_resolved_configuration_is_kept(run: Command, base: list[str], tmp_path: Path) -> None:
+    run(*base, "seed=7")
+    text = (tmp_path / "out" / "config.yaml").read_text()
+    assert "${" not in text
+    assert "seed: 7" in text
