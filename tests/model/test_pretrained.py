@@ -50,6 +50,7 @@ def test_saved_and_loaded_vectors_are_the_same_bits(family: str, causal: bool, t
     compressor.save_pretrained(tmp_path)
     loaded = ArcEncoderModel.from_pretrained(tmp_path)
     assert not loaded.training
+    assert loaded.encoder.causal is causal
     assert_same(vectors(loaded), vectors(compressor))
 
 
