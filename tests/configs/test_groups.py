@@ -9,6 +9,7 @@ import pytest
 from hydra.utils import instantiate
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.cli import compress, evaluate, quickstart, toy_models, train
@@ -120,7 +121,7 @@ def test_every_option_builds_what_it_names(option: str) -> None:
         "optim": lambda: isinstance(instantiate(config.optim), OptimSettings),
         "data": lambda: isinstance(instantiate(config.data), ArcDataModule),
         "callbacks": lambda: all(isinstance(instantiate(node), Callback) for node in config.callbacks.values()),
-        "logger": lambda: [instantiate(node) for node in config.logger.values()] is not None,
+        "logger": lambda: all(isinstance(instantiate(node), Logger) for node in config.logger.values()),
         "trainer": lambda: isinstance(trainer(config), Trainer),
     }
     if group in built:

@@ -1,6 +1,6 @@
 """`arc-quickstart`: pretrain, fine-tune and evaluate an ARC-Encoder on the bundled toy world.
 
-The same code and configurations as `arc-train experiment=toy/pretrain`, then
+The same code and configurations as `arc-train experiment=toy/joint`, then
 `arc-train experiment=toy/finetune`, then `arc-eval`, one after the other in one folder.
 """
 
@@ -50,9 +50,9 @@ def quickstart(config: DictConfig) -> None:
         torch.set_num_threads(config.threads)
     run = Path(config.paths.run)
     seconds: dict[str, float] = {}
-    print(f"1/3 pretraining: {config.pretrain_steps} steps of reconstruction and continuation")
+    print(f"1/3 training: {config.pretrain_steps} steps of reconstruction, continuation and questions")
     pretrained = run / "pretrain"
-    _timed(seconds, "pretraining", lambda: _train(config, "toy/pretrain", config.pretrain_steps, pretrained))
+    _timed(seconds, "joint training", lambda: _train(config, "toy/joint", config.pretrain_steps, pretrained))
     print(f"2/3 fine-tuning: {config.finetune_steps} steps of few-shot questions, summaries and translations")
     tuned = run / "finetune"
     start = [f"model.init_from={pretrained / 'compressor'}"]

@@ -1,0 +1,125 @@
+"""Two processes with half the batch each train what one process trains."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import lightning as L
+import pytest
+import torch
+from hydra.utils import instantiate
+from safetensors.torch import load_file
+from torch import Tensor
+
+from arc_encoder.cli.train import build_decoders
+from tests.tiny_runs import composed, finish, losses, save_tiny_model, start
+
+STEPS = 4
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # half a minute on an idle machine
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny decoders of different widths, `one` and `two`, as a configuration group of one's own."""
+    root = tmp_path_factory.mktemp("two_decoders")
+    (root / "decoder").mkdir()
+    for seed, (name, width) in enumerate({"one": 32, "two": 48}.items()):
+        model = save_tiny_model(root / name, width=width, seed=seed)
+        lines = [f"# @package decoders.{name}", "_target_: arc_encoder.model.decoder.load_decoder", f"path: {model}"]
+        (root / "decoder" / f"{name}.yaml").write_text("\n".join([*lines, "dtype: float32", "bos: true", ""]))
+    return root
+
+
+def overrides(folder: Path, decoders: str, *, steps: int = STEPS, accumulate: int = 1) -> list[str]:
+    return [
+        "model/encoder=huggingface",
+        f"model.encoder.path={folder / 'one'}",
+        "model.projector.bottleneck=24",
+        f"decoder={decoders}",
+        f"trainer.max_steps={steps}",
+        f"trainer.val_check_interval={steps}",
+        f"trainer.accumulate_grad_batches={accumulate}",
+        "trainer.log_every_n_steps=1",
+        "optim.warmup_steps=0",
+        "+optim.eps=1e-4",  # Adam divides rounding errors by almost zero otherwise
+        "data.validation_batches=1",
+        "data.tasks.reconstruction.share=0.5",
+        "data.tasks.reconstruction.max_tokens=24",
+        "data.tasks.continuation.part=12",
+        "data.tasks.continuation.share=0.5",
+        "callbacks.text_samples.max_new_tokens=2",
+        "~callbacks.progress",
+        "logger=csv",
+        "threads=1",
+    ]
+
+
+def train_alone(folder: Path, run: Path, chosen: list[str]) -> dict[str, Tensor]:
+    """One process, batches of four."""
+    finish(
+        start(
+            "arc-train", "--config-dir", str(folder), *chosen, "data.batch_size=4", f"paths.run={run}", cwd=run.parent
+        )
+    )
+    return load_file(run / "compressor" / "model.safetensors")
+
+
+def train_together(folder: Path, run: Path, chosen: list[str]) -> dict[str, Tensor]:
+    """Two processes, batches of two each."""
+    given = [*chosen, "trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=2", f"paths.run={run}"]
+    printed = finish(start("arc-train", "--config-dir", str(folder), *given, cwd=run.parent))
+    assert "GLOBAL_RANK: 1, MEMBER: 2/2" in printed
+    return load_file(run / "compressor" / "model.safetensors")
+
+
+def fresh_weights(folder: Path, decoders: str) -> dict[str, Tensor]:
+    """What training starts from."""
+    L.seed_everything(0, verbose=False)
+    chosen = [each for each in overrides(folder, "toy_a") if not each.startswith("decoder=")]
+    config = composed([*chosen, "decoder=[]", "paths.run=."])
+    instantiate(config.data)
+    nodes = {
+        name: {"_target_": "arc_encoder.model.decoder.load_decoder", "path": str(folder / name)}
+        for name in decoders.strip("[]").split(",")
+    }
+    model, _ = instantiate(config.model)(decoders=build_decoders(nodes))
+    return {name: tensor.clone() for name, tensor in model.compressor.state_dict().items()}
+
+
+def assert_close(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name in one:
+        torch.testing.assert_close(
+            one[name], other[name], atol=1e-5, rtol=0, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+@pytest.mark.parametrize(("decoders", "accumulate"), [("one", 1), ("one", 2), ("[one,two]", 1)])
+def test_two_processes_equal_one(folder: Path, tmp_path: Path, decoders: str, accumulate: int) -> None:
+    chosen = overrides(folder, decoders, accumulate=accumulate)
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    first, second = train_alone(folder, alone, chosen), train_together(folder, together, chosen)
+    assert_close(first, second)
+    start_weights = fresh_weights(folder, decoders)
+    assert any(float((first[name] - start_weights[name]).abs().max()) > 1e-3 for name in first)  # it did train
+    own, other = losses(alone), losses(together)
+    assert own.keys() == other.keys() == set(range(STEPS))
+    for step in own:
+        assert float(own[step]) == pytest.approx(float(other[step]), abs=1e-5)
+
+
+def test_an_idle_projector_does_not_move(folder: Path, tmp_path: Path) -> None:
+    """One step trains one decoder: the other's projector and task tokens stay, to the last bit."""
+    names = ["one", "two"]
+    trained = random.Random("decoder-0-0").choices(names, weights=[1.0, 1.0])[0]  # drawn by the batch plan
+    idle = next(name for name in names if name != trained)
+    end = train_together(folder, tmp_path / "run", overrides(folder, "[one,two]", steps=1))
+    begin = fresh_weights(folder, "[one,two]")
+    assert end.keys() == begin.keys()
+    for name, tensor in end.items():
+        if name.startswith(f"heads.{idle}."):
+            assert torch.equal(tensor, begin[name]), name
+    moved = {name for name, tensor in end.items() if not torch.equal(tensor, begin[name])}
+    assert {f"heads.{trained}.projector.layer1.weight", f"heads.{trained}.projector.layer2.weight"} <= moved
+    assert "encoder.backbone.layers.0.mlp.up_proj.weight" in moved
