@@ -78,7 +78,7 @@ def test_all_mistakes_are_named_at_once(run: Command, base: list[str], tmp_path:
         (["optim.warmup_steps=3"], "optim.warmup_steps=3 must be smaller than trainer.max_steps=2"),
         (["optim.encoder_lr=-1"], "optim.encoder_lr=-1"),
         (["trainer.val_check_interval=3"], "trainer.val_check_interval=3 is longer than the run of 2 batches"),
-        (["trainer.precision=bf16"], "precision='bf16' would not keep float32 master weights"),
+        (["trainer.precision=bf16-true"], "precision='bf16-true' would not keep float32 master weights"),
         (["trainer.precision=fp8"], "trainer.precision='fp8'"),
         (["trainer.accelerator=quantum"], "Lightning refuses the trainer's settings"),
         (["model.encoder.path=nowhere"], "model.encoder: no encoder backbone at 'nowhere'"),

@@ -118,7 +118,8 @@ def test_a_missing_file_is_named() -> None:
     ("generated", "answer", "score"),
     [
         (" colour q0\n\nDocument: more", "colour q0", 100.0),
-        ("\n\n The colour Q0.\n", "The colour Q0.", 100.0),
+        ("\n The colour Q0.\n", "The colour Q0.", 100.0),
+        ("\n\nThe colour Q0.", "", 0.0),
         ("colour q0\nand more", "colour q0\nand more", 0.0),
         ("", "", 0.0),
     ],
@@ -133,7 +134,7 @@ def test_an_answer_ends_at_the_first_blank_line(session: Session, generated: str
     session.model.generate = generate  # type: ignore[method-assign]
     session.factor = 8
     result = benchmark(limit=1, max_new_tokens=7).run(Arc(), session)[0]
-    assert asked == [{"max_new_tokens": 7, "factor": 8}]
+    assert asked == [{"max_new_tokens": 7, "factor": 8, "stop": "\n\n"}]
     assert result.details == {
         "question": "Which colour has q0?",
         "answer": answer,

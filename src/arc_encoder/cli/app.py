@@ -15,9 +15,10 @@ from hydra import compose, initialize_config_dir
 from hydra._internal.utils import get_args_parser
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Sweep
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
@@ -47,6 +48,10 @@ def run_app(config_name: str, task: Callable[[DictConfig], Any], *, keys: set[st
             return task(config)
         except ArcError as error:
             fail(str(error))
+        except InstantiationException as error:  # Hydra wraps what a part says about its settings
+            if not isinstance(error.__cause__, ArcError):
+                raise
+            fail(str(error.__cause__))
         except OmegaConfBaseException as error:
             fail(f"the configuration cannot be resolved: {error}")
         except Exception as error:
@@ -128,7 +133,7 @@ def check_command_line(arguments: Namespace, config_name: str, *, keys: set[str]
         ConfigError: the output folder cannot be written.
         HydraException: the configuration cannot be composed at all.
     """
-    overrides = OverridesParser.create().parse_overrides(arguments.overrides)
+    overrides = [override for text in arguments.overrides for override in _parsed(text)]
     if arguments.config_dir and not Path(arguments.config_dir).is_dir():
         raise ConfigError(
             f"--config-dir {arguments.config_dir}: no such folder; give the folder of your configuration groups"
@@ -137,14 +142,15 @@ def check_command_line(arguments: Namespace, config_name: str, *, keys: set[str]
         loader: Any = GlobalHydra.instance().config_loader()
         name = arguments.config_name or config_name
         if arguments.config_dir:
-            loader.get_search_path().append("command-line", f"file://{Path(arguments.config_dir).resolve()}")
+            folder = f"file://{Path(arguments.config_dir).resolve()}"
+            loader.get_search_path().prepend("command-line", folder, anchor="schema")  # the schemas stay last
             loader.repository.initialize_sources(loader.get_search_path())
         problems: list[str] = []
         right: list[str] = []
         keyed = []
         for override in overrides:
             group = override.key_or_group.split("@")[0]
-            choices = loader.get_group_options(group)
+            choices = _options(loader, group)
             if not choices:
                 keyed.append(override)
                 continue
@@ -162,6 +168,28 @@ def check_command_line(arguments: Namespace, config_name: str, *, keys: set[str]
         config = compose(name, overrides=right, return_hydra_config=True)
         _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
         return problems if arguments.multirun else problems + _composed_problems(config, keys)
+
+
+def _parsed(text: str) -> list[Any]:
+    """One override of the command line.
+
+    Raises:
+        ConfigError: it is not of the form that Hydra reads.
+    """
+    try:
+        return list(OverridesParser.create().parse_overrides([text]))
+    except HydraException as error:
+        raise ConfigError(f"{text}: not an override of the form key=value ({str(error).splitlines()[0]})") from error
+
+
+def _options(loader: Any, group: str) -> list[str]:
+    """Choices of a configuration group, those of its sub-folders as folder/name; none if it is no group."""
+    inner = [
+        f"{folder}/{name}"
+        for folder in loader.get_group_options(group, ObjectType.GROUP)
+        for name in _options(loader, f"{group}/{folder}")
+    ]
+    return sorted([*loader.get_group_options(group), *inner])
 
 
 def _composed_problems(config: DictConfig, keys: set[str]) -> list[str]:

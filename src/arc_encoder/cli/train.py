@@ -10,6 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -60,7 +61,7 @@ def train(config: DictConfig) -> float | None:
     module = ArcLightningModule(model, instantiate(config.optim))
     callbacks: list[Callback] = [instantiate(node) for node in (config.callbacks or {}).values() if node]
     loggers: list[Logger] = [instantiate(node) for node in (config.logger or {}).values() if node]
-    trainer: L.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=loggers or False)
+    trainer = build_trainer(config.trainer, callbacks, loggers)
     log_hyperparameters(config, model, loggers)
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -76,6 +77,19 @@ def train(config: DictConfig) -> float | None:
             logger.log_metrics(final, trainer.global_step)
             logger.save()
     return metrics.get(config.sweep_metric)
+
+
+def build_trainer(node: DictConfig, callbacks: list[Callback], loggers: list[Logger]) -> L.Trainer:
+    """The Lightning Trainer of a configuration.
+
+    Raises:
+        ConfigError: settings that Lightning cannot use here.
+    """
+    try:
+        trainer: L.Trainer = instantiate(node, callbacks=callbacks, logger=loggers or False)
+    except InstantiationException as error:
+        raise ConfigError(f"Lightning refuses the trainer's settings: {error.__cause__ or error}") from error
+    return trainer
 
 
 def prepare_folder(run: Path, config: DictConfig) -> None:
