@@ -50,6 +50,8 @@ def short_overrides(*, steps: int = 4, batch_size: int = 2) -> list[str]:
         "trainer.log_every_n_steps=1",
         "+trainer.enable_progress_bar=false",
         "optim.warmup_steps=1",
+        "optim.encoder_lr=1e-3",
+        "optim.projector_lr=2e-3",
         f"data.batch_size={batch_size}",
         "data.validation_batches=1",
         "data.tasks.reconstruction.max_tokens=24",

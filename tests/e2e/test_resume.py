@@ -184,7 +184,7 @@ def test_a_killed_command_is_resumed_bit_for_bit(
     assert killed.returncode == (-signal.SIGKILL if how is signal.SIGKILL else 1)
     assert not (part / "compressor").exists()
     reached = losses(part)
-    assert 40 <= len(reached) < 300
+    assert 39 <= len(reached) < 300  # a step is logged after its checkpoint is written
     finish(start("arc-train", *chosen, f"resume={part}", f"paths.run={part}", cwd=tmp_path))
     assert losses(part) == losses(whole)
     assert set(losses(whole)) == set(range(300))

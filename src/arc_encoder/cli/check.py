@@ -81,7 +81,7 @@ def _bind(path: str, node: DictConfig) -> list[str]:
     try:
         target = get_object(node["_target_"])
     except Exception as error:  # whatever importing a user's module raises is theirs to see
-        return [f"{path}._target_: cannot import {node['_target_']!r} ({error})"]
+        return [f"{path}._target_: cannot import {node['_target_']!r} ({' '.join(str(error).split())})"]
     signature = inspect.signature(target)
     parameters = {name: p for name, p in signature.parameters.items() if name not in ("self", "cls")}
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):

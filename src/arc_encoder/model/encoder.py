@@ -17,7 +17,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from arc_encoder.errors import ConfigError
 from arc_encoder.model.chunking import refuse_empty
 from arc_encoder.model.pooled_block import PooledBlock
-from arc_encoder.model.pooling import Pooling
+from arc_encoder.model.pooling import MeanPooling, Pooling
 
 ENDLESS = 2**30  # a sliding window that no context fills
 SUPPORTED = "Llama, Mistral, Qwen2, Qwen3, OLMo 1-3, Gemma 1-3 (text), SmolLM3"
@@ -102,13 +102,19 @@ class ArcEncoder(nn.Module):
 
     def _check_blocks(self, plain: Tensor, steps: int) -> None:
         """Refuse a family whose blocks, with factor 1, do not compute what its layers compute."""
+        blocks = self.backbone.layers[len(self.backbone.layers) - steps :]
         try:
+            for block in blocks:  # the block is judged, not what a pooling makes of one token
+                block.use(MeanPooling(1, where=self.pooling.where))
             pooled = self._probe([torch.full((1,), 6, device=plain.device)] * (steps + 1))
         except (AttributeError, RuntimeError, TypeError, ValueError) as error:  # parts of other names, shapes or roles
             raise ConfigError(
                 f"{type(self.backbone).__name__} cannot be an encoder: its layer cannot be run as a pooled block ({error}). "
                 f"Supported backbones: {SUPPORTED}"
             ) from error
+        finally:
+            for block in blocks:
+                block.use(self.pooling)
         worst, scale = float((pooled - plain).abs().max()), float(plain.abs().max())
         if not worst <= 1e-2 * scale:
             raise ConfigError(

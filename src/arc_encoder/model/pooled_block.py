@@ -59,11 +59,14 @@ class PooledBlock(GradientCheckpointingLayer):  # type: ignore[misc]
         self.norm_before = hasattr(layer, "input_layernorm")
         self.sandwich = hasattr(layer, "pre_feedforward_layernorm")
         self.stage, self.causal = stage, causal
-        # The encoder owns the pooling; a tuple keeps it from being registered here a second time.
-        self._pooling = (pooling,)
+        self.use(pooling)
         family = sys.modules[type(self.self_attn).__module__]
         self._rotate: Callable[..., Rotary] = family.apply_rotary_pos_emb
         self._eager: Callable[..., tuple[Tensor, Any]] = family.eager_attention_forward
+
+    def use(self, pooling: Pooling) -> None:
+        """Pool with `pooling` from now on; the encoder owns it, and a tuple keeps it from being registered twice."""
+        self._pooling = (pooling,)
 
     def forward(
         self,
