@@ -19,7 +19,7 @@ from tests.tiny_runs import environment
         (train, "model/pooling: fusion, last, mean, memory_tokens, sum"),
         (evaluate, "system: arc, closed_book, open_book, truncate"),
         (compress, "text_field: text"),
-        (quickstart, "pretrain_steps: 450"),
+        (quickstart, "pretrain_steps: "),
         (toy_models, "vocab_size"),
     ],
     ids=["train", "eval", "compress", "quickstart", "toy-models"],

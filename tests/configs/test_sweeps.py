@@ -49,7 +49,7 @@ def test_an_ablation_writes_comparable_runs(run: Command, base: list[str], tmp_p
         values = hyperparameters(events)
         names.append(values["model.pooling._target_"].rsplit(".", 1)[1])
         assert values["model.pooling.factor"] == 4.0
-        assert values["optim.projector_lr"] == 4e-3
+        assert values["optim.projector_lr"] == 2e-3
         assert values["data.tasks.continuation.share"] == 0.8
         assert values["trained_parameters"] > 1000
         (_, *_, last) = events.Scalars("hp/loss")

@@ -35,7 +35,7 @@ def test_golden_case(name: str) -> None:
         ids, lengths = case.contexts(batch)
         layers = []
         hooks = [
-            layer.register_forward_hook(lambda _m, _i, out: layers.append(out))
+            layer.register_forward_hook(lambda _m, _i, out, seen=layers: seen.append(out))
             for layer in case.compressor.encoder.backbone.layers
         ]
         decoder_name = str(record["llm_number"])
