@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +52,16 @@ def override_of(option: str) -> str:
     return f"{group}={name}"
 
 
-def with_option(option: str) -> DictConfig:
+@functools.cache
+def _with_option(option: str) -> DictConfig:
     root = root_of(option)
     elsewhere = [] if root == "toy_model" else ["paths.run=."]  # outside a command Hydra has no output folder
     return composed([override_of(option), *elsewhere], root)
+
+
+def with_option(option: str) -> DictConfig:
+    """A configuration with one option chosen, to be changed at will."""
+    return copy.deepcopy(_with_option(option))
 
 
 def bundled(node: Any) -> bool:

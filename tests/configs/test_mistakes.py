@@ -54,51 +54,69 @@ def test_all_mistakes_are_named_at_once(run: Command, base: list[str], tmp_path:
     assert not (tmp_path / "out").exists()
 
 
+# Mistakes that are found before anything runs: (override, what is said). Those of a group are made together.
+FOUND_AT_ONCE = {
+    "names": [
+        ("trainr.max_steps=3", "there is no 'trainr' (did you mean 'trainer'?); valid choices: callbacks, data, "),
+        ("trainer.max_step=3", "there is no 'max_step' in trainer (did you mean 'max_steps'?)"),
+        ("~optim.nothing", "there is no 'nothing' in optim"),
+        ("+nothing=3", "nothing: unknown key; valid keys: callbacks, data, decoders"),
+        ("+trainer.max_epoch=3", "trainer.max_epoch: unknown key (did you mean 'max_epochs'?)"),
+        ("model/projector=lienar", "did you mean 'linear'?); valid choices: linear, mlp, rms"),
+        ("experiment=toy/pretrian", "experiment=toy/pretrian: no such choice (did you mean 'toy/pretrain'?)"),
+        ("data=toy_pretrian", "data=toy_pretrian: no such choice (did you mean 'toy_pretrain'?)"),
+    ],
+    "values": [
+        ("model.pooling.factor=four", "model.pooling.factor='four': Input should be a valid integer"),
+        ("model.pooling.where=inside", "model.pooling.where='inside': Input should be 'queries', 'block' or 'between'"),
+        ("trainer.precision=fp8", "trainer.precision='fp8'"),
+        ("optim.encoder_lr=-1", "optim.encoder_lr=-1"),
+        ("model.encoder.path=nowhere", "model.encoder: no encoder backbone at 'nowhere'"),
+        ("+data.decoder_weights={other: 1}", "data.decoder_weights lacks decoder 'huggingface'"),
+        ("data.tasks.continuation.part=0", "data.tasks.continuation: continuation: part=0 must be at least 1"),
+        ("callbacks.context_window.growth={1: 0}", "callbacks.context_window: context window: chunk_size=1024"),
+        ("callbacks.mixed_precision.decoder_dtype=int8", "decoder_dtype='int8' is unknown; choose one of float32"),
+        ("seed=-1", "seed=-1: expected a whole number from 0 on"),
+    ],
+    "combinations": [
+        ("model.pooling.schedule=[2,2,1]", "has 3 steps, but the truncated encoder has only 2 layers"),
+        ("optim.warmup_steps=3", "optim.warmup_steps=3 must be smaller than trainer.max_steps=2"),
+        ("trainer.val_check_interval=3", "trainer.val_check_interval=3 is longer than the run of 2 batches"),
+    ],
+    "edges": [
+        ("model.pooling.schedule=[2,4]", "pooling schedule [2, 4] pools by 8 in all, but factor is 4"),
+        ("model.encoder.truncate_layers=2", "truncate_layers=2 is not possible"),
+        ("optim.warmup_steps=2", "optim.warmup_steps=2 must be smaller than trainer.max_steps=2"),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", sorted(FOUND_AT_ONCE))
+def test_mistakes_are_named_together(run: Command, base: list[str], kind: str) -> None:
+    cases = FOUND_AT_ONCE[kind]
+    errors = run.fails(*base, *(override for override, _ in cases))
+    assert [words for _, words in cases if words not in errors] == []
+    assert len(lines(errors)) == len(cases)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["trainr.max_steps=3"], "there is no 'trainr' (did you mean 'trainer'?); valid choices: callbacks, data, "),
-        (["trainer.max_step=3"], "there is no 'max_step' in trainer (did you mean 'max_steps'?)"),
-        (["~optim.nothing"], "there is no 'nothing' in optim"),
-        (["+nothing=3"], "nothing: unknown key; valid keys: callbacks, data, decoders"),
-        (["+trainer.max_epoch=3"], "trainer.max_epoch: unknown key (did you mean 'max_epochs'?)"),
-        (["decoder=[huggingface,toy_z]"], "decoder=toy_z: no such choice"),
-        (["model/projector=lienar"], "did you mean 'linear'?); valid choices: linear, mlp, rms"),
-        (["experiment=toy/pretrian"], "experiment=toy/pretrian: no such choice"),
-        (["model.pooling.factor=four"], "model.pooling.factor='four': Input should be a valid integer"),
-        (
-            ["model.pooling.where=inside"],
-            "model.pooling.where='inside': Input should be 'queries', 'block' or 'between'",
-        ),
-        (["model.pooling.factor=-4"], "pooling factor -4 is not possible"),
-        (["model.pooling.schedule=[2,2,1]"], "has 3 steps, but the truncated encoder has only 2 layers"),
-        (["model.pooling.schedule=[2,4]"], "pooling schedule [2, 4] pools by 8 in all, but factor is 4"),
-        (["model.encoder.truncate_layers=2"], "truncate_layers=2 is not possible"),
-        (["optim.warmup_steps=2"], "optim.warmup_steps=2 must be smaller than trainer.max_steps=2"),
-        (["optim.warmup_steps=3"], "optim.warmup_steps=3 must be smaller than trainer.max_steps=2"),
-        (["optim.encoder_lr=-1"], "optim.encoder_lr=-1"),
-        (["trainer.val_check_interval=3"], "trainer.val_check_interval=3 is longer than the run of 2 batches"),
-        (["trainer.precision=bf16-true"], "precision='bf16-true' would not keep float32 master weights"),
-        (["trainer.precision=fp8"], "trainer.precision='fp8'"),
-        (["trainer.accelerator=quantum"], "Lightning refuses the trainer's settings"),
-        (["model.encoder.path=nowhere"], "model.encoder: no encoder backbone at 'nowhere'"),
-        (["decoders.huggingface.path=nowhere"], "no decoder could be loaded from 'nowhere'"),
-        (["decoders.huggingface.dtype=int4"], "decoder dtype 'int4' is unknown; choose float32, bfloat16 or float16"),
-        (["data.decoder_weights={other: 1}"], "data.decoder_weights"),
-        (["data.factors={0: 1}"], "pooling factor 0 is not possible"),
-        (["data.tasks.continuation.part=0"], "data.tasks.continuation: continuation: part=0 must be at least 1"),
-        (["callbacks.context_window.growth={1: 0}"], "callbacks.context_window"),
-        (["callbacks.mixed_precision.decoder_dtype=int8"], "decoder_dtype='int8' is unknown; choose one of float32"),
-        (["decoder=[]"], "no decoder was given; choose at least one"),
-        (["seed=-1"], "seed=-1: expected a whole number from 0 on"),
-        (["model.pooling.factor=[1"], "model.pooling.factor=[1"),
+        ("trainer.precision=bf16-true", "precision='bf16-true' would not keep float32 master weights"),
+        ("trainer.accelerator=quantum", "Lightning refuses the trainer's settings"),
+        ("decoders.huggingface.path=nowhere", "no decoder could be loaded from 'nowhere'"),
+        ("decoders.huggingface.dtype=int4", "decoder dtype 'int4' is unknown; choose float32, bfloat16 or float16"),
+        ("data.factors={0: 1}", "pooling factor 0 is not possible"),
+        ("model.pooling.factor=[1", "model.pooling.factor=[1"),
     ],
 )
-def test_each_mistake_is_named(run: Command, base: list[str], given: list[str], words: str) -> None:
-    if given == ["decoder=[]"]:
-        base = [each for each in base if not each.startswith("decoder")]
-    errors = run.fails(*[each for each in base if each.split("=")[0] not in {g.split("=")[0] for g in given}], *given)
-    assert words in errors
+def test_what_shows_later_is_named_too(run: Command, base: list[str], given: str, words: str) -> None:
+    assert words in run.fails(*base, given)
+
+
+def test_no_decoder_at_all(run: Command, base: list[str]) -> None:
+    kept = [each for each in base if not each.startswith("decoder")]
+    assert "no decoder was given; choose at least one" in run.fails(*kept, "decoder=[]")
 
 
 def test_a_value_for_a_key_without_one_is_taken(run: Command, base: list[str], tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def test_an_ablation_writes_comparable_runs(run: Command, base: list[str], tmp_p
     assert len(losses) == 4
 
 
+@pytest.mark.slow
 def test_values_of_one_s_own_can_be_swept(run: Command, base: list[str], tmp_path: Path) -> None:
     run("--multirun", "model.pooling.factor=2,8", "experiment_name=mine", *base)
     (sweep,) = (tmp_path / "logs" / "mine").iterdir()

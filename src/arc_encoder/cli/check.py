@@ -54,7 +54,8 @@ def find_problems(config: DictConfig, *, keys: set[str]) -> list[str]:
     for path, node in _targets(config, ""):
         problems += _bind(path, node)
     problems += _build_cheap(config, problems)
-    return problems + _combinations(config, problems)
+    problems += _combinations(config, problems)
+    return [" ".join(problem.split()) for problem in problems]  # libraries write whole paragraphs
 
 
 def suggest(name: str, valid: typing.Iterable[str]) -> str:
@@ -81,7 +82,7 @@ def _bind(path: str, node: DictConfig) -> list[str]:
     try:
         target = get_object(node["_target_"])
     except Exception as error:  # whatever importing a user's module raises is theirs to see
-        return [f"{path}._target_: cannot import {node['_target_']!r} ({' '.join(str(error).split())})"]
+        return [f"{path}._target_: cannot import {node['_target_']!r} ({error})"]
     signature = inspect.signature(target)
     parameters = {name: p for name, p in signature.parameters.items() if name not in ("self", "cls")}
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
