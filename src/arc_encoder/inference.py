@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from arc_encoder.batch import pad_rows
 from arc_encoder.data.collator import ArcCollator, DecoderText
 from arc_encoder.data.prompts import merge_plain
+from arc_encoder.data.tokens import context_ids
 from arc_encoder.errors import CheckpointError, DataError
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder, load_decoder
@@ -115,7 +116,7 @@ class Compressor:
         """
         if isinstance(texts, str):
             raise DataError("compress takes a list of texts; put a single text into a list")
-        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        rows = context_ids(texts, self.tokenizer)
         for place, row in enumerate(rows):
             if not row:
                 raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,24 @@ def base(tiny_model: Path, tmp_path: Path) -> list[str]:
         "threads=1",
         "device=cpu",
     ]
+
+
+def test_a_compressor_with_a_pooling_of_ones_own(
+    run: Command, base: list[str], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "compressor"
+    shutil.copytree(trained, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["pooling"]["name"] = "ElsewherePooling"
+    (folder / "config.json").write_text(json.dumps(config))
+    (tmp_path / "elsewhere_pooling.py").write_text(
+        "from arc_encoder.model.pooling import MeanPooling\n\n\nclass ElsewherePooling(MeanPooling):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = [*base, f"checkpoint={folder}", "system=arc"]
+    assert "pooling 'ElsewherePooling' is unknown here" in run.fails(*chosen)
+    assert "arc ×4" in run(*chosen, "imports=[elsewhere_pooling]")
+    assert "imports=not_there: cannot be imported" in run.fails(*chosen, "imports=[not_there]")
 
 
 def test_results_hold_a_row_for_each_system_factor_and_metric(

@@ -29,6 +29,7 @@ def test_help_shows_what_can_be_chosen(make: Make, tmp_path: Path, command: obje
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_command_can_be_run_as_a_module(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "arc_encoder.cli.train", "--help"],

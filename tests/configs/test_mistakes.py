@@ -122,7 +122,7 @@ def test_no_decoder_at_all(run: Command, base: list[str]) -> None:
 def test_a_value_for_a_key_without_one_is_taken(run: Command, base: list[str], tmp_path: Path) -> None:
     """`???` in a group is there to be filled from the command line."""
     assert any(each.startswith("decoders.huggingface.path=") for each in base)
-    run(*base, "data.factors={2: 1, 8: 3}", "callbacks.context_window.growth={1: 40}")
+    run(*base, "data.factors={2: 1, 4: 3}", "callbacks.context_window.growth={1: 40}")
     assert (tmp_path / "out" / "compressor" / "config.json").is_file()
     errors = run.fails("decoder=huggingface", "data=jsonl_pretrain", "model/encoder=huggingface")
     assert {line.split(":")[0] for line in lines(errors)} == {
@@ -184,6 +184,27 @@ def test_output_folders_that_cannot_be_written(run: Command, base: list[str], tm
     assert "choose another with paths.logs=<folder>" in errors
 
 
+@pytest.mark.parametrize(
+    ("overrides", "problem"),
+    [
+        (
+            ["experiment=toy/finetune", "model.pooling.factor=2"],
+            "model.pooling.factor=2 would never be trained: data.factors holds 4, 8",
+        ),
+        (["+data.factors={4: 1, 0: 1}"], "data.factors: pooling factor 0 is not possible"),
+        (["+data.factors={4: 1, 8: 1}", "model.pooling.schedule=[2,2]"], "the schedule [2, 2] fixes it to 4"),
+        (["+data.factors={4: 1}", "model/pooling=memory_tokens"], "memory tokens have no pooling factor"),
+    ],
+)
+def test_factors_that_contradict_the_pooling(run: Command, base: list[str], overrides: list[str], problem: str) -> None:
+    assert problem in run.fails(*base, *(each.removeprefix("+") for each in overrides))
+
+
+def test_a_sweep_without_multirun_and_several_devices_with_it(run: Command, base: list[str]) -> None:
+    assert "a sweep was chosen (model/pooling=mean,last,sum,fusion)" in run.fails(*base, "ablation=pooling")
+    assert "trainer.devices=2 with --multirun" in run.fails("--multirun", *base, "seed=0,1", "trainer.devices=2")
+
+
 def test_a_missing_run_to_resume(run: Command, base: list[str], tmp_path: Path) -> None:
     assert "resume=nowhere: neither a checkpoint nor a run's folder" in run.fails(*base, "resume=nowhere")
     (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
@@ -192,10 +213,10 @@ def test_a_missing_run_to_resume(run: Command, base: list[str], tmp_path: Path) 
 
 def test_a_trained_encoder_of_another_architecture(run: Command, base: list[str], trained: Path) -> None:
     start = f"model.init_from={trained}"
-    run(*base, start)
     run(*base, start, "model.pooling.factor=8", "model/pooling=last")  # these may differ
-    errors = run.fails(*base, start, "model.encoder.truncate_layers=1")
+    errors = run.fails(*base, start, "model.encoder.truncate_layers=1", "model.projector.bottleneck=16")
     assert "holds another architecture: unexpected encoder.backbone.layers" in errors
+    assert "and 3 more" in errors  # of nine in the second layer and two in the head
     errors = run.fails(*base, start, "model.projector.bottleneck=16")
     assert "heads.huggingface.projector.layer1.weight: saved (24, 32), expected (16, 32)" in errors
     assert "heads.huggingface.projector.layer2.weight: saved (32, 24), expected (32, 16)" in errors

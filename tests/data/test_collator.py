@@ -171,3 +171,12 @@ def test_a_batch_holds_one_task(collator: ArcCollator) -> None:
 def test_an_unknown_decoder_is_refused(collator: ArcCollator) -> None:
     with pytest.raises(ConfigError, match="decoder 'llama' is not loaded; loaded: letters, bare, bpe"):
         collator([FULL], decoder="llama", task="x")
+
+
+def test_a_special_token_written_in_a_document_is_plain_text(bpe: PreTrainedTokenizerFast) -> None:
+    collator = ArcCollator(bpe, {"bpe": DecoderText(bpe)})
+    written = f"one {bpe.eos_token} two"
+    batch = collator([sample(f"c:{written}", "t:x")], decoder="bpe", task="t")
+    ids = batch.context_ids[0].tolist()
+    assert bpe.eos_token_id not in ids
+    assert bpe.decode(ids) == written

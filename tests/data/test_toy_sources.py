@@ -71,3 +71,9 @@ def test_size_is_the_length(source: type) -> None:
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ConfigError, match="unknown kind 'chat'; choose qa, summary or translation"):
         ToyQuestions(kind="chat")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", [ToyDocuments, ToyQuestions])
+def test_an_empty_source_is_refused(source: type) -> None:
+    with pytest.raises(ConfigError, match="size=0 must be at least 1"):
+        source(size=0)

@@ -229,3 +229,18 @@ def test_activation_checkpointing_of_the_whole_model() -> None:
         gradients.append({name: p.grad for name, p in compressor.named_parameters() if p.grad is not None})
     assert gradients[0].keys() == gradients[1].keys()
     assert all(torch.equal(gradients[0][name], gradients[1][name]) for name in gradients[0])
+
+
+def test_the_folder_can_be_given_away(tmp_path: Path) -> None:
+    """No path of this machine, and files that others may read."""
+    model = tiny_compressor("llama")
+    model.save_pretrained(tmp_path)
+    assert "_name_or_path" not in json.loads((tmp_path / "config.json").read_text())["backbone"]
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_the_attention_implementation_reaches_the_backbone(tmp_path: Path) -> None:
+    tiny_compressor("llama").save_pretrained(tmp_path)
+    loaded = ArcEncoderModel.from_pretrained(tmp_path, attn_implementation="eager")
+    assert loaded.encoder.backbone.config._attn_implementation == "eager"

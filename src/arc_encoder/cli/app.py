@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra._internal.utils import get_args_parser
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -23,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.cli.check import check_config, find_problems, suggest
+from arc_encoder.cli.compose import composing, import_modules
 from arc_encoder.cli.locations import configs_folder, register_resolvers
 from arc_encoder.errors import ArcError, ConfigError
 
@@ -43,6 +43,7 @@ def run_app(config_name: str, task: Callable[[DictConfig], Any], *, keys: set[st
 
     def guarded(config: DictConfig) -> Any:
         try:
+            import_modules(config.get("imports") or [])
             if arguments.multirun:  # a single run was checked before
                 check_config(config, keys=keys)
             return task(config)
@@ -104,6 +105,7 @@ def quieten() -> None:
     for pattern in (
         ".*in eval mode at the start of training.*",
         ".*treespec, LeafSpec.*",
+        ".*Total length of `list` across ranks is zero.*",
         ".*does not have many workers.*",
         ".*overridden `transfer_batch_to_device`.*",
     ):
@@ -134,17 +136,8 @@ def check_command_line(arguments: Namespace, config_name: str, *, keys: set[str]
         HydraException: the configuration cannot be composed at all.
     """
     overrides = [override for text in arguments.overrides for override in _parsed(text)]
-    if arguments.config_dir and not Path(arguments.config_dir).is_dir():
-        raise ConfigError(
-            f"--config-dir {arguments.config_dir}: no such folder; give the folder of your configuration groups"
-        )
-    with initialize_config_dir(str(configs_folder()), version_base="1.3"):
-        loader: Any = GlobalHydra.instance().config_loader()
-        name = arguments.config_name or config_name
-        if arguments.config_dir:
-            folder = f"file://{Path(arguments.config_dir).resolve()}"
-            loader.get_search_path().prepend("command-line", folder, anchor="schema")  # the schemas stay last
-            loader.repository.initialize_sources(loader.get_search_path())
+    name = arguments.config_name or config_name
+    with composing(arguments.config_dir) as loader:
         problems: list[str] = []
         right: list[str] = []
         keyed = []
@@ -167,6 +160,8 @@ def check_command_line(arguments: Namespace, config_name: str, *, keys: set[str]
                 right.append(str(override.input_line))
         config = compose(name, overrides=right, return_hydra_config=True)
         _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
+        import_modules(config.get("imports") or [])
+        problems += _sweep_problems(config, bool(arguments.multirun))
         return problems if arguments.multirun else problems + _composed_problems(config, keys)
 
 
@@ -180,6 +175,20 @@ def _parsed(text: str) -> list[Any]:
         return list(OverridesParser.create().parse_overrides([text]))
     except HydraException as error:
         raise ConfigError(f"{text}: not an override of the form key=value ({str(error).splitlines()[0]})") from error
+
+
+def _sweep_problems(config: DictConfig, multirun: bool) -> list[str]:
+    """What fits only one of single run and sweep."""
+    devices = (config.get("trainer") or {}).get("devices", 1)
+    if multirun and ((OmegaConf.is_list(devices) and len(devices) > 1) or (isinstance(devices, int) and devices > 1)):
+        return [
+            f"trainer.devices={devices} with --multirun: the further processes of a run would start the whole sweep "
+            "again; sweep with one device a run, or start the runs one by one"
+        ]
+    if multirun or not config.hydra.sweeper.get("params"):
+        return []
+    values = ", ".join(f"{key}={value}" for key, value in config.hydra.sweeper.params.items())
+    return [f"a sweep was chosen ({values}), but this is a single run; add --multirun"]
 
 
 def _options(loader: Any, group: str) -> list[str]:

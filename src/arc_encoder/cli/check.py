@@ -187,6 +187,8 @@ def _combinations(config: DictConfig, problems: list[str]) -> list[str]:
                 )
         except ArcError as error:
             found.append(f"model.encoder: {error}")
+    if not _concerned("model.pooling", problems) and not _concerned("data.factors", problems):
+        found += _pooling_factors(config)
     if not _concerned("trainer", problems) and not _concerned("optim", problems):
         found += _lengths(config)
     data = config.get("data") or {}
@@ -194,6 +196,30 @@ def _combinations(config: DictConfig, problems: list[str]) -> list[str]:
         weights = data.get("decoder_weights")
         if weights and name not in weights:
             found.append(f"data.decoder_weights lacks decoder {name!r}")
+    return found
+
+
+def _pooling_factors(config: DictConfig) -> list[str]:
+    """Pooling factors of the data that contradict the model's pooling."""
+    node = (config.get("model") or {}).get("pooling")
+    factors = (config.get("data") or {}).get("factors")
+    if node is None or not factors:
+        return []
+    pooling, found = instantiate(node), []
+    for factor in factors:
+        try:
+            if int(factor) < 1:
+                raise ConfigError(f"pooling factor {factor} is not possible: give a whole number from 1 on")
+            pooling.factors(int(factor))
+        except (ArcError, ValueError) as error:
+            found.append(f"data.factors: {error}")
+    own = pooling.overall_factor
+    if not found and own is not None and own not in {int(factor) for factor in factors}:
+        shown = ", ".join(map(str, factors))
+        found.append(
+            f"model.pooling.factor={own} would never be trained: data.factors holds {shown}; "
+            f"add {own} there, or train this factor alone with data.factors=null"
+        )
     return found
 
 

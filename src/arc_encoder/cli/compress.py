@@ -25,6 +25,7 @@ from arc_encoder.inference import Compressor
 
 KEYS = {
     "checkpoint",
+    "imports",
     "input",
     "output",
     "text_field",
@@ -97,7 +98,7 @@ def compress(config: DictConfig) -> Path:
     metadata = {
         "ids": json.dumps([document.id for document in documents]),
         "decoder": compressor.decoder_name,
-        "factor": str(config.factor or compressor.model.encoder.pooling.factor),
+        "factor": str(config.factor or compressor.model.encoder.pooling.overall_factor),
     }
     save_file({"vectors": torch.cat(vectors), "offsets": counts.cumsum(0)}, part, metadata=metadata)
     os.replace(part, output)

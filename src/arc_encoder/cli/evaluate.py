@@ -29,6 +29,7 @@ from arc_encoder.reporting.tables import markdown_table
 
 KEYS = {
     "checkpoint",
+    "imports",
     "factors",
     "batch_size",
     "seed",
@@ -65,7 +66,7 @@ def open_session(
             raise CheckpointError(
                 f"checkpoint={checkpoint}: no compressor could be loaded ({error}); give a folder such as <run>/compressor"
             ) from error
-        trained = compressor.encoder.pooling.factor
+        trained = compressor.encoder.pooling.overall_factor
     model = ArcModel(compressor, {decoder_name: decoder}).to(device)
     if compressor is not None:
         compressor.to(device)

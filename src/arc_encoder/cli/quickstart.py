@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
+from hydra import compose
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from arc_encoder.cli.app import run_app
 from arc_encoder.cli.check import check_config
+from arc_encoder.cli.compose import composing, config_dir_of_run
 from arc_encoder.cli.evaluate import open_session
-from arc_encoder.cli.locations import configs_folder
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
 from arc_encoder.cli.train import build_decoders, train
+from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.results import Row, surviving_share, write_results
 from arc_encoder.evaluation.runner import evaluate
 from arc_encoder.reporting.plots import plot_scores
@@ -37,6 +38,7 @@ KEYS = {
     "limit",
     "seed",
     "threads",
+    "imports",
     "overrides",
     "paths",
     "batch_size",
@@ -50,16 +52,14 @@ def quickstart(config: DictConfig) -> None:
         torch.set_num_threads(config.threads)
     run = Path(config.paths.run)
     seconds: dict[str, float] = {}
+    first, second = phases(config, run)
     print(f"1/3 training: {config.pretrain_steps} steps of reconstruction, continuation and questions")
-    pretrained = run / "pretrain"
-    _timed(seconds, "joint training", lambda: _train(config, "toy/joint", config.pretrain_steps, pretrained))
+    _timed(seconds, "joint training", lambda: train(first))
     print(f"2/3 fine-tuning: {config.finetune_steps} steps of few-shot questions, summaries and translations")
-    tuned = run / "finetune"
-    start = [f"model.init_from={pretrained / 'compressor'}"]
-    _timed(seconds, "fine-tuning", lambda: _train(config, "toy/finetune", config.finetune_steps, tuned, start))
+    _timed(seconds, "fine-tuning", lambda: train(second))
     print("3/3 evaluation")
     rows: list[Row] = []
-    _timed(seconds, "evaluation", lambda: rows.extend(_evaluate(config, pretrained, tuned, run)))
+    _timed(seconds, "evaluation", lambda: rows.extend(_evaluate(config, run)))
     report(config, rows, seconds, run)
     point_to(run, Path(config.link))
 
@@ -75,7 +75,7 @@ def point_to(run: Path, link: Path) -> None:
 
 def report(config: DictConfig, rows: list[Row], seconds: dict[str, float], run: Path) -> None:
     """Write and print the results."""
-    shares = {factor: surviving_share(rows, factor) for factor in (4, 8)}
+    shares = {factor: surviving_share(rows, factor) for factor in factors_of(config)}
     memory = peak_memory_gib(torch.device("cpu"))
     extra = {
         "surviving_share": shares,
@@ -99,7 +99,21 @@ def report(config: DictConfig, rows: list[Row], seconds: dict[str, float], run: 
     )
 
 
-def _train(config: DictConfig, experiment: str, steps: int, run: Path, more: list[str] | None = None) -> None:
+def phases(config: DictConfig, run: Path) -> tuple[DictConfig, DictConfig]:
+    """Checked configurations of the two trainings, so that a mistake in the second is told before the first.
+
+    Raises:
+        ConfigError: every mistake of the first that has one.
+    """
+    weights = ", ".join(f"{factor}: {weight}" for factor, weight in zip(factors_of(config), (4, 1), strict=True))
+    start = f"model.init_from={run / 'pretrain' / 'compressor'}"
+    first = _training(config, "toy/joint", config.pretrain_steps, run / "pretrain", [])
+    several = ["~data.factors", f"+data.factors={{{weights}}}"]  # a plain override would be merged with what is there
+    second = _training(config, "toy/finetune", config.finetune_steps, run / "finetune", [start, *several])
+    return first, second
+
+
+def _training(config: DictConfig, experiment: str, steps: int, run: Path, more: list[str]) -> DictConfig:
     overrides = [
         f"experiment={experiment}",
         f"decoder={config.decoder}",
@@ -111,33 +125,37 @@ def _train(config: DictConfig, experiment: str, steps: int, run: Path, more: lis
         f"seed={config.seed}",
         f"paths.run={run}",
         f"paths.logs={config.paths.logs}",
-        *(more or []),
-        *config.overrides,
+        *more,
     ]
-    composed = _compose(overrides)
+    try:
+        composed = _compose([*overrides, *config.overrides])
+    except HydraException as error:
+        raise ConfigError(
+            f"the training {experiment} cannot be composed with overrides={list(config.overrides)}: {error}"
+        ) from error
     check_config(composed, keys=TRAIN_KEYS)
-    train(composed)
+    return composed
+
+
+def factors_of(config: DictConfig) -> list[int]:
+    """The pooling factors that are fine-tuned and evaluated."""
+    return [config.factor, 2 * config.factor]
 
 
 def _compose(overrides: list[str], name: str = "train") -> DictConfig:
     """Compose another configuration inside a running Hydra command."""
-    running = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(configs_folder()), version_base="1.3"):
-            return compose(name, overrides=overrides)
-    finally:
-        GlobalHydra.instance().clear()
-        GlobalHydra.instance().hydra = running
+    folder = config_dir_of_run()
+    with composing(folder):
+        return compose(name, overrides=overrides)
 
 
-def _evaluate(config: DictConfig, pretrained: Path, tuned: Path, run: Path) -> list[Row]:
+def _evaluate(config: DictConfig, run: Path) -> list[Row]:
     """Every benchmark with the fine-tuned compressor."""
     rows: list[Row] = []
     systems = {"text": ("closed_book", "open_book"), "compressed": ("truncate", "arc")}
-    questions = [("toy_qa", tuned), ("toy_qa_new_names", tuned), ("toy_continuation", tuned)]
+    benchmarks = ["toy_qa", "toy_qa_new_names", "toy_continuation"]
     decoders: dict[str, Any] | None = None
-    for name, folder in questions:
+    for name in benchmarks:
         for kind, names in systems.items():
             chosen = ",".join(names)
             composed = _compose(
@@ -151,9 +169,11 @@ def _evaluate(config: DictConfig, pretrained: Path, tuned: Path, run: Path) -> l
                 "eval",
             )
             decoders = decoders or build_decoders(composed.decoders)
-            session, trained = open_session(decoders, config.decoder, str(folder / "compressor"), batch_size=32)
+            session, trained = open_session(
+                decoders, config.decoder, str(run / "finetune" / "compressor"), batch_size=32
+            )
             instances = {system: instantiate(node) for system, node in composed.systems.items()}
-            factors = [4, 8] if kind == "compressed" else [None]
+            factors = factors_of(config) if kind == "compressed" else [None]
             rows += evaluate(
                 instances,
                 [instantiate(composed.benchmark)],
@@ -163,7 +183,6 @@ def _evaluate(config: DictConfig, pretrained: Path, tuned: Path, run: Path) -> l
                 trained_factor=trained,
             )
     order = ["closed_book", "open_book", "truncate", "arc"]
-    benchmarks = [name for name, _ in questions]
     return sorted(
         rows, key=lambda row: (benchmarks.index(row.benchmark), order.index(row.system), row.pooling_factor or 0)
     )

@@ -13,6 +13,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.batch import ArcBatch, pad_rows
+from arc_encoder.data.tokens import context_ids
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.segments import Role, Sample
 
@@ -84,11 +85,7 @@ class ArcCollator:
             for place, segment in enumerate(sample.segments)
             if segment.role is Role.CONTEXT
         ]
-        if not found:
-            return [], [], []
-        ids: list[list[int]] = self.encoder_tokenizer([text for _, _, text in found], add_special_tokens=False)[
-            "input_ids"
-        ]
+        ids = context_ids([text for _, _, text in found], self.encoder_tokenizer)
         for (row, _, text), tokens in zip(found, ids, strict=True):
             if not tokens:
                 raise DataError(

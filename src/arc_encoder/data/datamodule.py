@@ -85,6 +85,8 @@ class ArcDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[ArcBatch]:
         trainer = self._trainer()
+        if trainer.max_steps < 1:
+            raise ConfigError("set trainer.max_steps: the length of a run is counted in optimizer steps")
         accumulate = trainer.accumulate_grad_batches
         plan = BatchPlan(
             {name: task.share for name, task in self.tasks.items()},
@@ -124,8 +126,6 @@ class ArcDataModule(L.LightningDataModule):
     def _trainer(self) -> L.Trainer:
         if self.trainer is None:
             raise ConfigError("ArcDataModule must be used by a Lightning Trainer: trainer.fit(module, datamodule)")
-        if self.trainer.max_steps < 1:
-            raise ConfigError("set trainer.max_steps: the length of a run is counted in optimizer steps")
         return self.trainer
 
     def _loader(self, tasks: Mapping[str, Task], plan: BatchPlan) -> DataLoader[ArcBatch]:

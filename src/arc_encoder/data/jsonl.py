@@ -190,6 +190,8 @@ class JsonlQuestions:
         limit: int | None = None,
         on_error: OnError = "stop",
     ) -> None:
+        if limit is not None and limit < 1:
+            raise ConfigError(f"limit={limit} must be at least 1; leave it out to use every record")
         known = {name: name for name in ("question", "answers", "answer", "passages")}
         unknown = sorted(set(fields or {}) - set(known))
         if unknown:

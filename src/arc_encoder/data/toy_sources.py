@@ -13,6 +13,12 @@ from arc_encoder.errors import ConfigError
 ToyKind = Literal["qa", "summary", "translation"]
 
 
+def _positive(size: int) -> int:
+    if size < 1:
+        raise ConfigError(f"toy world: size={size} must be at least 1")
+    return size
+
+
 class ToyDocuments:
     """Articles of the toy world: half of them tell one document twice in other words, half tell two.
 
@@ -23,7 +29,7 @@ class ToyDocuments:
     """
 
     def __init__(self, *, seed: int = 0, split: Split = "train", size: int = 1_000_000) -> None:
-        self.world, self.size = ToyWorld(seed, split), size
+        self.world, self.size = ToyWorld(seed, split), _positive(size)
 
     def __len__(self) -> int:
         return self.size
@@ -50,7 +56,7 @@ class ToyQuestions:
     def __init__(self, *, kind: ToyKind = "qa", seed: int = 0, split: Split = "train", size: int = 1_000_000) -> None:
         if kind not in ("qa", "summary", "translation"):
             raise ConfigError(f"toy questions: unknown kind {kind!r}; choose qa, summary or translation")
-        self.world, self.kind, self.size = ToyWorld(seed, split), kind, size
+        self.world, self.kind, self.size = ToyWorld(seed, split), kind, _positive(size)
 
     def __len__(self) -> int:
         return self.size

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from arc_encoder.batch import ArcBatch
 from arc_encoder.data.collator import ArcCollator
+from arc_encoder.data.tokens import context_ids
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.segments import Role, Sample
@@ -56,7 +57,7 @@ class Session:
         compressor = self.model.compressor
         extra = compressor.head(self.decoder_name).extra_vectors()
         unique = list(dict.fromkeys(documents))
-        ids = self.collator.encoder_tokenizer(unique, add_special_tokens=False)["input_ids"]
+        ids = context_ids(unique, self.collator.encoder_tokenizer)
         return {
             text: compressor.compressed_length(len(row), self.factor) + extra
             for text, row in zip(unique, ids, strict=True)

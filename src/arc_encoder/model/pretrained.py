@@ -8,6 +8,8 @@ Shape legend: C contexts, L context tokens, M vectors, D encoder width, E decode
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -29,8 +31,7 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
     Args:
         backbone: the backbone's own configuration, as a dictionary.
         pooling: {"name": class name, "settings": constructor arguments}.
-        heads: for each decoder {"projector": {"name", "settings"}, "task_tokens": bool, "path": where
-            the decoder was loaded from}.
+        heads: for each decoder {"projector": {"name", "settings"}, "task_tokens": bool}.
         causal: whether the encoder kept its causal mask.
         chunk_size: tokens of a chunk of a long context.
         max_chunks: largest number of chunks of a context.
@@ -95,8 +96,10 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
     ) -> ArcEncoderModel:
         """Put a new ARC-Encoder around a loaded backbone; projectors and task tokens are fresh."""
         chunking = chunking or Chunking()
+        settings = backbone.config.to_dict()
+        settings.pop("_name_or_path", None)  # a path of this machine means nothing elsewhere
         config = ArcEncoderConfig(
-            backbone=backbone.config.to_dict(),
+            backbone=settings,
             pooling={"name": type(pooling).__name__, "settings": pooling.settings()},
             heads=heads,
             causal=causal,
@@ -117,6 +120,14 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing to draw: constructors give starting values, and a checkpoint that lacks a part is refused."""
 
+    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+        """Save as the library does, with weights that others may read if the user's umask lets them."""
+        super().save_pretrained(save_directory, *args, **kwargs)
+        umask = os.umask(0)
+        os.umask(umask)
+        for file in Path(save_directory).glob("*.safetensors"):
+            file.chmod(0o666 & ~umask)
+
     @classmethod
     def from_pretrained(
         cls, pretrained_model_name_or_path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any
@@ -135,6 +146,8 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
             raise CheckpointError(
                 f"the ARC-Encoder at {str(folder)!r} lacks weights: {shown}. Copy its model.safetensors again"
             )
+        if "attn_implementation" in kwargs:
+            model.encoder.backbone.set_attn_implementation(kwargs["attn_implementation"])
         return (model, info) if output_loading_info else model
 
     def head(self, decoder: str) -> DecoderHead:

@@ -3,6 +3,8 @@
 A row holds one kind of text, cut at `window` tokens:
 
 - ``questions``: few-shot prompts in the wording of the evaluation (answers weigh more);
+- ``renamed``: the same, with every name replaced by a word made up at random, so that answers are
+  copied and not guessed from the names that are known;
 - ``twice``: documents followed by themselves, from which copying is learned;
 - ``articles``: documents followed by a retelling in other words;
 - ``summaries`` and ``translations``: the same few-shot prompts for these tasks.
@@ -13,6 +15,7 @@ A row is a pure function of (world, seed, index).
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
@@ -22,6 +25,7 @@ from transformers import PreTrainedTokenizerBase
 from arc_encoder.data.toy_world import ToyWorld
 
 Pieces = list[tuple[str, float]]
+_CONSONANTS, _VOWELS = "bcdfghjklmnprstvwz", "aeiou"
 
 
 class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
@@ -51,8 +55,14 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         self.world, self.tokenizer, self.rows, self.window = world, tokenizer, rows, window
         self.kinds, self.shares = list(mix), list(mix.values())
         self.answer_weight, self.seed = answer_weight, seed
+        lexicon = world.lexicon
+        known = {*lexicon.people, *lexicon.towns, *lexicon.ships, *lexicon.rivers}
+        new = {*lexicon.new_people, *lexicon.new_towns, *lexicon.new_ships}
+        self._never = {word for name in known | new for word in name.split()}
+        self._names = re.compile(r"\b(?:" + "|".join(sorted({w for name in known for w in name.split()})) + r")\b")
         self._builders: dict[str, Callable[[random.Random], Pieces]] = {
             "questions": self._question,
+            "renamed": lambda rng: self._renamed(self._question(rng), rng),
             "twice": self._twice,
             "articles": self._article,
             "summaries": self._summary,
@@ -103,6 +113,19 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         count = 1 if rng.random() < 0.6 else min(3, len(document.questions))
         asked = [(q.question, q.answer) for q in rng.sample(document.questions, count)]
         return self._prompt(rng, document.text, asked)
+
+    def _renamed(self, pieces: Pieces, rng: random.Random) -> Pieces:
+        """`pieces` with each name replaced by one made-up word, which is no name of the world."""
+        words: dict[str, str] = {}
+
+        def made_up(match: re.Match[str]) -> str:
+            name = match.group()
+            while name not in words or words[name] in self._never:
+                syllables = (rng.choice(_CONSONANTS) + rng.choice(_VOWELS) for _ in range(rng.randint(1, 3)))
+                words[name] = ("".join(syllables) + rng.choice(_CONSONANTS)).capitalize()
+            return words[name]
+
+        return [(self._names.sub(made_up, text), weight) for text, weight in pieces]
 
     def _summary(self, rng: random.Random) -> Pieces:
         document = self.world[rng.randrange(2**40)]

@@ -55,7 +55,7 @@ def token_spans(text: str, tokenizer: PreTrainedTokenizerBase) -> list[tuple[int
         raise ConfigError(
             f"the encoder's tokenizer ({type(tokenizer).__name__}) gives no offsets; use its fast version"
         )
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
     spans: list[tuple[int, int]] = encoded["offset_mapping"]
     return spans
 

@@ -20,7 +20,7 @@ class QuestionAnswering(Benchmark):
     """Questions with k answered examples in front; the answer is cut at the first blank line.
 
     Args:
-        name: how results call it.
+        name: how results call it; with `path`, the path does.
         source: the questions.
         examples: where examples are drawn from; None draws them from the end of `source`,
             after the questions that are asked.
@@ -40,7 +40,7 @@ class QuestionAnswering(Benchmark):
 
     def __init__(
         self,
-        name: str,
+        name: str | None = None,
         source: Source[Question] | None = None,
         *,
         examples: Source[Question] | None = None,
@@ -54,8 +54,8 @@ class QuestionAnswering(Benchmark):
     ) -> None:
         if path is not None:
             source, examples, name = JsonlQuestions(path), None, path
-        if source is None:
-            raise ConfigError("benchmark: give a source of questions, or benchmark.path=<file.jsonl>")
+        if source is None or name is None:
+            raise ConfigError("benchmark: give a name and a source of questions, or benchmark.path=<file.jsonl>")
         self.name, self.version, self.shots, self.seed = name, version, shots, seed
         self.max_new_tokens = max_new_tokens
         self.metrics = {each: metric(each) for each in metrics}

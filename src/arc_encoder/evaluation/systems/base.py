@@ -7,23 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.prompts import few_shot_segments, joined_passages, merge_plain
 from arc_encoder.data.records import Question
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What compression would cost: the vectors that a text becomes, task token included."""
-
-    vectors: dict[str, int]
-
-    def of(self, text: str) -> int:
-        return self.vectors[text]
 
 
 class System(ABC):

@@ -67,6 +67,11 @@ class Pooling(nn.Module):
     def setup(self, width: int) -> None:
         """Called once with the encoder's width, for poolings that own parameters."""
 
+    @property
+    def overall_factor(self) -> int | None:
+        """Tokens per vector, for tables and metadata; None if the number of vectors is fixed instead."""
+        return self.factor
+
     def factors(self, factor: int | None = None) -> list[int]:
         """The factor of each of the last blocks; `factor` overrides the configured one.
 

@@ -32,6 +32,10 @@ class MemoryTokens(Pooling):
     def setup(self, width: int) -> None:
         self.embeddings = nn.Parameter(torch.ones(self.count, width))
 
+    @property
+    def overall_factor(self) -> int | None:
+        return None
+
     def factors(self, factor: int | None = None) -> list[int]:
         if factor is not None:
             raise ConfigError(f"memory tokens have no pooling factor (asked for {factor}); lower `used` instead")
