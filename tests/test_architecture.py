@@ -25,8 +25,10 @@ ALLOWED: dict[str, set[str]] = {
     "training": FOUNDATION | {"data", "model"},
     "evaluation": FOUNDATION | {"data", "model"},
     "reporting": {"evaluation"},
+    "parity": FOUNDATION | {"model", "evaluation"},
     "inference": FOUNDATION | {"data", "model"},
-    "cli": FOUNDATION | {"data", "model", "toy", "training", "evaluation", "reporting", "inference"},
+    "plan": FOUNDATION | {"data", "model", "training"},
+    "cli": FOUNDATION | {"plan", "data", "model", "toy", "training", "evaluation", "reporting", "inference", "parity"},
     "__init__": {"inference", "model"},  # the public names, imported when they are used
 }
 

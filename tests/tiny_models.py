@@ -234,7 +234,9 @@ def tiny_compressor(
         name: head_settings(width, task_tokens=task_tokens) for name, width in (widths or {"decoder": WIDTH}).items()
     }
     body = tiny_body(family, layers=layers, seed=seed, attention=attention)
-    compressor = ArcEncoderModel.build(body, pooling or MeanPooling(4), heads, causal=causal, chunking=chunking).eval()
+    compressor = ArcEncoderModel.build(
+        body, pooling or MeanPooling(4), heads, causal=causal, chunking=chunking, length_groups=1
+    ).eval()
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         for head in compressor.heads.values():

@@ -36,6 +36,7 @@ class ArcBatch:
         text_lengths: (B,) number of real tokens.
         target_mask: (B, S) True where the token is predicted and counts in the loss.
         factor: pooling factor of this batch, None for the model's own.
+        end_ids: decoder token ids that end an answer, besides EOS (a chat template's end of turn).
     """
 
     task: str
@@ -50,6 +51,7 @@ class ArcBatch:
     text_lengths: Tensor
     target_mask: Tensor
     factor: int | None = None
+    end_ids: tuple[int, ...] = ()
 
     def to(self, device: torch.device | str) -> ArcBatch:
         """The same batch with every tensor on `device`."""

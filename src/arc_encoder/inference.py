@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.batch import pad_rows
 from arc_encoder.data.collator import ArcCollator, DecoderText
@@ -18,6 +19,7 @@ from arc_encoder.data.tokens import context_ids
 from arc_encoder.errors import CheckpointError, DataError
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder, load_decoder
+from arc_encoder.model.interchange.tokenizer import load_tokenizer
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
 
@@ -69,30 +71,37 @@ class Compressor:
         decoder: str | Path | FrozenDecoder | None = None,
         decoder_name: str | None = None,
         device: str = "cpu",
+        tokenizer: str | Path | None = None,
+        **options: Any,
     ) -> Compressor:
-        """Load a folder that training wrote, or a hub name.
+        """Load a folder that training wrote, a released ARC-Encoder in its authors' layout, or a hub name.
 
         Args:
-            folder: config.json, model.safetensors and tokenizer files.
+            folder: config.json, model.safetensors and tokenizer files; or see `ArcEncoderModel.from_pretrained`.
             decoder: folder or hub name of the decoder, or a loaded one; None if only `compress` is used.
             decoder_name: which of the compressor's decoders it is.
             device: where the models are put.
+            tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie in `folder`.
+            options: further arguments of `ArcEncoderModel.from_pretrained`, such as `decoders` and `backbone`.
 
         Raises:
             CheckpointError: nothing loadable there.
         """
         try:
-            model = ArcEncoderModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-            tokenizer = AutoTokenizer.from_pretrained(folder)
+            model = ArcEncoderModel.from_pretrained(
+                folder, **{"dtype": torch.float32, "use_safetensors": True, **options}
+            )
+            found = load_tokenizer(folder, tokenizer=tokenizer, vocabulary=model.vocabulary)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise CheckpointError(
                 f"no compressor could be loaded from {str(folder)!r}: {error}. Expected a folder with config.json, "
                 "model.safetensors and tokenizer files, such as <run>/compressor"
             ) from error
-        loaded = load_decoder(decoder) if isinstance(decoder, str | Path) else decoder
+        scaling = bool(model.config.rotary_scaling)
+        loaded = load_decoder(decoder, rope_scaling=scaling) if isinstance(decoder, str | Path) else decoder
         if loaded is not None:
             loaded.to(device)
-        return cls(model.to(device), tokenizer, decoder=loaded, decoder_name=decoder_name)
+        return cls(model.to(device), found, decoder=loaded, decoder_name=decoder_name)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model and tokenizer as a Hugging Face folder."""
@@ -154,7 +163,7 @@ class Compressor:
             raise CheckpointError(
                 "generate needs a decoder: Compressor.from_pretrained(folder, decoder=<folder or hub name>)"
             )
-        texts = DecoderText(self.decoder.tokenizer, self.decoder.bos)
+        texts = DecoderText(self.decoder.tokenizer, self.decoder.bos, self.decoder.chat)
         collator = ArcCollator(self.tokenizer, {self.decoder_name: texts})
         samples = [_sample(number, prompt) for number, prompt in enumerate(prompts)]
         answers: list[str] = []

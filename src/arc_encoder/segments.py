@@ -27,20 +27,42 @@ class TaskToken(StrEnum):
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of text and its role."""
+    """A piece of text and its role.
+
+    `special` says that the text is one special token of the decoder's tokenizer. Only chat
+    templates make such segments; what looks like a special token in any other text is plain text to them.
+    """
 
     text: str
     role: Role
+    special: bool = False
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """What a chat decoder is told in place of a task token (Pilchen et al., 2025, §4.3); other decoders never see it.
+
+    Attributes:
+        prefix: how the user's turn begins.
+        request: how the user's turn ends.
+        suffix: how the assistant's turn begins; not in the loss.
+    """
+
+    prefix: str = ""
+    request: str = ""
+    suffix: str = ""
 
 
 @dataclass(frozen=True)
 class Sample:
     """One training or evaluation sample, in reading order.
 
-    `end_of_text` closes the last target with the decoder's EOS token.
+    `end_of_text` closes the last target with the decoder's EOS token; a chat decoder's answer is
+    always closed, as its template says. `instruction` is for chat decoders alone.
     """
 
     id: str
     segments: tuple[Segment, ...]
     task_token: TaskToken = TaskToken.CONTINUE
     end_of_text: bool = False
+    instruction: Instruction = Instruction()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from arc_encoder.cli import compress, evaluate, quickstart, toy_models, train
+from arc_encoder.cli import compress, convert, evaluate, plan, quickstart, toy_models, train
 from tests.cli.conftest import Make
 from tests.tiny_runs import environment
 
@@ -16,13 +16,15 @@ from tests.tiny_runs import environment
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        (train, "model/pooling: fusion, last, mean, memory_tokens, sum"),
+        (train, "model/pooling: fusion, kmeans, last, mean, memory_tokens, sum"),
         (evaluate, "system: arc, closed_book, open_book, truncate"),
         (compress, "text_field: text"),
+        (convert, "layout: huggingface"),
+        (plan, "utilisation: 0.4"),
         (quickstart, "pretrain_steps: "),
         (toy_models, "vocab_size"),
     ],
-    ids=["train", "eval", "compress", "quickstart", "toy-models"],
+    ids=["train", "eval", "compress", "convert", "plan", "quickstart", "toy-models"],
 )
 def test_help_shows_what_can_be_chosen(make: Make, tmp_path: Path, command: object, words: str) -> None:
     assert words in make(command.main)("--help")  # type: ignore[attr-defined]

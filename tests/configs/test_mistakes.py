@@ -40,9 +40,9 @@ def test_all_mistakes_are_named_at_once(run: Command, base: list[str], tmp_path:
     found = lines(errors)
     assert len(found) == 7
     expected = {
-        "model/pooling=meen: no such choice (did you mean 'mean'?); valid choices: fusion, last, mean, memory_tokens, sum",
+        "model/pooling=meen: no such choice (did you mean 'mean'?); valid choices: fusion, kmeans, last, mean, memory_tokens, sum",
         "optim.encoder_lrr: there is no 'encoder_lrr' in optim (did you mean 'encoder_lr'?); valid choices: encoder_lr, "
-        "final_lr, projector_lr, task_token_lr, train_encoder, warmup_steps, weight_decay",
+        "final_lr, projector_lr, task_token_lr, train_embeddings, train_encoder, train_layers, warmup_steps, weight_decay",
         "threads=0: expected a whole number from 1 on",
         "model.chunking.colour: unknown key; valid choices: most, size",
         "model.pooling: pooling factor 0 is not possible: give a whole number from 1 on (4 and 8 are usual)",
@@ -80,6 +80,7 @@ FOUND_AT_ONCE = {
     ],
     "combinations": [
         ("model.pooling.schedule=[2,2,1]", "has 3 steps, but the truncated encoder has only 2 layers"),
+        ("optim.train_layers=[0,2,-3]", "optim.train_layers=[0, 2, -3]: the encoder has no layer 2, -3; it has 2,"),
         ("optim.warmup_steps=3", "optim.warmup_steps=3 must be smaller than trainer.max_steps=2"),
         ("trainer.val_check_interval=3", "trainer.val_check_interval=3 is longer than the run of 2 batches"),
     ],
@@ -112,6 +113,23 @@ def test_mistakes_are_named_together(run: Command, base: list[str], kind: str) -
 )
 def test_what_shows_later_is_named_too(run: Command, base: list[str], given: str, words: str) -> None:
     assert words in run.fails(*base, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["model/pooling=kmeans", "model.encoder.causal=true"], "model.pooling: KMeansPooling cannot be causal"),
+        (["optim.train_encoder=false", "optim.train_layers=[0]"], "optim.train_layers=[0] has no effect with"),
+        (["model/encoder/adapter=lora", "model.encoder.adapter.rank=0"], "model.encoder.adapter: LoRA: rank=0"),
+        (["model/encoder/adapter=lora", "model.encoder.adapter.ranks=4"], "'ranks' in model.encoder.adapter (did you"),
+        (["model/encoder/adapter=lora", "optim.train_encoder=false"], "the encoder's adapter without training"),
+        (["model/encoder/adapter=lorra"], "model/encoder/adapter=lorra: no such choice (did you mean 'lora'?)"),
+    ],
+)
+def test_what_the_encoder_cannot_do(run: Command, base: list[str], given: list[str], words: str) -> None:
+    if "adapter without" in words:
+        pytest.importorskip("peft", reason="needs the extra lora (peft)")
+    assert words in run.fails(*base, *given)
 
 
 def test_no_decoder_at_all(run: Command, base: list[str]) -> None:
@@ -147,7 +165,7 @@ def test_a_group_of_one_s_own(run: Command, base: list[str], tmp_path: Path) -> 
     assert '"LastPooling"' in config
     assert '"factor": 2' in config
     errors = run.fails("--config-dir", "mine", "model/pooling=our", *base)
-    assert "did you mean 'ours'?); valid choices: fusion, last, mean, memory_tokens, ours, sum" in errors
+    assert "did you mean 'ours'?); valid choices: fusion, kmeans, last, mean, memory_tokens, ours, sum" in errors
 
 
 def test_a_class_of_one_s_own(run: Command, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +219,7 @@ def test_factors_that_contradict_the_pooling(run: Command, base: list[str], over
 
 
 def test_a_sweep_without_multirun_and_several_devices_with_it(run: Command, base: list[str]) -> None:
-    assert "a sweep was chosen (model/pooling=mean,last,sum,fusion)" in run.fails(*base, "ablation=pooling")
+    assert "a sweep was chosen (model/pooling=mean,last,sum,fusion,kmeans)" in run.fails(*base, "ablation=pooling")
     assert "trainer.devices=2 with --multirun" in run.fails("--multirun", *base, "seed=0,1", "trainer.devices=2")
 
 

@@ -14,13 +14,15 @@ from arc_encoder.evaluation.metrics import (
     METRICS,
     bleu,
     confidence_interval,
+    corpus_bleu,
     exact_match,
     f1,
     metric,
     normalise,
     rouge_l,
+    substring_match,
 )
-from tests.parity_cases import PARITY
+from tests.parity import PARITY
 
 FILE = PARITY / "metrics" / "metrics.json"
 needs_golden = pytest.mark.skipif(
@@ -69,7 +71,16 @@ def test_bleu_equals_the_recorded_scores(pairs: list[dict[str, Any]]) -> None:
         ), pair
 
 
+@needs_golden
+def test_substring_match_equals_the_recorded_scores(pairs: list[dict[str, Any]]) -> None:
+    for pair in pairs:
+        assert substring_match(pair["prediction"], pair["references"]) == 100.0 * pair["has_answer"], pair
+
+
 def test_scores_by_hand() -> None:
+    assert substring_match("It is the Red cat.", ["dog", "red CAT"]) == 100.0
+    assert substring_match("redcat", ["cat"]) == 0.0
+    assert corpus_bleu(["the cat sat on the mat"], [["The cat sat on the mat"]]) == pytest.approx(100.0)
     assert exact_match("The  Cat!", ["dog", "a cat"]) == 100.0
     assert exact_match("cat", ["cats"]) == 0.0
     assert f1("the red cat", ["a cat sat"]) == pytest.approx(50.0)

@@ -29,13 +29,16 @@ from arc_encoder.errors import ArcError, ConfigError
 FAILED = 2  # exit status of a run that a user's mistake ended
 
 
-def run_app(config_name: str, task: Callable[[DictConfig], Any], *, keys: set[str]) -> None:
+def run_app(
+    config_name: str, task: Callable[[DictConfig], Any], *, keys: set[str], ignored: tuple[str, ...] = ()
+) -> None:
     """Compose `config_name` from the command line and run `task` on it.
 
     Args:
         config_name: name of the primary configuration.
         task: what to do; its result is what sweepers optimise.
         keys: names allowed at the top level of the configuration.
+        ignored: beginnings of mistakes that do not matter to this command.
     """
     register_resolvers()
     quieten()
@@ -45,7 +48,7 @@ def run_app(config_name: str, task: Callable[[DictConfig], Any], *, keys: set[st
         try:
             import_modules(config.get("imports") or [])
             if arguments.multirun:  # a single run was checked before
-                check_config(config, keys=keys)
+                check_config(config, keys=keys, ignored=ignored)
             return task(config)
         except ArcError as error:
             fail(str(error))
@@ -62,7 +65,7 @@ def run_app(config_name: str, task: Callable[[DictConfig], Any], *, keys: set[st
 
     if not (arguments.help or arguments.hydra_help or arguments.info or arguments.cfg):
         try:
-            problems = check_command_line(arguments, config_name, keys=keys)
+            problems = check_command_line(arguments, config_name, keys=keys, ignored=ignored)
         except (HydraException, OmegaConfBaseException, ArcError) as error:
             fail(str(error))
         if problems:
@@ -123,13 +126,16 @@ class _Chatter(logging.Filter):
         return not text.startswith(("💡", "GPU available", "TPU available", "HPU available"))
 
 
-def check_command_line(arguments: Namespace, config_name: str, *, keys: set[str]) -> list[str]:
+def check_command_line(
+    arguments: Namespace, config_name: str, *, keys: set[str], ignored: tuple[str, ...] = ()
+) -> list[str]:
     """Every mistake of the command line and of the configuration that it composes.
 
     Args:
         arguments: of Hydra's command line.
         config_name: name of the primary configuration.
         keys: names allowed at the top level of the configuration.
+        ignored: beginnings of mistakes that do not matter to the command.
 
     Raises:
         ConfigError: the output folder cannot be written.
@@ -162,7 +168,7 @@ def check_command_line(arguments: Namespace, config_name: str, *, keys: set[str]
         _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
         import_modules(config.get("imports") or [])
         problems += _sweep_problems(config, bool(arguments.multirun))
-        return problems if arguments.multirun else problems + _composed_problems(config, keys)
+        return problems if arguments.multirun else problems + _composed_problems(config, keys, ignored)
 
 
 def _parsed(text: str) -> list[Any]:
@@ -201,14 +207,15 @@ def _options(loader: Any, group: str) -> list[str]:
     return sorted([*loader.get_group_options(group), *inner])
 
 
-def _composed_problems(config: DictConfig, keys: set[str]) -> list[str]:
+def _composed_problems(config: DictConfig, keys: set[str], ignored: tuple[str, ...]) -> list[str]:
     """Mistakes of a configuration composed with Hydra's own part, which some values refer to."""
     with read_write(config), open_dict(config):
         config.hydra.runtime.output_dir = "."
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
     try:
-        return find_problems(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), keys=keys)
+        own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        return find_problems(own, keys=keys, ignored=ignored)
     finally:
         HydraConfig.instance().cfg = before
 

@@ -18,6 +18,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.errors import ArcError, ConfigError
+from arc_encoder.training.trained_parts import check_adapter, layer_numbers
 
 # Whole numbers at the top level of the commands' configurations, with the lowest that can work.
 LOWEST = {
@@ -27,24 +28,31 @@ LOWEST = {
 SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
-def check_config(config: DictConfig, *, keys: set[str]) -> None:
+def check_config(config: DictConfig, *, keys: set[str], ignored: tuple[str, ...] = ()) -> None:
     """Raise one error that lists every mistake of `config`.
 
     Args:
         config: the composed configuration.
         keys: names allowed at its top level.
+        ignored: beginnings of mistakes that do not matter to the command.
 
     Raises:
         ConfigError: with one line a mistake.
     """
-    problems = find_problems(config, keys=keys)
+    problems = find_problems(config, keys=keys, ignored=ignored)
     if problems:
         count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the configuration"
         raise ConfigError("\n  - ".join([f"{count}:", *problems]))
 
 
-def find_problems(config: DictConfig, *, keys: set[str]) -> list[str]:
-    """Every mistake of `config`, one line each; what follows from another mistake is left out."""
+def find_problems(config: DictConfig, *, keys: set[str], ignored: tuple[str, ...] = ()) -> list[str]:
+    """Every mistake of `config`, one line each; what follows from another mistake is left out.
+
+    Args:
+        config: the composed configuration.
+        keys: names allowed at its top level.
+        ignored: beginnings of mistakes that do not matter to the command.
+    """
     problems = [
         f"{key!s}: unknown key{_did_you_mean(str(key), keys)}; valid keys: {', '.join(sorted(keys))}"
         for key in config
@@ -55,7 +63,8 @@ def find_problems(config: DictConfig, *, keys: set[str]) -> list[str]:
         problems += _bind(path, node)
     problems += _build_cheap(config, problems)
     problems += _combinations(config, problems)
-    return [" ".join(problem.split()) for problem in problems]  # libraries write whole paragraphs
+    told = [" ".join(problem.split()) for problem in problems]  # libraries write whole paragraphs
+    return [problem for problem in told if not problem.startswith(ignored)]
 
 
 def suggest(name: str, valid: typing.Iterable[str]) -> str:
@@ -155,6 +164,7 @@ def _build_cheap(config: DictConfig, problems: list[str]) -> list[str]:
     model = config.get("model") or {}
     cheap = {
         "model.pooling": model.get("pooling"),
+        "model.encoder.adapter": (model.get("encoder") or {}).get("adapter"),
         "model.chunking": model.get("chunking"),
         "optim": config.get("optim"),
     }
@@ -174,19 +184,7 @@ def _build_cheap(config: DictConfig, problems: list[str]) -> list[str]:
 
 def _combinations(config: DictConfig, problems: list[str]) -> list[str]:
     """What only shows when parts are seen together."""
-    found = []
-    model: Mapping[str, Any] = config.get("model") or {}
-    alone = not _concerned("model.encoder", problems)
-    if alone and model.get("encoder") is not None and model.get("pooling") is not None:
-        try:
-            layers = instantiate(model["encoder"]).config().num_hidden_layers
-            steps = 0 if _concerned("model.pooling", problems) else len(instantiate(model["pooling"]).factors())
-            if steps > layers:
-                found.append(
-                    f"model.pooling.schedule has {steps} steps, but the truncated encoder has only {layers} layers"
-                )
-        except ArcError as error:
-            found.append(f"model.encoder: {error}")
+    found = _encoder(config, problems)
     if not _concerned("model.pooling", problems) and not _concerned("data.factors", problems):
         found += _pooling_factors(config)
     if not _concerned("trainer", problems) and not _concerned("optim", problems):
@@ -196,6 +194,38 @@ def _combinations(config: DictConfig, problems: list[str]) -> list[str]:
         weights = data.get("decoder_weights")
         if weights and name not in weights:
             found.append(f"data.decoder_weights lacks decoder {name!r}")
+    return found
+
+
+def _encoder(config: DictConfig, problems: list[str]) -> list[str]:
+    """A pooling that does not fit the encoder, and layers that it does not have."""
+    model: Mapping[str, Any] = config.get("model") or {}
+    if _concerned("model.encoder", problems) or model.get("encoder") is None or model.get("pooling") is None:
+        return []
+    try:
+        encoder = instantiate(model["encoder"])
+        layers = encoder.config().num_hidden_layers
+    except ArcError as error:
+        return [f"model.encoder: {error}"]
+    found = []
+    if not _concerned("model.pooling", problems):
+        pooling = instantiate(model["pooling"])
+        steps = len(pooling.factors())
+        if steps > layers:
+            found.append(
+                f"model.pooling.schedule has {steps} steps, but the truncated encoder has only {layers} layers"
+            )
+        try:
+            pooling.check_mask(encoder.causal)
+        except ArcError as error:
+            found.append(f"model.pooling: {error}")
+    optim = config.get("optim") or {}
+    if not _concerned("optim", problems):
+        try:
+            check_adapter(encoder.adapter, optim.get("train_encoder", True))
+            layer_numbers(optim.get("train_layers"), layers)
+        except ArcError as error:
+            found.append(str(error))
     return found
 
 

@@ -25,6 +25,7 @@ from arc_encoder.inference import Compressor
 
 KEYS = {
     "checkpoint",
+    "encoder_tokenizer",
     "imports",
     "input",
     "output",
@@ -85,7 +86,9 @@ def compress(config: DictConfig) -> Path:
         raise ConfigError(f"{output} cannot be written ({error.strerror}); choose another output=<file>") from error
     documents = read_documents(config.input, config.text_field, config.on_error)
     device = choose_device(config.device)
-    compressor = Compressor.from_pretrained(config.checkpoint, decoder_name=config.decoder_name, device=device)
+    compressor = Compressor.from_pretrained(
+        config.checkpoint, decoder_name=config.decoder_name, device=device, tokenizer=config.encoder_tokenizer
+    )
     vectors = []
     step = config.batch_size * 8  # sorted by length inside, so that little is padded
     for start in tqdm(range(0, len(documents), step), desc="compressing", unit="block"):

@@ -13,7 +13,6 @@ import lightning as L
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from transformers import AutoTokenizer
 
 from arc_encoder.cli.app import choose_device, run_app
 from arc_encoder.cli.train import build_decoders, decoder_texts, prepare_folder
@@ -24,11 +23,13 @@ from arc_encoder.evaluation.runner import evaluate
 from arc_encoder.evaluation.session import Session
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.interchange.tokenizer import load_tokenizer
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.reporting.tables import markdown_table
 
 KEYS = {
     "checkpoint",
+    "encoder_tokenizer",
     "imports",
     "factors",
     "batch_size",
@@ -50,6 +51,7 @@ def open_session(
     *,
     batch_size: int,
     device: str = "cpu",
+    encoder_tokenizer: str | None = None,
 ) -> tuple[Session, int | None]:
     """A session for one decoder, and the pooling factor that its ARC-Encoder was trained with.
 
@@ -61,7 +63,7 @@ def open_session(
     if checkpoint is not None:
         try:
             compressor = ArcEncoderModel.from_pretrained(checkpoint, dtype=torch.float32, use_safetensors=True).eval()
-            tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+            tokenizer = load_tokenizer(checkpoint, tokenizer=encoder_tokenizer, vocabulary=compressor.vocabulary)
         except (OSError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f"checkpoint={checkpoint}: no compressor could be loaded ({error}); give a folder such as <run>/compressor"
@@ -95,7 +97,12 @@ def run(config: DictConfig) -> list[Row]:
     rows: list[Row] = []
     for name in decoders:
         session, trained = open_session(
-            decoders, name, config.checkpoint if needing else None, batch_size=config.batch_size, device=device
+            decoders,
+            name,
+            config.checkpoint if needing else None,
+            batch_size=config.batch_size,
+            device=device,
+            encoder_tokenizer=config.encoder_tokenizer,
         )
         factors = list(config.factors) or [None]
         rows += evaluate(

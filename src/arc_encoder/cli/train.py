@@ -43,7 +43,7 @@ def build_decoders(nodes: Mapping[str, Any]) -> dict[str, FrozenDecoder]:
 
 def decoder_texts(decoders: Mapping[str, FrozenDecoder]) -> dict[str, DecoderText]:
     """How text is tokenized for each decoder."""
-    return {name: DecoderText(decoder.tokenizer, decoder.bos) for name, decoder in decoders.items()}
+    return {name: DecoderText(decoder.tokenizer, decoder.bos, decoder.chat) for name, decoder in decoders.items()}
 
 
 def train(config: DictConfig) -> float | None:

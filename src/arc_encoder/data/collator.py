@@ -1,18 +1,21 @@
 """The one place where text becomes ids.
 
 Contexts are tokenized with the encoder's tokenizer, everything else with the decoder's,
-each segment by itself, BOS once at the start (see `ArcBatch` for the layout).
+each segment by itself, BOS once at the start (see `ArcBatch` for the layout). Around the
+segments of a chat decoder stands its chat template (see `chat.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.batch import ArcBatch, pad_rows
+from arc_encoder.data.chat import read_template
 from arc_encoder.data.tokens import context_ids
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.segments import Role, Sample
@@ -20,10 +23,17 @@ from arc_encoder.segments import Role, Sample
 
 @dataclass(frozen=True)
 class DecoderText:
-    """How text is tokenized for one decoder."""
+    """How text is tokenized for one decoder.
+
+    Attributes:
+        tokenizer: the decoder's.
+        bos: put BOS before each sample.
+        chat: put the tokenizer's chat template around each sample.
+    """
 
     tokenizer: PreTrainedTokenizerBase
     bos: bool = True
+    chat: bool = False
 
 
 class ArcCollator:
@@ -32,10 +42,16 @@ class ArcCollator:
     Args:
         encoder_tokenizer: the encoder's tokenizer; contexts get no special tokens.
         decoders: the tokenizer of each decoder, by name.
+
+    Raises:
+        ConfigError: a chat decoder whose tokenizer has no usable chat template.
     """
 
     def __init__(self, encoder_tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, DecoderText]) -> None:
         self.encoder_tokenizer, self.decoders = encoder_tokenizer, dict(decoders)
+        self._templates = {
+            name: read_template(text.tokenizer, bos=text.bos) for name, text in self.decoders.items() if text.chat
+        }
 
     def __call__(self, samples: Sequence[Sample], *, decoder: str, task: str, factor: int | None = None) -> ArcBatch:
         """Build the batch of `samples` for one decoder (and one pooling factor, None for the model's own).
@@ -49,7 +65,11 @@ class ArcCollator:
         tokens = {sample.task_token for sample in samples}
         if len(tokens) != 1:
             raise DataError(f"a batch holds one task, but its samples have task tokens {sorted(map(str, tokens))}")
-        text = self.decoders[decoder]
+        text, template = self.decoders[decoder], self._templates.get(decoder)
+        end_ids: tuple[int, ...] = ()
+        if template is not None:
+            samples = [template.lay_out(sample) for sample in samples]
+            end_ids = (_special_id(template.end_of_turn, text),)
         context_ids, rows, positions = self._contexts(samples)
         ids, targets = self._text(samples, text)
         before = self._positions(samples, ids)
@@ -71,11 +91,12 @@ class ArcCollator:
             text_lengths=text_lengths,
             target_mask=target_mask.bool(),
             factor=factor,
+            end_ids=end_ids,
         )
 
     @staticmethod
     def _prefix(text: DecoderText) -> list[int]:
-        return [text.tokenizer.bos_token_id] if text.bos else []
+        return [text.tokenizer.bos_token_id] if text.bos and not text.chat else []  # chat templates hold it
 
     def _contexts(self, samples: Sequence[Sample]) -> tuple[list[list[int]], list[int], list[int]]:
         """Token ids of every context, its sample, and its place among the sample's segments."""
@@ -97,14 +118,18 @@ class ArcCollator:
         self, samples: Sequence[Sample], text: DecoderText
     ) -> tuple[list[list[list[int]]], list[list[list[int]]]]:
         """Decoder ids and target flags, for each segment of each sample (nothing for contexts)."""
-        flat = [segment.text for sample in samples for segment in sample.segments if segment.role is not Role.CONTEXT]
-        encoded = iter(text.tokenizer(flat, add_special_tokens=False)["input_ids"] if flat else [])
+        read = [s.text for sample in samples for s in sample.segments if s.role is not Role.CONTEXT and not s.special]
+        options = {"split_special_tokens": True} if text.chat else {}  # those of a chat are segments of their own
+        encoded = iter(text.tokenizer(read, add_special_tokens=False, **options)["input_ids"] if read else [])
         ids, targets = [], []
         for sample in samples:
             row_ids: list[list[int]] = []
             row_targets: list[list[int]] = []
             for place, segment in enumerate(sample.segments):
-                piece = [] if segment.role is Role.CONTEXT else list(next(encoded))
+                if segment.special:
+                    piece = [_special_id(segment.text, text)]
+                else:
+                    piece = [] if segment.role is Role.CONTEXT else list(next(encoded))
                 if sample.end_of_text and place == len(sample.segments) - 1:
                     piece.append(text.tokenizer.eos_token_id)
                 row_ids.append(piece)
@@ -124,3 +149,8 @@ class ArcCollator:
                 total += len(piece)
             positions.append(before)
         return positions
+
+
+def _special_id(name: str, text: DecoderText) -> int:
+    found: Any = text.tokenizer.convert_tokens_to_ids(name)
+    return int(found)

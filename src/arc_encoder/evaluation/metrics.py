@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import regex
 import torch
 
 from arc_encoder.errors import ConfigError
 
+_WORD = regex.compile(r"[\p{L}\p{N}\p{M}]+|[^\p{Z}\p{C}]")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -49,11 +52,25 @@ def bleu(prediction: str, answers: Sequence[str]) -> float:
     return float(corpus_bleu([prediction], [[answer] for answer in answers], lowercase=True).score)
 
 
+def corpus_bleu(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -> float:
+    """BLEU of a whole corpus (sacreBLEU, 13a, lower-cased), in percent; every prediction with as many answers."""
+    from sacrebleu import corpus_bleu as score
+
+    return float(score(list(predictions), [list(each) for each in zip(*answers, strict=True)], lowercase=True).score)
+
+
+def substring_match(prediction: str, answers: Sequence[str]) -> float:
+    """100 if the words of an answer stand in the prediction, one after the other, else 0 (xRAG's accuracy)."""
+    words = _words(prediction)
+    return 100.0 * any(_stands_in(_words(answer), words) for answer in answers)
+
+
 METRICS: dict[str, Callable[[str, Sequence[str]], float]] = {
     "exact_match": exact_match,
     "f1": f1,
     "rouge_l": rouge_l,
     "bleu": bleu,
+    "substring_match": substring_match,
 }
 
 
@@ -103,6 +120,15 @@ def _word_f1(predicted: str, expected: str) -> float:
     words, wanted = predicted.split(), expected.split()
     common = sum((Counter(words) & Counter(wanted)).values())
     return 2 * common / (len(words) + len(wanted)) if common else 0.0
+
+
+def _words(text: str) -> list[str]:
+    """Lower-cased words and signs: runs of letters, digits and marks, and every other visible character."""
+    return [word.lower() for word in _WORD.findall(unicodedata.normalize("NFD", text))]
+
+
+def _stands_in(part: list[str], whole: list[str]) -> bool:
+    return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
 
 
 @lru_cache(maxsize=1)

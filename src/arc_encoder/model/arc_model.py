@@ -5,6 +5,8 @@ Shape legend: B samples, S text tokens, T merged positions, C contexts, M vector
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ from arc_encoder.batch import ArcBatch
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.rotary_scaling import has_rotary_scaling
 from arc_encoder.model.splice import Layout, lay_out, prediction_mask, splice
 
 
@@ -69,6 +72,12 @@ class ArcModel(nn.Module):
                     f"the projector of decoder {name!r} gives vectors of width {width}, but the decoder's embeddings "
                     f"have width {decoder.width}: this ARC-Encoder was trained for another decoder"
                 )
+            if has_rotary_scaling(decoder.model.config) and not compressor.config.rotary_scaling:
+                warnings.warn(
+                    f"decoder {name!r} scales its rotary positions, but this ARC-Encoder was trained without; "
+                    f"switch it off with decoders.{name}.rope_scaling=false",
+                    stacklevel=2,
+                )
         self._compressor = compressor
         self.decoders = nn.ModuleDict(dict(decoders))
 
@@ -121,7 +130,7 @@ class ArcModel(nn.Module):
         """Teacher-forced loss of a batch; logits are computed at target positions only."""
         logits, layout = self._target_logits(batch, factor)
         targets = batch.text_ids[batch.target_mask]
-        loss_sum = nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+        loss_sum = nn.functional.cross_entropy(_at_least_float32(logits), targets, reduction="sum")
         return ArcOutput(
             loss_sum=loss_sum,
             target_tokens=batch.target_mask.sum(),
@@ -135,7 +144,8 @@ class ArcModel(nn.Module):
     def sample_losses(self, batch: ArcBatch, factor: int | None = None) -> list[tuple[float, int]]:
         """Sum of the targets' cross-entropies in nats, and their number, for each sample."""
         logits, _ = self._target_logits(batch, factor)
-        losses = nn.functional.cross_entropy(logits.float(), batch.text_ids[batch.target_mask], reduction="none")
+        targets = batch.text_ids[batch.target_mask]
+        losses = nn.functional.cross_entropy(_at_least_float32(logits), targets, reduction="none")
         counts = batch.target_mask.sum(1).tolist()
         return [(float(part.sum()), count) for part, count in zip(losses.split(counts), counts, strict=True)]
 
@@ -149,11 +159,20 @@ class ArcModel(nn.Module):
     def generate(
         self, batch: ArcBatch, *, max_new_tokens: int = 64, factor: int | None = None, stop: str | None = None
     ) -> list[str]:
-        """Greedy answers to prompts, cut at EOS, one text a sample; `stop` is a text after which nothing more is needed."""
+        """Greedy answers to prompts, cut at EOS or the batch's `end_ids`, one text a sample.
+
+        `stop` is a text after which nothing more is needed.
+        """
         decoder = self.decoder(batch.decoder)
         embeddings, layout = self.merge(batch, factor=factor, pad_left=True)
-        ids = decoder.generate(embeddings, layout.mask, max_new_tokens=max_new_tokens, stop=stop)
-        eos = decoder.tokenizer.eos_token_id  # not every tokenizer counts its EOS among the special tokens
-        rows = [row[: row.index(eos)] if eos in row else row for row in ids.tolist()]
+        ids = decoder.generate(embeddings, layout.mask, max_new_tokens=max_new_tokens, stop=stop, end_ids=batch.end_ids)
+        # Not every tokenizer counts these among its special tokens.
+        ends = {decoder.tokenizer.eos_token_id, *batch.end_ids}
+        rows = [list(itertools.takewhile(lambda token: token not in ends, row)) for row in ids.tolist()]
         texts: list[str] = decoder.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return texts
+
+
+def _at_least_float32(logits: Tensor) -> Tensor:
+    """Half precision is too coarse for a sum over the vocabulary; float64 stays."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
-    AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.adapters import Adapter, NoAdapter
+from arc_encoder.model.interchange.language_model import foreign_config, is_foreign_folder, load_language_model
+from arc_encoder.model.interchange.tokenizer import load_tokenizer
+from arc_encoder.model.rotary_scaling import without_rotary_scaling
 
 
 @dataclass(frozen=True)
@@ -27,12 +32,18 @@ class Backbone:
         truncate_layers: how many of its last layers are left out (2 of 28 in the paper).
         causal: keep the causal mask (an ablation).
         revision: hub revision.
+        tokenizer: folder or hub name of its tokenizer, if it does not lie with the model.
+        rope_scaling: False switches off the rotary scaling of models such as Llama 3.2, as the method's authors did.
+        adapter: small weights that are trained in the place of the backbone's own.
     """
 
     path: str
     truncate_layers: int = 0
     causal: bool = False
     revision: str | None = None
+    tokenizer: str | None = None
+    rope_scaling: bool = True
+    adapter: Adapter = field(default_factory=NoAdapter)
 
     def config(self) -> PretrainedConfig:
         """The truncated configuration; no weight is read.
@@ -42,12 +53,17 @@ class Backbone:
             ConfigError: no layer would remain.
         """
         try:
-            config = AutoConfig.from_pretrained(self.path, revision=self.revision).get_text_config()
+            if is_foreign_folder(self.path):
+                config = foreign_config(Path(self.path))
+            else:
+                config = AutoConfig.from_pretrained(self.path, revision=self.revision).get_text_config()
         except (OSError, ValueError) as error:
             raise CheckpointError(
                 f"no encoder backbone at {self.path!r}: {error}. Expected a folder with config.json and *.safetensors, "
-                "or a hub name that this machine can reach"
+                "or a hub name that this machine can reach (for a gated one, accept its licence on the hub and log in with `hf auth login`)"
             ) from error
+        if not self.rope_scaling:
+            without_rotary_scaling(config)
         layers = int(config.num_hidden_layers)
         if not 0 <= self.truncate_layers < layers:
             raise ConfigError(
@@ -66,10 +82,22 @@ class Backbone:
         """
         config = self.config()
         try:
-            model = AutoModel.from_pretrained(
-                self.path, config=config, dtype=torch.float32, revision=self.revision, use_safetensors=True
-            )
-            tokenizer = AutoTokenizer.from_pretrained(self.path, revision=self.revision)
+            if is_foreign_folder(self.path):
+                layers = int(config.num_hidden_layers)
+                model = load_language_model(Path(self.path), body=True, layers=layers, dtype=torch.float32)
+            else:
+                loaded: Any = AutoModel.from_pretrained(
+                    self.path,
+                    config=config,
+                    output_loading_info=True,
+                    dtype=torch.float32,
+                    revision=self.revision,
+                    use_safetensors=True,
+                )
+                model, report = loaded
+                if report["missing_keys"]:  # the library would draw them at random
+                    raise OSError(f"its files lack the weights {', '.join(sorted(report['missing_keys'])[:3])} …")
+            tokenizer = load_tokenizer(self.path, tokenizer=self.tokenizer, revision=self.revision)
         except (OSError, ValueError, ImportError, SafetensorError) as error:
             raise CheckpointError(f"the encoder backbone at {self.path!r} cannot be loaded: {error}") from error
         return model, tokenizer

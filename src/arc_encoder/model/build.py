@@ -6,18 +6,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.errors import CheckpointError
+from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.backbone import Backbone
 from arc_encoder.model.chunking import Chunking
 from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.interchange.checkpoint import Checkpoint
+from arc_encoder.model.interchange.load import converted, number_of_decoders
+from arc_encoder.model.interchange.source import decoder_names, released_checkpoint
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.projectors import Projector
+from arc_encoder.model.rotary_scaling import has_rotary_scaling
 
 
 def build_arc_model(
@@ -27,17 +33,19 @@ def build_arc_model(
     decoders: Mapping[str, FrozenDecoder],
     *,
     chunking: Chunking | None = None,
+    length_groups: int = 4,
     task_tokens: bool = True,
     init_from: str | None = None,
 ) -> tuple[ArcModel, PreTrainedTokenizerBase]:
     """An ARC-Encoder in front of frozen decoders, and the encoder's tokenizer.
 
     Args:
-        encoder: where the backbone comes from.
+        encoder: where the backbone comes from, and the adapter that is trained in its place, if any.
         pooling: how contexts are pooled.
         projector: class or partial that makes a projector from (in_dim, out_dim).
         decoders: frozen decoders by name.
         chunking: how long contexts are cut.
+        length_groups: contexts of a batch are encoded in up to so many groups of similar length.
         task_tokens: whether each decoder gets a pair of task tokens.
         init_from: folder of a trained ARC-Encoder whose weights to start from. Pooling factor
             and schedule may differ from its own; decoders that it does not know start fresh.
@@ -50,18 +58,30 @@ def build_arc_model(
         name: _head(projector(int(backbone.config.hidden_size), decoder.width), task_tokens)
         for name, decoder in decoders.items()
     }
-    compressor = ArcEncoderModel.build(backbone, pooling, heads, causal=encoder.causal, chunking=chunking)
+    if length_groups < 1:
+        raise ConfigError(f"model.length_groups={length_groups} must be at least 1")
+    compressor = ArcEncoderModel.build(
+        backbone, pooling, heads, causal=encoder.causal, chunking=chunking, length_groups=length_groups
+    )
+    compressor.config.rotary_scaling = any(has_rotary_scaling(decoder.model.config) for decoder in decoders.values())
     if init_from is not None:
         load_trained(compressor, Path(init_from))
+    compressor.encoder.attach(encoder.adapter)
     return ArcModel(compressor, decoders), tokenizer
 
 
 def load_trained(compressor: ArcEncoderModel, folder: Path) -> None:
     """Copy the weights of a saved ARC-Encoder into `compressor`.
 
+    A released ARC-Encoder may lie there in its authors' layout.
+
     Raises:
         CheckpointError: missing or damaged file, or another architecture (all differences named).
     """
+    released = released_checkpoint(folder)
+    if released is not None:
+        _copy(compressor, _released_weights(released, folder, list(compressor.heads)), folder)
+        return
     file = folder / "model.safetensors"
     if not file.is_file():
         raise CheckpointError(
@@ -71,6 +91,19 @@ def load_trained(compressor: ArcEncoderModel, folder: Path) -> None:
         saved = load_file(file)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} is damaged or not a safetensors file: {error}") from error
+    _copy(compressor, saved, folder)
+
+
+def _released_weights(released: Checkpoint, folder: Path, heads: list[str]) -> dict[str, Tensor]:
+    """Weights of a released ARC-Encoder; its decoders by their published names, or else in the order of `heads`."""
+    names = list(decoder_names(folder) or ())
+    if not set(names) & set(heads):
+        count = number_of_decoders(released)
+        names = heads if len(heads) == count else [f"decoder_{i}" for i in range(count)]
+    return converted(released, released.shape(), names, torch.float32)
+
+
+def _copy(compressor: ArcEncoderModel, saved: Mapping[str, Tensor], folder: Path) -> None:
     own = compressor.state_dict()
     known = {name.split(".")[1] for name in saved if name.startswith("heads.")}
     fresh = {name for name in own if name.startswith("heads.") and name.split(".")[1] not in known}

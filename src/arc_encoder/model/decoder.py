@@ -6,7 +6,7 @@ Shape legend: B samples, S text tokens, T positions, N target positions, E width
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,17 @@ from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.model.decoder_check import check_decoder, check_decoder_config
+from arc_encoder.model.interchange.language_model import is_foreign_folder, load_language_model
+from arc_encoder.model.interchange.tokenizer import load_tokenizer
+from arc_encoder.model.rotary_scaling import without_rotary_scaling
+from arc_encoder.model.text_part import text_part
 
 
 class FrozenDecoder(nn.Module):
@@ -34,20 +38,29 @@ class FrozenDecoder(nn.Module):
         model: the language model.
         tokenizer: its tokenizer.
         bos: put the tokenizer's BOS before each sample; turn off for models without one.
+        chat: an instruct model: put the tokenizer's chat template around each sample.
 
     Raises:
-        ConfigError: the tokenizer has no BOS (and `bos` is on) or no EOS, or has more tokens
-            than the model.
+        ConfigError: the model cannot be a decoder; the tokenizer has no BOS (and `bos` is on), no EOS or no
+            chat template (and `chat` is on), or has more tokens than the model.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, bos: bool = True) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, bos: bool = True, chat: bool = False
+    ) -> None:
         super().__init__()
+        check_decoder(model)
         name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
         if bos and tokenizer.bos_token_id is None:
             raise ConfigError(f"tokenizer of {name!r} has no BOS token; set bos=false on this decoder to go without")
         if tokenizer.eos_token_id is None:
             raise ConfigError(
                 f"tokenizer of {name!r} has no EOS token, which ends every answer; set one in its tokenizer_config.json"
+            )
+        if chat and not tokenizer.chat_template:
+            raise ConfigError(
+                f"tokenizer of {name!r} has no chat template, which chat=true needs; choose an instruct model, "
+                "or set chat=false on this decoder"
             )
         embeddings: Any = model.get_input_embeddings()
         rows = embeddings.weight.shape[0]
@@ -58,7 +71,7 @@ class FrozenDecoder(nn.Module):
         self.model: Any = model.eval().requires_grad_(False)
         # Greedy means greedy: a folder's own sampling settings and penalties do not apply.
         self.model.generation_config = GenerationConfig()
-        self.tokenizer, self.bos = tokenizer, bos
+        self.tokenizer, self.bos, self.chat = tokenizer, bos, chat
         self.register_state_dict_post_hook(_drop_weights)
         self._load_prefix = ""
         self.register_load_state_dict_pre_hook(_remember_prefix)
@@ -113,8 +126,19 @@ class FrozenDecoder(nn.Module):
         return logits
 
     @torch.no_grad()
-    def generate(self, embeddings: Tensor, mask: Tensor, *, max_new_tokens: int, stop: str | None = None) -> Tensor:
-        """Greedy continuation of left-padded embeddings (B, T, E): new ids (B, ≤ max_new_tokens)."""
+    def generate(
+        self,
+        embeddings: Tensor,
+        mask: Tensor,
+        *,
+        max_new_tokens: int,
+        stop: str | None = None,
+        end_ids: Sequence[int] = (),
+    ) -> Tensor:
+        """Greedy continuation of left-padded embeddings (B, T, E): new ids (B, ≤ max_new_tokens).
+
+        A row ends at EOS, at one of `end_ids`, or once it has said `stop`.
+        """
         self.check_length(embeddings.shape[1] + max_new_tokens)
         pad = self.tokenizer.pad_token_id
         ids: Tensor = self.model.generate(
@@ -124,7 +148,7 @@ class FrozenDecoder(nn.Module):
             stop_strings=None if stop is None else [stop],
             tokenizer=None if stop is None else self.tokenizer,
             do_sample=False,
-            eos_token_id=self.tokenizer.eos_token_id,
+            eos_token_id=[self.tokenizer.eos_token_id, *end_ids],
             pad_token_id=self.tokenizer.eos_token_id if pad is None else pad,
         )
         return ids
@@ -152,37 +176,62 @@ def load_decoder(
     *,
     dtype: str = "float32",
     bos: bool = True,
+    chat: bool = False,
     revision: str | None = None,
+    tokenizer: str | Path | None = None,
+    rope_scaling: bool = True,
     options: Mapping[str, Any] | None = None,
 ) -> FrozenDecoder:
     """Load a causal language model and its tokenizer from a folder or a hub name.
+
+    Folders in Meta's, Mistral's or OLMo-1's own layout (params.json and safetensors) are converted.
 
     Args:
         path: local folder in Hugging Face layout, or hub identifier.
         dtype: weights' dtype: ``float32``, ``bfloat16`` or ``float16``.
         bos: put BOS before each sample.
+        chat: an instruct model: put its tokenizer's chat template around each sample.
         revision: hub revision.
+        tokenizer: folder or hub name of its tokenizer, if it does not lie with the model.
+        rope_scaling: False switches off the rotary scaling of models such as Llama 3.1, in front of which the
+            released ARC-Encoders were not trained.
         options: further keyword arguments for `AutoModelForCausalLM.from_pretrained`.
 
     Raises:
         CheckpointError: nothing loadable at `path`.
-        ConfigError: unknown dtype, or a tokenizer that does not fit.
+        ConfigError: unknown dtype, a model that cannot be a decoder, or a tokenizer that does not fit.
     """
     kind = getattr(torch, dtype, None)
     if kind not in (torch.float32, torch.bfloat16, torch.float16):
         raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose float32, bfloat16 or float16")
     try:
-        config = AutoConfig.from_pretrained(path, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=kind, revision=revision, use_safetensors=True, **dict(options or {})
-        )
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+        if is_foreign_folder(path):
+            model = load_language_model(Path(path), dtype=kind, **dict(options or {}))
+        else:
+            config = AutoConfig.from_pretrained(path, revision=revision)
+            check_decoder_config(config)
+            if not rope_scaling:
+                without_rotary_scaling(config)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                path,
+                config=config,
+                output_loading_info=True,
+                dtype=kind,
+                revision=revision,
+                use_safetensors=True,
+                **dict(options or {}),
+            )
+            model, report = loaded
+            if report["missing_keys"]:  # the library would draw them at random
+                raise OSError(f"its files lack the weights {', '.join(sorted(report['missing_keys'])[:3])} …")
+            model = text_part(model)
+        found = load_tokenizer(path, tokenizer=tokenizer, revision=revision)
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise CheckpointError(
             f"no decoder could be loaded from {str(path)!r}: {error}. "
-            "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach"
+            "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach (for a gated one, accept its licence on the hub and log in with `hf auth login`)"
         ) from error
-    return FrozenDecoder(model, tokenizer, bos=bos)
+    return FrozenDecoder(model, found, bos=bos, chat=chat)
 
 
 def _drop_weights(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from arc_encoder.errors import ConfigError
+from arc_encoder.model.adapters import Adapter, NoAdapter
 from arc_encoder.model.chunking import refuse_empty
 from arc_encoder.model.pooled_block import PooledBlock
 from arc_encoder.model.pooling import MeanPooling, Pooling
@@ -33,11 +34,13 @@ class ArcEncoder(nn.Module):
         causal: keep the causal mask (an ablation; a pooled row sees up to its group's end).
 
     Raises:
-        ConfigError: more pooling steps than blocks, or a family whose blocks are not understood.
+        ConfigError: more pooling steps than blocks, a pooling that cannot be causal, or a family
+            whose blocks are not understood.
     """
 
     def __init__(self, backbone: PreTrainedModel, pooling: Pooling, *, causal: bool = False) -> None:
         super().__init__()
+        pooling.check_mask(causal)
         steps = len(pooling.factors())
         config = backbone.config
         layers: Any = getattr(backbone, "layers", None)
@@ -49,6 +52,7 @@ class ArcEncoder(nn.Module):
             raise ConfigError(f"the pooling schedule has {steps} steps, but the encoder has only {len(layers)} blocks")
         self.backbone: Any = backbone
         self.pooling, self.causal = pooling, causal
+        self.adapter: Adapter = NoAdapter()
         self._full_attention(config)
         pooling.setup(self.width)
         backbone.norm = nn.Identity()  # the projector reads the raw residual stream
@@ -59,6 +63,15 @@ class ArcEncoder(nn.Module):
             layers[place] = self._pooled(layers[place], stage)
         if plain is not None:
             self._check_blocks(plain, steps)
+
+    def attach(self, adapter: Adapter) -> None:
+        """Train `adapter` in the place of the backbone's own weights, from now on.
+
+        Raises:
+            ConfigError: an adapter that does not fit the backbone.
+        """
+        adapter.attach(self.backbone)
+        self.adapter = adapter
 
     @property
     def width(self) -> int:

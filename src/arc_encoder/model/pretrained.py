@@ -9,6 +9,8 @@ Shape legend: C contexts, L context tokens, M vectors, D encoder width, E decode
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.chunking import Chunking, join_chunks
 from arc_encoder.model.encoder import ArcEncoder
 from arc_encoder.model.head import DecoderHead
+from arc_encoder.model.length_groups import encode_in_groups
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.projectors import Projector
 from arc_encoder.segments import TaskToken
@@ -35,6 +38,8 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         causal: whether the encoder kept its causal mask.
         chunk_size: tokens of a chunk of a long context.
         max_chunks: largest number of chunks of a context.
+        length_groups: contexts of a batch are encoded in up to so many groups of similar length.
+        rotary_scaling: whether a decoder ran with rotary scaling when the ARC-Encoder was trained.
     """
 
     model_type = "arc_encoder"
@@ -47,6 +52,8 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         causal: bool = False,
         chunk_size: int = 1024,
         max_chunks: int = 32,
+        length_groups: int = 4,
+        rotary_scaling: bool = True,
         **kwargs: Any,
     ) -> None:
         self.backbone = backbone or {}
@@ -55,6 +62,8 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         self.causal = causal
         self.chunk_size = chunk_size
         self.max_chunks = max_chunks
+        self.length_groups = length_groups
+        self.rotary_scaling = rotary_scaling
         super().__init__(**kwargs)
 
 
@@ -93,6 +102,7 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         *,
         causal: bool = False,
         chunking: Chunking | None = None,
+        length_groups: int = 4,
     ) -> ArcEncoderModel:
         """Put a new ARC-Encoder around a loaded backbone; projectors and task tokens are fresh."""
         chunking = chunking or Chunking()
@@ -105,6 +115,7 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
             causal=causal,
             chunk_size=chunking.size,
             max_chunks=chunking.most,
+            length_groups=length_groups,
         )
         model = cls(config, backbone=backbone)
         model.reset_new_parameters()
@@ -120,8 +131,19 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing to draw: constructors give starting values, and a checkpoint that lacks a part is refused."""
 
+    def merged_state_dict(self) -> dict[str, Tensor]:
+        """The weights of an ARC-Encoder without adapter that computes the same."""
+        backbone = "encoder.backbone."
+        rest = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith(backbone)}
+        merged = self.encoder.adapter.merged(self.encoder.backbone)
+        return {**{backbone + name: tensor for name, tensor in merged.items()}, **rest}
+
     def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
-        """Save as the library does, with weights that others may read if the user's umask lets them."""
+        """Save as the library does, with weights that others may read if the user's umask lets them.
+
+        An adapter is added to the backbone's weights in what is written, and stays apart in this model.
+        """
+        kwargs.setdefault("state_dict", self.merged_state_dict())
         super().save_pretrained(save_directory, *args, **kwargs)
         umask = os.umask(0)
         os.umask(umask)
@@ -130,14 +152,34 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
 
     @classmethod
     def from_pretrained(
-        cls, pretrained_model_name_or_path: Any, *args: Any, output_loading_info: bool = False, **kwargs: Any
+        cls,
+        pretrained_model_name_or_path: Any,
+        *args: Any,
+        output_loading_info: bool = False,
+        decoders: Sequence[str] | None = None,
+        backbone: str | Path | None = None,
+        **kwargs: Any,
     ) -> Any:
-        """Load a saved ARC-Encoder, as the library does.
+        """Load a saved ARC-Encoder as the library does, or a released one in its authors' layout.
+
+        Args:
+            decoders: names for the decoders of a released one, in their order.
+            backbone: folder with the params.json of a released one's backbone, if it does not hold its shape.
 
         Raises:
             CheckpointError: a weight is missing, which the library would leave to chance.
         """
+        from arc_encoder.model.interchange import load, source  # they build this class
+
         folder = pretrained_model_name_or_path
+        released = None if folder is None else source.released_checkpoint(folder, kwargs.get("revision"))
+        if released is not None:
+            return load.load_checkpoint(
+                released,
+                backbone=None if backbone is None else Path(backbone),
+                decoders=decoders or source.decoder_names(folder),
+                dtype=kwargs.get("dtype"),
+            )
         loaded: Any = super().from_pretrained(folder, *args, output_loading_info=True, **kwargs)
         model, info = loaded
         missing = sorted(info["missing_keys"])
@@ -149,6 +191,11 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         if "attn_implementation" in kwargs:
             model.encoder.backbone.set_attn_implementation(kwargs["attn_implementation"])
         return (model, info) if output_loading_info else model
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens that the encoder knows."""
+        return int(self.encoder.backbone.get_input_embeddings().weight.shape[0])
 
     def head(self, decoder: str) -> DecoderHead:
         """The head of `decoder`.
@@ -171,7 +218,8 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
     def encode(self, ids: Tensor, lengths: Tensor, factor: int | None = None) -> tuple[Tensor, Tensor]:
         """Contexts (C, L) → encoder vectors (C, M, D) and counts (C,); long contexts in parallel chunks."""
         chunks = self.chunking.cut(ids, lengths)
-        vectors, counts = self.encoder(chunks.ids, chunks.lengths, factor)
+        encode = partial(self.encoder, factor=factor)
+        vectors, counts = encode_in_groups(encode, chunks.ids, chunks.lengths, self.config.length_groups)
         return join_chunks(vectors, counts, chunks.context, len(lengths))
 
     def forward(

@@ -12,6 +12,7 @@ from torchmetrics import MeanMetric
 from arc_encoder.batch import ArcBatch
 from arc_encoder.model.arc_model import ArcModel, ArcOutput
 from arc_encoder.training.optim import OptimSettings, make_optimizer
+from arc_encoder.training.trained_parts import choose_trained
 
 
 class ArcLightningModule(L.LightningModule):
@@ -19,14 +20,14 @@ class ArcLightningModule(L.LightningModule):
 
     Args:
         model: the ARC-Encoder and its frozen decoders.
-        optim: learning rates and schedule.
+        optim: learning rates, schedule, and which parts are trained.
     """
 
     def __init__(self, model: ArcModel, optim: OptimSettings) -> None:
         super().__init__()
         self.model, self.optim = model, optim
-        model.compressor.train().requires_grad_(True)
-        model.compressor.encoder.requires_grad_(optim.train_encoder)
+        model.compressor.train()
+        choose_trained(model.compressor, optim)
         self._val_losses: dict[str, MeanMetric] = {}
 
     def forward(self, batch: ArcBatch) -> ArcOutput:

@@ -32,6 +32,12 @@ class OptimSettings:
         betas: AdamW's.
         eps: AdamW's.
         train_encoder: False freezes the encoder, as for a decoder that is added afterwards.
+        train_layers: numbers of the encoder's layers that are trained, from 0 on or negative from the
+            end; None trains all of them.
+        train_embeddings: False freezes the encoder's token embeddings.
+
+    Raises:
+        ConfigError: a negative number, or layers chosen of an encoder that is not trained.
     """
 
     encoder_lr: float = 1e-5
@@ -43,6 +49,8 @@ class OptimSettings:
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = 1e-8
     train_encoder: bool = True
+    train_layers: list[int] | None = None
+    train_embeddings: bool = True
 
     def __post_init__(self) -> None:
         rates = {"encoder_lr": self.encoder_lr, "projector_lr": self.projector_lr, "task_token_lr": self.task_token_lr}
@@ -51,6 +59,11 @@ class OptimSettings:
                 raise ConfigError(f"optim.{name}={rate} must not be negative")
         if self.warmup_steps < 0:
             raise ConfigError(f"optim.warmup_steps={self.warmup_steps} must not be negative")
+        if self.train_layers is not None and not self.train_encoder:
+            raise ConfigError(
+                f"optim.train_layers={list(self.train_layers)} has no effect with optim.train_encoder=false; set train_encoder=true "
+                "to train these layers, or train_layers=null to train none"
+            )
 
 
 def one_cycle(step: int, *, steps: int, warmup_steps: int, final_share: float) -> float:

@@ -8,7 +8,9 @@ from arc_encoder.data.order import shuffled
 from arc_encoder.data.records import Document, Source
 from arc_encoder.data.tasks.base import Task, cut, token_spans
 from arc_encoder.errors import ConfigError, DataError
-from arc_encoder.segments import Role, Sample, Segment, TaskToken
+from arc_encoder.segments import Instruction, Role, Sample, Segment, TaskToken
+
+CONTINUE = Instruction(request="\n Continue the previous text.", suffix="Text continuation:\n")
 
 
 class Continuation(Task):
@@ -23,15 +25,22 @@ class Continuation(Task):
         part: longest compressed part, and longest continuation, in encoder tokens.
         interleaved: give the decoder a plain prefix.
         share: how much of the training this task gets.
+        instruction: what a chat decoder is told; the method's by default (Pilchen et al., 2025, §4.3).
     """
 
     def __init__(
-        self, source: Source[Document], *, part: int = 256, interleaved: bool = True, share: float = 0.8
+        self,
+        source: Source[Document],
+        *,
+        part: int = 256,
+        interleaved: bool = True,
+        share: float = 0.8,
+        instruction: Instruction = CONTINUE,
     ) -> None:
         super().__init__(share)
         if part < 1:
             raise ConfigError(f"continuation: part={part} must be at least 1")
-        self.source, self.part, self.interleaved = source, part, interleaved
+        self.source, self.part, self.interleaved, self.instruction = source, part, interleaved, instruction
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
         document = self.source[shuffled(index, len(self.source), seed)]
@@ -54,4 +63,5 @@ class Continuation(Task):
             id=document.id,
             segments=tuple(piece for piece in pieces if piece.text),
             task_token=TaskToken.CONTINUE,
+            instruction=self.instruction,
         )

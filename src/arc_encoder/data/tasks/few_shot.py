@@ -9,7 +9,9 @@ from arc_encoder.data.prompts import few_shot_segments, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.data.tasks.base import Task
 from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Role, Sample, Segment, TaskToken
+from arc_encoder.segments import Instruction, Role, Sample, Segment, TaskToken
+
+NOTHING = Instruction()  # the questions say what is wanted
 
 
 class FewShot(Task):
@@ -23,6 +25,7 @@ class FewShot(Task):
         max_passages: passages of a document: a random number from 1 to this many, joined.
         loss_on_examples: also train on the examples' answers (the method does not).
         share: how much of the training this task gets.
+        instruction: what a chat decoder is told around the questions; nothing by default.
 
     Raises:
         ConfigError: more shots than the source has other questions, or (once drawn) questions of several subsets.
@@ -37,6 +40,7 @@ class FewShot(Task):
         max_passages: int = 1,
         loss_on_examples: bool = False,
         share: float = 1.0,
+        instruction: Instruction = NOTHING,
     ) -> None:
         super().__init__(share)
         if shots < 0 or max_passages < 1:
@@ -46,7 +50,7 @@ class FewShot(Task):
                 f"few-shot: {shots} examples were asked for, but the source has only {len(source)} questions"
             )
         self.source, self.shots, self.vary_shots = source, shots, vary_shots
-        self.max_passages, self.loss_on_examples = max_passages, loss_on_examples
+        self.max_passages, self.loss_on_examples, self.instruction = max_passages, loss_on_examples, instruction
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
         rng = self.random(index, seed)
@@ -77,4 +81,5 @@ class FewShot(Task):
             segments=tuple(segments),
             task_token=TaskToken.CONTINUE,
             end_of_text=True,
+            instruction=self.instruction,
         )

@@ -8,7 +8,9 @@ from arc_encoder.data.order import shuffled
 from arc_encoder.data.records import Document, Source
 from arc_encoder.data.tasks.base import Task, cut, token_spans
 from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Role, Sample, Segment, TaskToken
+from arc_encoder.segments import Instruction, Role, Sample, Segment, TaskToken
+
+REPLICATE = Instruction("Text:\n\n", "\n Replicate the input text.", "Replicated text:\n")
 
 
 class Reconstruction(Task):
@@ -18,13 +20,21 @@ class Reconstruction(Task):
         source: documents.
         max_tokens: longest text, in encoder tokens; of a longer document a random part is taken.
         share: how much of the training this task gets.
+        instruction: what a chat decoder is told; the method's by default (Pilchen et al., 2025, §4.3).
     """
 
-    def __init__(self, source: Source[Document], *, max_tokens: int = 256, share: float = 0.2) -> None:
+    def __init__(
+        self,
+        source: Source[Document],
+        *,
+        max_tokens: int = 256,
+        share: float = 0.2,
+        instruction: Instruction = REPLICATE,
+    ) -> None:
         super().__init__(share)
         if max_tokens < 1:
             raise ConfigError(f"reconstruction: max_tokens={max_tokens} must be at least 1")
-        self.source, self.max_tokens = source, max_tokens
+        self.source, self.max_tokens, self.instruction = source, max_tokens, instruction
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
         document = self.source[shuffled(index, len(self.source), seed)]
@@ -38,4 +48,5 @@ class Reconstruction(Task):
             segments=(Segment(text, Role.CONTEXT), Segment(text, Role.TARGET)),
             task_token=TaskToken.RECONSTRUCT,
             end_of_text=True,
+            instruction=self.instruction,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 from transformers import PreTrainedTokenizerBase
 
@@ -61,4 +62,4 @@ class System(ABC):
             )
             if shown is not None:
                 segments.append(shown)
-        return Sample(sample.id, tuple(merge_plain(segments)), sample.task_token, sample.end_of_text)
+        return replace(sample, segments=tuple(merge_plain(segments)))

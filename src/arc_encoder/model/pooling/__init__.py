@@ -2,9 +2,10 @@
 
 from arc_encoder.model.pooling.base import Pooling
 from arc_encoder.model.pooling.fusion import FusionPooling
+from arc_encoder.model.pooling.kmeans import KMeansPooling
 from arc_encoder.model.pooling.last import LastPooling
 from arc_encoder.model.pooling.mean import MeanPooling
 from arc_encoder.model.pooling.memory_tokens import MemoryTokens
 from arc_encoder.model.pooling.sum import SumPooling
 
-__all__ = ["FusionPooling", "LastPooling", "MeanPooling", "MemoryTokens", "Pooling", "SumPooling"]
+__all__ = ["FusionPooling", "KMeansPooling", "LastPooling", "MeanPooling", "MemoryTokens", "Pooling", "SumPooling"]

@@ -2,7 +2,8 @@
 
 Shape legend: C contexts, L tokens, M groups, G tokens of the largest group, D width.
 
-To add one: subclass `Pooling`, implement `reduce`, and name the class in a YAML file of
+To add one: subclass `Pooling`, implement `reduce` (or `forward`, if groups are not made of
+neighbours; then say `contiguous = False`), and name the class in a YAML file of
 `configs/model/pooling`. Constructor arguments must be stored under their own names: that
 is how they reach the saved configuration.
 """
@@ -32,18 +33,26 @@ class Pooling(nn.Module):
         where: ``queries`` pools the block's input for queries and residual, keys and values
             see every token (the method's default); ``block`` pools what keys and values see
             as well; ``between`` pools between attention and feed-forward.
+        vectors: pool to so many vectors (fewer for shorter contexts), whatever the length, instead of by `factor`.
 
     Raises:
         ConfigError: a factor below 1, a schedule whose product is not `factor`, unknown `where`.
     """
 
     registry: ClassVar[dict[str, type[Pooling]]] = {}
+    contiguous: ClassVar[bool] = True  # whether a group is made of neighbours, as a causal mask needs it
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         Pooling.registry[cls.__name__] = cls
 
-    def __init__(self, factor: int = 4, schedule: Sequence[int] | None = None, where: Where = "queries") -> None:
+    def __init__(
+        self,
+        factor: int = 4,
+        schedule: Sequence[int] | None = None,
+        where: Where = "queries",
+        vectors: int | None = None,
+    ) -> None:
         super().__init__()
         if factor < 1:
             raise ConfigError(
@@ -51,7 +60,11 @@ class Pooling(nn.Module):
             )
         if where not in get_args(Where):
             raise ConfigError(f"pooling: where={where!r} is unknown; choose one of {', '.join(get_args(Where))}")
-        self.factor, self.where = factor, where
+        if vectors is not None and (vectors < 1 or schedule is not None):
+            raise ConfigError(
+                f"pooling: vectors={vectors} must be at least 1, and has no schedule (given: {schedule}); leave one of them out"
+            )
+        self.factor, self.where, self.vectors = factor, where, vectors
         self.schedule = None if schedule is None else [int(step) for step in schedule]
         if self.schedule is not None:
             product = 1
@@ -64,13 +77,25 @@ class Pooling(nn.Module):
             if product != factor:
                 raise ConfigError(f"pooling schedule {self.schedule} pools by {product} in all, but factor is {factor}")
 
+    def check_mask(self, causal: bool) -> None:
+        """Refuse a mask that has no meaning for these groups.
+
+        Raises:
+            ConfigError: a causal mask, and groups that are not made of neighbours.
+        """
+        if causal and not self.contiguous:
+            raise ConfigError(
+                f"{type(self).__name__} cannot be causal: its groups are not made of neighbours, so a vector has no place up to "
+                "which it could see; set model.encoder.causal=false or choose another pooling"
+            )
+
     def setup(self, width: int) -> None:
         """Called once with the encoder's width, for poolings that own parameters."""
 
     @property
     def overall_factor(self) -> int | None:
         """Tokens per vector, for tables and metadata; None if the number of vectors is fixed instead."""
-        return self.factor
+        return self.factor if self.vectors is None else None
 
     def factors(self, factor: int | None = None) -> list[int]:
         """The factor of each of the last blocks; `factor` overrides the configured one.
@@ -78,6 +103,8 @@ class Pooling(nn.Module):
         Raises:
             ConfigError: an override that the schedule cannot express.
         """
+        if self.vectors is not None and factor is not None:
+            raise ConfigError(f"pooling factor {factor} cannot be chosen: this pooling gives {self.vectors} vectors")
         if self.schedule is None:
             return [self.factor if factor is None else factor]
         if factor is None or factor == self.factor:
@@ -93,6 +120,8 @@ class Pooling(nn.Module):
             if step < 1:
                 raise ConfigError(f"pooling factor {step} is not possible: give a whole number from 1 on")
             steps.append(group_counts(steps[-1], step))
+        if self.vectors is not None:
+            steps[-1] = lengths.clamp(max=self.vectors)
         return steps
 
     def output_lengths(self, lengths: Tensor, factor: int | None = None) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -42,7 +44,7 @@ class TextSamples(Callback):
 def prompt_of(sample: Sample) -> Sample:
     """The sample up to its last target."""
     last = max(i for i, segment in enumerate(sample.segments) if segment.role is Role.TARGET)
-    return Sample(sample.id, sample.segments[:last], sample.task_token)
+    return replace(sample, segments=sample.segments[:last], end_of_text=False)
 
 
 def as_table(samples: list[Sample], texts: list[str]) -> str:

@@ -1,0 +1,102 @@
+"""`arc-convert`: released ARC-Encoders into Hugging Face-style folders, and back.
+
+Run command: ``arc-convert input=kyutai/ARC8_Encoder_Llama output=models/arc8_llama``
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig
+
+from arc_encoder.cli.app import run_app
+from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.interchange.export import export_checkpoint
+from arc_encoder.model.interchange.tokenizer import load_tokenizer
+from arc_encoder.model.pretrained import ArcEncoderModel
+
+KEYS = {"input", "output", "layout", "decoders", "backbone", "tokenizer", "dtype", "imports", "overwrite"}
+LAYOUTS, DTYPES = ("huggingface", "released"), ("float32", "bfloat16", "float16")
+
+
+def convert(config: DictConfig) -> Path:
+    """Convert as `config` says; returns the folder that was written.
+
+    Raises:
+        ConfigError: settings that cannot work, or an output that exists.
+        CheckpointError: an input that cannot be loaded, or that the layout cannot hold.
+    """
+    for name in ("input", "output"):
+        if config[name] is None:
+            raise ConfigError(f"{name} is missing: arc-convert input=<folder or hub name> output=<folder>")
+    if config.layout not in LAYOUTS:
+        raise ConfigError(f"layout={config.layout} is unknown; choose one of {', '.join(LAYOUTS)}")
+    if config.dtype is not None and config.dtype not in DTYPES:
+        raise ConfigError(
+            f"dtype={config.dtype} is unknown; choose one of {', '.join(DTYPES)}, or leave it as it is stored"
+        )
+    output = Path(config.output)
+    if output.exists() and not config.overwrite:
+        raise ConfigError(f"{output} exists already; choose another folder, or set overwrite=true")
+    model = load(config)
+    fresh = output.with_name(output.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        note = write(model, fresh, config)
+    except OSError as error:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise ConfigError(f"{output} cannot be written ({error}); choose another output=<folder>") from error
+    if output.exists():
+        shutil.rmtree(output)
+    os.replace(fresh, output)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{config.input} → {output}: {parameters:,} parameters, decoders {', '.join(model.heads)}{note}")
+    return output
+
+
+def load(config: DictConfig) -> ArcEncoderModel:
+    """The ARC-Encoder at `config.input`, its weights in the dtype that they are stored in or that is asked for."""
+    try:
+        model: ArcEncoderModel = ArcEncoderModel.from_pretrained(
+            config.input,
+            decoders=None if config.decoders is None else list(config.decoders),
+            backbone=config.backbone,
+            dtype=None if config.dtype is None else getattr(torch, config.dtype),
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(
+            f"no ARC-Encoder could be loaded from {config.input}: {error}. Expected a folder with config.json and "
+            "model.safetensors, a released checkpoint, or a hub name"
+        ) from error
+    return model
+
+
+def write(model: ArcEncoderModel, folder: Path, config: DictConfig) -> str:
+    """Write one layout; returns what a user should know besides."""
+    if config.layout == "released":
+        export_checkpoint(model, folder)
+        return ""
+    model.save_pretrained(folder)
+    try:
+        found = load_tokenizer(config.input, tokenizer=config.tokenizer, vocabulary=model.vocabulary)
+    except CheckpointError as error:
+        if config.tokenizer is not None:
+            raise
+        return f"\nwithout tokenizer: {error}"
+    found.save_pretrained(folder)
+    return ""
+
+
+def main() -> None:
+    """Console entry point."""
+    run_app("convert", lambda config: convert(config) and None, keys=KEYS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Encoding contexts in groups of similar length, so that little is padded.
+
+Shape legend: C contexts, L tokens of the longest, M vectors of the longest, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+WASTE = 0.1  # padding that is not worth another group, as a part of all slots
+
+Encode = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def encode_in_groups(encode: Encode, ids: Tensor, lengths: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Contexts (C, L) of `lengths` (C,) → vectors (C, M, D) and counts (C,), as `encode` gives them.
+
+    Args:
+        encode: (ids, lengths) → (vectors, counts), each context by itself.
+        ids, lengths: padded on the right.
+        most: largest number of groups; 1 encodes all at once.
+    """
+    count = group_count(lengths.tolist(), most)
+    if count == 1:
+        return encode(ids, lengths)
+    order = lengths.argsort(stable=True)
+    parts = [encode(ids[part], lengths[part]) for part in order.tensor_split(count)]
+    widest = max(vectors.shape[1] for vectors, _ in parts)
+    padded = [nn.functional.pad(vectors, (0, 0, 0, widest - vectors.shape[1])) for vectors, _ in parts]
+    back = order.argsort()
+    return torch.cat(padded)[back], torch.cat([counts for _, counts in parts])[back]
+
+
+def group_count(lengths: list[int], most: int) -> int:
+    """The smallest number of groups, up to `most`, in which at most a tenth is padding."""
+    tokens, size = sum(lengths), len(lengths)
+    ordered = sorted(lengths)
+    for count in range(1, min(most, size)):
+        sizes = [size // count + (group < size % count) for group in range(count)]  # as `tensor_split` cuts
+        ends = [sum(sizes[: group + 1]) for group in range(count)]
+        slots = sum(width * ordered[end - 1] for width, end in zip(sizes, ends, strict=True))
+        if tokens >= (1 - WASTE) * slots:
+            return count
+    return max(1, min(most, size))

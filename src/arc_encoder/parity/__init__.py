@@ -1,0 +1,1 @@
+"""Comparing with golden vectors: recorded numbers of the method's public implementation."""

@@ -1,0 +1,1 @@
+"""What a training would need, before any weight is loaded: parameters, memory, work and speed."""

@@ -1,0 +1,33 @@
+"""How many rows a batch has at each place: chunks, pooled rows, vectors, merged positions."""
+
+from __future__ import annotations
+
+import torch
+
+from arc_encoder.model.pooling import MemoryTokens
+from arc_encoder.plan.parts import Parts
+from arc_encoder.plan.workload import Workload
+
+
+def chunks(parts: Parts, batch: Workload) -> tuple[int, int]:
+    """Sequences that the encoder reads, and tokens of the longest."""
+    length = min(batch.context_tokens, parts.compressor.chunking.size)
+    return batch.samples * batch.contexts * -(-batch.context_tokens // length), length
+
+
+def row_plan(parts: Parts, length: int) -> list[int]:
+    """Rows of a sequence of `length` tokens before the first pooling block and after each of them."""
+    pooling = parts.compressor.encoder.pooling
+    memory = (pooling.used or pooling.count) if isinstance(pooling, MemoryTokens) else 0
+    return [int(rows) for rows in pooling.plan(torch.tensor([length + memory]))]
+
+
+def context_vectors(parts: Parts, batch: Workload) -> int:
+    """Vectors M of one context, task token not counted."""
+    return parts.compressor.compressed_length(batch.context_tokens)
+
+
+def merged_positions(parts: Parts, decoder: str, batch: Workload) -> int:
+    """T, positions of one sample in the decoder's input."""
+    extra = parts.compressor.head(decoder).extra_vectors()
+    return batch.contexts * (context_vectors(parts, batch) + extra) + batch.plain_tokens + batch.targets
