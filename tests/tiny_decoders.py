@@ -16,30 +16,14 @@ from transformers import (
     PreTrainedModel,
 )
 
-from tests.tiny_models import DECODER_FAMILIES, ENCODER_FAMILIES, WIDTH, WINDOW, randomize
-
-SHAPE = {
-    "vocab_size": 300,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": WINDOW,
-    "pad_token_id": None,
-    "bos_token_id": None,
-    "eos_token_id": None,
-    "tie_word_embeddings": False,
-}
-
-
-def _sized(layers: int, width: int, **more: Any) -> dict[str, Any]:
-    return {**SHAPE, "hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": layers, **more}
-
+from tests.tiny_models import DECODER_FAMILIES, ENCODER_FAMILIES, WIDTH, randomize, sized
 
 _MORE: dict[str, Callable[[int, int], PretrainedConfig]] = {
     "granite": lambda n, w: GraniteConfig(
-        **_sized(n, w), embedding_multiplier=3.0, residual_multiplier=0.4, logits_scaling=2.0, attention_multiplier=0.3
+        **sized(n, w), embedding_multiplier=3.0, residual_multiplier=0.4, logits_scaling=2.0, attention_multiplier=0.3
     ),
-    "mixtral": lambda n, w: MixtralConfig(**_sized(n, w, num_local_experts=4, num_experts_per_tok=2)),
-    "olmoe": lambda n, w: OlmoeConfig(**_sized(n, w, num_experts=4, num_experts_per_tok=2)),
+    "mixtral": lambda n, w: MixtralConfig(**sized(n, w, num_local_experts=4, num_experts_per_tok=2)),
+    "olmoe": lambda n, w: OlmoeConfig(**sized(n, w, num_experts=4, num_experts_per_tok=2)),
 }
 _NAMES = ("llama", "llama3_rope", "mistral_window", "qwen2", "qwen2_window", "qwen3", "olmo", "olmo2", "olmo3", "gemma")
 _NAMES += ("gemma2", "gemma3", "phi3", "smollm3", "gpt_neox", "gpt2", "falcon")

@@ -50,7 +50,7 @@ WIDTH = 32
 WINDOW = 512
 
 
-def _shape(layers: int, width: int, **more: Any) -> dict[str, Any]:
+def sized(layers: int, width: int, **more: Any) -> dict[str, Any]:
     return {
         "vocab_size": VOCABULARY,
         "hidden_size": width,
@@ -82,36 +82,36 @@ def _llama3(layers: int, width: int) -> PretrainedConfig:
         "high_freq_factor": 4.0,
         "original_max_position_embeddings": 32,
     }
-    return LlamaConfig(**_shape(layers, width), rope_parameters=rope)
+    return LlamaConfig(**sized(layers, width), rope_parameters=rope)
 
 
 # Windows of 5 tokens: any context of the tests is longer, so a window left on would show.
 ENCODER_FAMILIES: dict[str, Callable[[int, int], PretrainedConfig]] = {
-    "llama": lambda n, w: LlamaConfig(**_shape(n, w)),
+    "llama": lambda n, w: LlamaConfig(**sized(n, w)),
     "llama3_rope": _llama3,
-    "mistral_window": lambda n, w: MistralConfig(**_shape(n, w), sliding_window=5),
-    "qwen2": lambda n, w: Qwen2Config(**_shape(n, w)),
+    "mistral_window": lambda n, w: MistralConfig(**sized(n, w), sliding_window=5),
+    "qwen2": lambda n, w: Qwen2Config(**sized(n, w)),
     "qwen2_window": lambda n, w: Qwen2Config(
-        **_shape(n, w), use_sliding_window=True, sliding_window=5, max_window_layers=1
+        **sized(n, w), use_sliding_window=True, sliding_window=5, max_window_layers=1
     ),
-    "qwen3": lambda n, w: Qwen3Config(**_shape(n, w, head_dim=16)),
-    "olmo": lambda n, w: OlmoConfig(**_shape(n, w), clip_qkv=0.8),
-    "olmo2": lambda n, w: Olmo2Config(**_shape(n, w)),
-    "olmo3": lambda n, w: Olmo3Config(**_shape(n, w), sliding_window=5, layer_types=_types(n)),
-    "gemma": lambda n, w: GemmaConfig(**_shape(n, w, head_dim=16)),
+    "qwen3": lambda n, w: Qwen3Config(**sized(n, w, head_dim=16)),
+    "olmo": lambda n, w: OlmoConfig(**sized(n, w), clip_qkv=0.8),
+    "olmo2": lambda n, w: Olmo2Config(**sized(n, w)),
+    "olmo3": lambda n, w: Olmo3Config(**sized(n, w), sliding_window=5, layer_types=_types(n)),
+    "gemma": lambda n, w: GemmaConfig(**sized(n, w, head_dim=16)),
     "gemma2": lambda n, w: Gemma2Config(
-        **_shape(n, w, head_dim=16),
+        **sized(n, w, head_dim=16),
         query_pre_attn_scalar=24,
         attn_logit_softcapping=2.0,
         sliding_window=5,
         layer_types=_types(n),
     ),
     "gemma3": lambda n, w: Gemma3TextConfig(
-        **_shape(n, w, head_dim=16), query_pre_attn_scalar=24, sliding_window=5, layer_types=_types(n)
+        **sized(n, w, head_dim=16), query_pre_attn_scalar=24, sliding_window=5, layer_types=_types(n)
     ),
     # One layer in two has no rotary embedding (0 in the list); the last one is among them.
     "smollm3": lambda n, w: SmolLM3Config(
-        **_shape(n, w), no_rope_layers=[int((n - i) % 2 == 0) for i in range(n)], use_sliding_window=False
+        **sized(n, w), no_rope_layers=[int((n - i) % 2 == 0) for i in range(n)], use_sliding_window=False
     ),
 }
 
@@ -138,7 +138,7 @@ DECODER_FAMILIES: dict[str, Callable[[int, int], PretrainedConfig]] = {
         eos_token_id=None,
     ),
     "gemma3": ENCODER_FAMILIES["gemma3"],
-    "phi3": lambda n, w: Phi3Config(**_shape(n, w)),
+    "phi3": lambda n, w: Phi3Config(**sized(n, w)),
     "falcon": lambda n, w: FalconConfig(
         vocab_size=VOCABULARY,
         hidden_size=w,

@@ -14,6 +14,7 @@ from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.backbone import Backbone
 from arc_encoder.model.build import build_arc_model, load_trained
 from arc_encoder.model.chunking import Chunking
+from arc_encoder.model.interchange.export import export_checkpoint
 from arc_encoder.model.pooling import LastPooling, MeanPooling, MemoryTokens
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.projectors import MLPProjector
@@ -193,3 +194,16 @@ def test_build_from_trained_weights(backbone: Backbone, tmp_path: Path) -> None:
 def test_too_many_steps_for_the_truncated_backbone(backbone: Backbone) -> None:
     with pytest.raises(ConfigError, match=r"4 steps.*only 3 blocks"):
         build_arc_model(backbone, MeanPooling(16, [2, 2, 2, 2]), MLPProjector, {"a": tiny_decoder()})
+
+
+def test_a_chat_decoder_gets_no_task_tokens(tmp_path: Path) -> None:
+    tiny_language_model().save_pretrained(tmp_path / "body")
+    tiny_tokenizer().save_pretrained(tmp_path / "body")
+    base, chat = tiny_decoder(), tiny_decoder()
+    chat.chat = True
+    model, _ = build_arc_model(
+        Backbone(str(tmp_path / "body")), MeanPooling(4), MLPProjector, {"base": base, "chat": chat}, task_tokens=True
+    )
+    assert [model.compressor.head(name).extra_vectors() for name in ("base", "chat")] == [1, 0]
+    with pytest.raises(CheckpointError, match="task tokens for all decoders or for none"):
+        export_checkpoint(model.compressor, tmp_path / "released")

@@ -20,6 +20,8 @@ from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.projectors import MLPProjector
 from arc_encoder.training.callbacks import ExportCompressor
 from arc_encoder.training.module import ArcLightningModule
+from arc_encoder.training.optim import make_optimizer
+from arc_encoder.training.trained_parts import choose_trained
 from tests.e2e.test_resume import Stopped, assert_same_weights
 from tests.tiny_models import make_batch, numbers, random_contexts, tiny_compressor, tiny_decoder
 from tests.tiny_runs import losses, model_overrides, run_train, save_tiny_model, short_overrides
@@ -97,12 +99,12 @@ def test_only_the_adapter_and_the_heads_move(fit: Fit, train_layers: list[int] |
 
 
 def test_the_adapter_is_in_the_optimizer_s_group_of_the_encoder() -> None:
-    module = ArcLightningModule(lora_model(), settings(encoder_lr=0.125))
-    module._trainer = type("Trainer", (), {"max_steps": 10})()  # type: ignore[assignment]
-    groups = {group["name"]: group for group in module.configure_optimizers()["optimizer"].param_groups}
+    compressor, chosen = lora_model().compressor, settings(encoder_lr=0.125)
+    choose_trained(compressor, chosen)
+    groups = {group["name"]: group for group in make_optimizer(compressor, chosen, 10)["optimizer"].param_groups}
     assert groups["encoder"]["initial_lr"] == 0.125
     held = {id(p) for p in groups["encoder"]["params"]}
-    assert held == {id(p) for name, p in module.model.compressor.named_parameters() if is_lora(name)}
+    assert held == {id(p) for name, p in compressor.named_parameters() if is_lora(name)}
 
 
 def test_memory_tokens_are_trained_beside_the_adapter() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,14 +28,14 @@ def readme() -> list[tuple[str, list[str], int]]:
     return [(m["file"], re.findall(r"`([^`]+)`", m["hubs"]), int(m["total"].replace(",", ""))) for m in lines]
 
 
-def paper(**options: object) -> Parts:
+def paper(**options: Any) -> Parts:
     """The paper's encoder in front of Llama 3.1 8B."""
     return build_parts(
         Backbone("meta-llama/Llama-3.2-3B", truncate_layers=2),
         MeanPooling(8),
         MLPProjector,
         {"llama": (LLAMA, "bfloat16")},
-        optim=OptimSettings(**options),  # type: ignore[arg-type]
+        optim=OptimSettings(**options),
     )
 
 

@@ -105,6 +105,7 @@ def parts_of(config: DictConfig) -> Parts:
         optim=instantiate(config.optim),
         chunking=instantiate(model.chunking),
         task_tokens=model.task_tokens,
+        chat=[str(name) for name, node in (config.get("decoders") or {}).items() if node.get("chat")],
     )
 
 

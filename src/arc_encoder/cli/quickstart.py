@@ -151,38 +151,28 @@ def _compose(overrides: list[str], name: str = "train") -> DictConfig:
 
 def _evaluate(config: DictConfig, run: Path) -> list[Row]:
     """Every benchmark with the fine-tuned compressor."""
-    rows: list[Row] = []
-    systems = {"text": ("closed_book", "open_book"), "compressed": ("truncate", "arc")}
-    benchmarks = ["toy_qa", "toy_qa_new_names", "toy_continuation"]
-    decoders: dict[str, Any] | None = None
-    for name in benchmarks:
-        for kind, names in systems.items():
-            chosen = ",".join(names)
-            composed = _compose(
-                [
-                    f"benchmark={name}",
-                    f"system=[{chosen}]",
-                    f"decoder={config.decoder}",
-                    f"benchmark.limit={config.limit}",
-                    "paths.run=.",
-                ],
-                "eval",
-            )
-            decoders = decoders or build_decoders(composed.decoders)
-            session, trained = open_session(
-                decoders, config.decoder, str(run / "finetune" / "compressor"), batch_size=32
-            )
-            instances = {system: instantiate(node) for system, node in composed.systems.items()}
-            factors = factors_of(config) if kind == "compressed" else [None]
-            rows += evaluate(
-                instances,
-                [instantiate(composed.benchmark)],
-                session,
-                factors=factors,
-                folder=run / "examples",
-                trained_factor=trained,
-            )
-    order = ["closed_book", "open_book", "truncate", "arc"]
+    order, benchmarks = (
+        ["closed_book", "open_book", "truncate", "arc"],
+        ["toy_qa", "toy_qa_new_names", "toy_continuation"],
+    )
+    chosen = [
+        f"system=[{','.join(order)}]",
+        f"decoder={config.decoder}",
+        f"benchmark.limit={config.limit}",
+        "paths.run=.",
+    ]
+    composed = [_compose([f"benchmark={name}", *chosen], "eval") for name in benchmarks]
+    first = composed[0]
+    compressor = str(run / "finetune" / "compressor")
+    session, trained = open_session(build_decoders(first.decoders), config.decoder, compressor, batch_size=32)
+    rows = evaluate(
+        {name: instantiate(node) for name, node in first.systems.items()},
+        [instantiate(each.benchmark) for each in composed],
+        session,
+        factors=factors_of(config),
+        folder=run / "examples",
+        trained_factor=trained,
+    )
     return sorted(
         rows, key=lambda row: (benchmarks.index(row.benchmark), order.index(row.system), row.pooling_factor or 0)
     )

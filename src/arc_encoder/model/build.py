@@ -20,6 +20,7 @@ from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.interchange.checkpoint import Checkpoint
 from arc_encoder.model.interchange.load import converted, number_of_decoders
 from arc_encoder.model.interchange.source import decoder_names, released_checkpoint
+from arc_encoder.model.misfits import misfits
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.projectors import Projector
@@ -46,7 +47,8 @@ def build_arc_model(
         decoders: frozen decoders by name.
         chunking: how long contexts are cut.
         length_groups: contexts of a batch are encoded in up to so many groups of similar length.
-        task_tokens: whether each decoder gets a pair of task tokens.
+        task_tokens: whether each decoder gets a pair of task tokens; one that is given a chat template gets none,
+            its instructions take their place (Pilchen et al., 2025, §4.3).
         init_from: folder of a trained ARC-Encoder whose weights to start from. Pooling factor
             and schedule may differ from its own; decoders that it does not know start fresh.
 
@@ -55,7 +57,7 @@ def build_arc_model(
     """
     backbone, tokenizer = encoder.load()
     heads = {
-        name: _head(projector(int(backbone.config.hidden_size), decoder.width), task_tokens)
+        name: _head(projector(int(backbone.config.hidden_size), decoder.width), task_tokens and not decoder.chat)
         for name, decoder in decoders.items()
     }
     if length_groups < 1:
@@ -110,13 +112,7 @@ def _copy(compressor: ArcEncoderModel, saved: Mapping[str, Tensor], folder: Path
     other_heads = {name for name in saved if name.startswith("heads.") and name.split(".")[1] not in compressor.heads}
     expected = {name: tensor for name, tensor in own.items() if name not in fresh}
     wanted = {name: tensor for name, tensor in saved.items() if name not in other_heads}
-    problems = [f"missing {name}" for name in sorted(expected.keys() - wanted.keys())]
-    problems += [f"unexpected {name}" for name in sorted(wanted.keys() - expected.keys())]
-    problems += [
-        f"{name}: saved {tuple(wanted[name].shape)}, expected {tuple(expected[name].shape)}"
-        for name in sorted(expected.keys() & wanted.keys())
-        if wanted[name].shape != expected[name].shape
-    ]
+    problems = misfits(wanted, expected)
     if problems:
         shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
         raise CheckpointError(

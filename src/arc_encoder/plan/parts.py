@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,6 +57,7 @@ def build_parts(
     optim: OptimSettings,
     chunking: Chunking | None = None,
     task_tokens: bool = True,
+    chat: Collection[str] = (),
 ) -> Parts:
     """The parts as `build_arc_model` makes them, but on the meta device.
 
@@ -68,6 +69,7 @@ def build_parts(
         optim: says what is trained.
         chunking: how long contexts are cut.
         task_tokens: whether each decoder gets a pair of task tokens.
+        chat: names of the decoders with a chat template, which get none.
 
     Raises:
         CheckpointError: an architecture that is not known here.
@@ -84,7 +86,7 @@ def build_parts(
             made = projector(int(body.config.hidden_size), int(model.get_input_embeddings().weight.shape[1]))
             heads[name] = {
                 "projector": {"name": type(made).__name__, "settings": made.settings()},
-                "task_tokens": task_tokens,
+                "task_tokens": task_tokens and name not in chat,
             }
         compressor = ArcEncoderModel.build(body, pooling, heads, causal=encoder.causal, chunking=chunking)
         compressor.encoder.attach(encoder.adapter)

@@ -122,7 +122,7 @@ def test_misfits_are_all_named(tmp_path: Path) -> None:
     for part in (
         "missing model.layers.1.self_attn.o_proj.weight",
         "missing model.norm.weight",
-        "model.layers.2.post_attention_layernorm.weight is (3,), expected (24,)",
+        "model.layers.2.post_attention_layernorm.weight: saved (3,), expected (24,)",
     ):
         assert part in str(error.value)
     tensors["layers.0.attention.bias.weight"] = torch.ones(3)

@@ -6,32 +6,33 @@ file of `configs/model/encoder/adapter`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from torch import Tensor
 from transformers import PreTrainedModel
 
 
-class Adapter:
+class Adapter(ABC):
     """Adds weights to a backbone and says what they amount to."""
 
     adds_weights: ClassVar[bool] = True
 
+    @abstractmethod
     def attach(self, backbone: PreTrainedModel) -> None:
         """Add the weights to `backbone`, in place; called once, when the encoder is built and has its weights.
 
         Raises:
             ConfigError: settings that do not fit this backbone.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def freeze_replaced(self, backbone: PreTrainedModel) -> None:
         """Take the gradient from those of the backbone's own weights that are not to be trained."""
-        raise NotImplementedError
 
+    @abstractmethod
     def merged(self, backbone: PreTrainedModel) -> dict[str, Tensor]:
         """Weights of an ordinary backbone that computes the same, under its names; `backbone` stays as it is."""
-        raise NotImplementedError
 
 
 class NoAdapter(Adapter):

@@ -63,7 +63,12 @@ def parameters(model: ArcEncoderModel) -> dict[str, Any]:
     module = {**(old.get("pooling_module") or {}), **pooling.pop("pooling_module")}
     if isinstance(model.encoder.pooling, MemoryTokens) and "pooling_module" in old:
         module = old["pooling_module"]  # names an operator that is never used
-    tokens = any(head.task_tokens for head in model.decoder_heads())
+    kinds = {bool(head.task_tokens) for head in model.decoder_heads()}
+    if len(kinds) > 1:
+        raise CheckpointError(
+            "the released layout holds task tokens for all decoders or for none, but here some have them"
+        )
+    tokens = kinds.pop()
     known = {
         "n_truncated_layers": total - layers,
         "pooling_module": module,

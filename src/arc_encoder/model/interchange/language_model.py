@@ -20,6 +20,7 @@ from arc_encoder.model.interchange.names import rotated, to_hugging_face
 from arc_encoder.model.interchange.rotary import half_split
 from arc_encoder.model.interchange.shape import WINDOW, TransformerShape, read_json
 from arc_encoder.model.interchange.tensors import Tensors, tensor_files
+from arc_encoder.model.misfits import misfits
 
 OLMO, PREFIX, HEAD = "model.transformer.", "model.", "lm_head.weight"
 OLMO_BLOCK = {
@@ -60,12 +61,14 @@ def load_language_model(
     kind: Any = AutoModel if body else AutoModelForCausalLM
     with torch.device("meta"):
         empty = kind.from_config(config)
-    expected = {name: tuple(value.shape) for name, value in empty.state_dict().items()}
+    expected = empty.state_dict()
     read = {f"{'' if body else PREFIX * (name != HEAD)}{name}": take for name, take in places.items()}
     if layers is not None or body:  # what was cut off is not missed
         read = {name: take for name, take in read.items() if name in expected or not _cut(name, config)}
     state = {name: take() for name, take in read.items()}
-    refuse_misfits(state, expected, str(folder))
+    problems = misfits(state, expected)
+    if problems:
+        raise CheckpointError(f"the weights of {folder} do not fit its params.json: {'; '.join(problems)}")
     chosen = dtype or next(iter(state.values())).dtype
     model: PreTrainedModel = type(empty).from_pretrained(None, config=config, state_dict=state, dtype=chosen, **options)
     return model.eval()
@@ -83,19 +86,6 @@ def foreign_config(folder: Path, tensors: Tensors | None = None) -> PretrainedCo
         return _olmo_config(tensors, params, str(folder))
     shape = TransformerShape.from_params(params, f"{folder}/params.json")
     return shape.config(mistral=shape.mistral)
-
-
-def refuse_misfits(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], source: str) -> None:
-    """Raise `CheckpointError` that names every weight which is missing, unknown or of another shape."""
-    problems = [f"missing {name}" for name in sorted(expected.keys() - state.keys())]
-    problems += [f"unexpected {name}" for name in sorted(state.keys() - expected.keys())]
-    problems += [
-        f"{name} is {tuple(state[name].shape)}, expected {expected[name]}"
-        for name in sorted(expected.keys() & state.keys())
-        if tuple(state[name].shape) != expected[name]
-    ]
-    if problems:
-        raise CheckpointError(f"the weights of {source} do not fit its settings: {'; '.join(problems)}")
 
 
 def _cut(name: str, config: PretrainedConfig) -> bool:

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from arc_encoder.errors import CheckpointError
 from arc_encoder.model.interchange.checkpoint import Checkpoint
-from arc_encoder.model.interchange.language_model import refuse_misfits
 from arc_encoder.model.interchange.names import rotated, to_hugging_face
 from arc_encoder.model.interchange.rotary import half_split
 from arc_encoder.model.interchange.settings import pooling_of, projector_of
 from arc_encoder.model.interchange.shape import TransformerShape
+from arc_encoder.model.misfits import misfits
 from arc_encoder.model.pooling import MemoryTokens
 from arc_encoder.model.pretrained import ArcEncoderConfig, ArcEncoderModel
 
@@ -44,8 +44,10 @@ def load_checkpoint(
     config = configuration(checkpoint, shape, decoders)
     state = converted(checkpoint, shape, list(config.heads), dtype)
     with torch.device("meta"):
-        expected = {name: tuple(value.shape) for name, value in ArcEncoderModel(config).state_dict().items()}
-    refuse_misfits(state, expected, str(checkpoint.folder))
+        expected = ArcEncoderModel(config).state_dict()
+    problems = misfits(state, expected)
+    if problems:
+        raise CheckpointError(f"the weights of {checkpoint.folder} do not fit its settings: {'; '.join(problems)}")
     kinds = {value.dtype for value in state.values()}
     if len(kinds) > 1:
         raise CheckpointError(

@@ -15,7 +15,7 @@ LLAMA_3_VOCABULARY, LLAMA_3_TOKENIZER = 128256, "meta-llama/Llama-3.2-3B"
 LLAMA_3_SPECIAL = ("<|begin_of_text|>", "<|end_of_text|>")
 
 
-class _Ranks(TikTokenConverter):  # type: ignore[misc]
+class _Ranks(TikTokenConverter):
     """The library's converter, reading the ranks itself: one line a token, base64 and rank."""
 
     @staticmethod
