@@ -57,7 +57,9 @@ def build_arc_model(
     """
     backbone, tokenizer = encoder.load()
     heads = {
-        name: _head(projector(int(backbone.config.hidden_size), decoder.width), task_tokens and not decoder.chat)
+        name: head_settings(
+            projector(int(backbone.config.hidden_size), decoder.width), task_tokens and not decoder.chat
+        )
         for name, decoder in decoders.items()
     }
     if length_groups < 1:
@@ -121,7 +123,8 @@ def _copy(compressor: ArcEncoderModel, saved: Mapping[str, Tensor], folder: Path
     compressor.load_state_dict({**own, **wanted})
 
 
-def _head(projector: Projector, task_tokens: bool) -> dict[str, Any]:
+def head_settings(projector: Projector, task_tokens: bool) -> dict[str, Any]:
+    """A head's entry in the configuration of an ARC-Encoder."""
     return {
         "projector": {"name": type(projector).__name__, "settings": projector.settings()},
         "task_tokens": task_tokens,

@@ -100,3 +100,10 @@ def insertion_places(insertions: list[list[int]], device: str = "cpu") -> tuple[
             rows.append(row)
             positions.append(before)
     return torch.tensor(rows, device=device), torch.tensor(positions, device=device)
+
+
+def flat_rows(rows: Tensor, counts: Tensor) -> Tensor:
+    """Rows (C, M, D) one after the other, up to `counts` (C,) of each."""
+    valid = torch.arange(rows.shape[1], device=rows.device) < counts[:, None]
+    flat: Tensor = rows[valid]
+    return flat

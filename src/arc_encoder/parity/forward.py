@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from arc_encoder.model.interchange.export import bridge, embedder
 from arc_encoder.model.splice import Layout, lay_out, splice
-from arc_encoder.parity.case import Case
+from arc_encoder.parity.case import Case, flat_rows
 from arc_encoder.parity.comparison import LOGITS_TOLERANCE, Comparison
 
 
@@ -27,8 +27,8 @@ def check_batch(case: Case, batch: str, found: Comparison) -> None:
     head, token = case.compressor.head(decoder), case.task_token(batch)
     before, with_token = head.append_task_token(vectors, counts, token)
     after, merged_counts = head(vectors, counts, token)
-    found.close("before the projector", _flat(before, with_token), golden["comp_before_bridge"])
-    found.close("after the projector", _flat(after, merged_counts), golden["comp_after_bridge"])
+    found.close("before the projector", flat_rows(before, with_token), golden["comp_before_bridge"])
+    found.close("after the projector", flat_rows(after, merged_counts), golden["comp_after_bridge"])
     model = case.decoders[number]
     ids, lengths = case.texts(batch)
     layout = lay_out(lengths, merged_counts, *case.places(batch))
@@ -72,8 +72,8 @@ def _encoder(case: Case, batch: str, golden: Mapping[str, Tensor], found: Compar
     rows = [start] * (len(states) - len(plan) + 1) + plan[1:]
     for layer, (state, count) in enumerate(zip(states, rows, strict=True)):
         if f"enc_layer_{layer}_out" in golden:
-            found.close("encoder states", _flat(state, count), golden[f"enc_layer_{layer}_out"])
-    found.close("encoder output", _flat(vectors, counts), golden["enc_out"])
+            found.close("encoder states", flat_rows(state, count), golden[f"enc_layer_{layer}_out"])
+    found.close("encoder output", flat_rows(vectors, counts), golden["enc_out"])
     return vectors, counts
 
 
@@ -96,10 +96,3 @@ def _gradients(case: Case, loss: Tensor, golden: Mapping[str, Tensor], found: Co
             found.close("gradients", written[name], value)
         else:
             found.problems.append(f"gradients: {name} was recorded, but is no parameter here")
-
-
-def _flat(rows: Tensor, counts: Tensor) -> Tensor:
-    """Rows (C, M, D) one after the other, up to `counts` (C,) of each."""
-    valid = torch.arange(rows.shape[1], device=rows.device) < counts[:, None]
-    flat: Tensor = rows[valid]
-    return flat

@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from arc_encoder.batch import pad_rows
 from arc_encoder.model.pooling import MemoryTokens
 from arc_encoder.model.splice import Layout, lay_out, splice
-from arc_encoder.parity.case import Case, insertion_places
+from arc_encoder.parity.case import Case, flat_rows, insertion_places
 from arc_encoder.parity.comparison import LOGITS_TOLERANCE, Comparison
 from arc_encoder.segments import TaskToken
 
@@ -97,7 +97,7 @@ def _prompts(
     if record.get("embed_seqlens"):
         vectors, counts = _contexts(case, record["call"], record, tensors, found)
         vectors, counts = head(vectors, counts, TaskToken.CONTINUE)
-        found.close("after the projector", _rows(vectors, counts), tensors["comp_repr"])
+        found.close("after the projector", flat_rows(vectors, counts), tensors["comp_repr"])
         rows, places = insertion_places(record["insertion_lists"], case.device)
     else:
         vectors, counts = text.new_zeros(0, 0, text.shape[-1]), lengths.new_zeros(0)
@@ -130,14 +130,14 @@ def _contexts(
     sizes = record["enc_seqlens"]
     if call.get("chunk_to"):
         case.compressor.chunking.size, case.compressor.chunking.most = int(call["chunk_to"]), 10**6
-        sizes = _documents(sizes, int(call["chunk_to"]), record["embed_seqlens"], case)
+        sizes = _documents(sizes, record["embed_seqlens"], case)
     try:
         vectors, counts = _encode(case, sizes, tensors["enc_input_ids"], factor)
     finally:
         case.compressor.chunking.size = 10**6
         if isinstance(pooling, MemoryTokens):
             pooling.used = None
-    found.close("encoder output", _rows(vectors, counts), tensors["enc_out"])
+    found.close("encoder output", flat_rows(vectors, counts), tensors["enc_out"])
     return vectors, counts
 
 
@@ -146,7 +146,7 @@ def _encode(case: Case, sizes: list[int], ids: Tensor, factor: int | None = None
     return case.compressor.encode(rows.to(case.device), lengths.to(case.device), factor)
 
 
-def _documents(chunks: list[int], size: int, embeds: list[list[int]], case: Case) -> list[int]:
+def _documents(chunks: list[int], embeds: list[list[int]], case: Case) -> list[int]:
     """Lengths of the documents whose chunks are `chunks`: as many vectors as each was recorded with."""
     documents, rest = [], list(chunks)
     extra = case.compressor.decoder_heads()[0].extra_vectors()
@@ -157,8 +157,3 @@ def _documents(chunks: list[int], size: int, embeds: list[list[int]], case: Case
             total += rest.pop(0)
         documents.append(total)
     return documents
-
-
-def _rows(vectors: Tensor, counts: Tensor) -> Tensor:
-    flat: Tensor = vectors[torch.arange(vectors.shape[1], device=vectors.device) < counts[:, None]]
-    return flat

@@ -12,6 +12,7 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from arc_encoder.errors import ConfigError
 from arc_encoder.model.backbone import Backbone
+from arc_encoder.model.build import head_settings
 from arc_encoder.model.chunking import Chunking
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.pretrained import ArcEncoderModel
@@ -84,10 +85,7 @@ def build_parts(
         heads = {}
         for name, model in models.items():
             made = projector(int(body.config.hidden_size), int(model.get_input_embeddings().weight.shape[1]))
-            heads[name] = {
-                "projector": {"name": type(made).__name__, "settings": made.settings()},
-                "task_tokens": task_tokens and name not in chat,
-            }
+            heads[name] = head_settings(made, task_tokens and name not in chat)
         compressor = ArcEncoderModel.build(body, pooling, heads, causal=encoder.causal, chunking=chunking)
         compressor.encoder.attach(encoder.adapter)
     choose_trained(compressor, optim)
