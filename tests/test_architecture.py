@@ -27,8 +27,10 @@ ALLOWED: dict[str, set[str]] = {
     "reporting": {"evaluation"},
     "parity": FOUNDATION | {"model", "evaluation"},
     "inference": FOUNDATION | {"data", "model"},
-    "plan": FOUNDATION | {"data", "model", "training"},
-    "cli": FOUNDATION | {"plan", "data", "model", "toy", "training", "evaluation", "reporting", "inference", "parity"},
+    "plan": FOUNDATION | {"data", "model", "training", "reporting"},
+    "bench": FOUNDATION | {"model", "training"},
+    "cli": FOUNDATION
+    | {"plan", "bench", "data", "model", "toy", "training", "evaluation", "reporting", "inference", "parity"},
     "__init__": {"inference", "model"},  # the public names, imported when they are used
 }
 

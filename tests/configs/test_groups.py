@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.cli import compress, convert, evaluate, plan, quickstart, toy_models, train
+from arc_encoder.cli import bench, compress, convert, evaluate, plan, quickstart, toy_models, train
 from arc_encoder.cli.check import find_problems
 from arc_encoder.cli.locations import bundled_folder, configs_folder
 from arc_encoder.data import ArcDataModule
@@ -35,6 +35,7 @@ KEYS = {
     "compress": compress.KEYS,
     "convert": convert.KEYS,
     "plan": plan.KEYS,
+    "bench": bench.KEYS,
     "quickstart": quickstart.KEYS,
     "toy_model": toy_models.KEYS,
 }
@@ -51,6 +52,9 @@ HUB = [
 ]
 # Their data is the user's; test_paper.py looks at them.
 PAPER = [option for option in GROUPS if option.startswith(("experiment/paper/", "data/paper_"))]
+
+# They start from a trained ARC-Encoder.
+FROM_CKPT = ("model/extend", "experiment/add_decoder")
 
 
 def needs_library(option: str) -> None:
@@ -74,7 +78,8 @@ def override_of(option: str) -> str:
 def _with_option(option: str) -> DictConfig:
     root = root_of(option)
     elsewhere = [] if root == "toy_model" else ["paths.run=."]  # outside a command Hydra has no output folder
-    return composed([override_of(option), *elsewhere], root)
+    start = ["ckpt=somewhere"] if option in FROM_CKPT else []
+    return composed([override_of(option), *elsewhere, *start], root)
 
 
 def with_option(option: str) -> DictConfig:

@@ -44,7 +44,7 @@ def test_all_mistakes_are_named_at_once(run: Command, base: list[str], tmp_path:
         "optim.encoder_lrr: there is no 'encoder_lrr' in optim (did you mean 'encoder_lr'?); valid choices: encoder_lr, "
         "final_lr, projector_lr, task_token_lr, train_embeddings, train_encoder, train_layers, warmup_steps, weight_decay",
         "threads=0: expected a whole number from 1 on",
-        "model.chunking.colour: unknown key; valid choices: most, size",
+        "model.chunking.colour: unknown key; valid choices: most, overflow, size",
         "model.pooling: pooling factor 0 is not possible: give a whole number from 1 on (4 and 8 are usual)",
     }
     assert expected <= set(found)
@@ -57,10 +57,13 @@ def test_all_mistakes_are_named_at_once(run: Command, base: list[str], tmp_path:
 # Mistakes that are found before anything runs: (override, what is said). Those of a group are made together.
 FOUND_AT_ONCE = {
     "names": [
-        ("trainr.max_steps=3", "there is no 'trainr' (did you mean 'trainer'?); valid choices: callbacks, data, "),
+        (
+            "trainr.max_steps=3",
+            "there is no 'trainr' (did you mean 'trainer'?); valid choices: callbacks, ckpt, data, ",
+        ),
         ("trainer.max_step=3", "there is no 'max_step' in trainer (did you mean 'max_steps'?)"),
         ("~optim.nothing", "there is no 'nothing' in optim"),
-        ("+nothing=3", "nothing: unknown key; valid keys: callbacks, data, decoders"),
+        ("+nothing=3", "nothing: unknown key; valid keys: callbacks, ckpt, data, decoders"),
         ("+trainer.max_epoch=3", "trainer.max_epoch: unknown key (did you mean 'max_epochs'?)"),
         ("model/projector=lienar", "did you mean 'linear'?); valid choices: linear, mlp, rms"),
         ("experiment=toy/pretrian", "experiment=toy/pretrian: no such choice (did you mean 'toy/pretrain'?)"),

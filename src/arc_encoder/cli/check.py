@@ -15,7 +15,7 @@ from typing import Any
 
 import pydantic
 from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf
 
 from arc_encoder.errors import ArcError, ConfigError
 from arc_encoder.training.trained_parts import check_adapter, layer_numbers
@@ -134,8 +134,14 @@ def _check_types(path: str, node: DictConfig, target: Any, keys: list[str]) -> l
             adapter.validate_python(value)
         except pydantic.ValidationError as error:
             reasons = sorted({detail["msg"] for detail in error.errors()})
-            problems.append(f"{path}.{key}={value!r}: {'; '.join(reasons[:3])}")
+            problems.append(f"{path}.{key}={value!r}{_origin(node, key)}: {'; '.join(reasons[:3])}")
     return problems
+
+
+def _origin(node: DictConfig, key: str) -> str:
+    """Where a value was taken from, if it was not written there: " (from ${ckpt})"."""
+    written = node._get_node(key)
+    return f" (from {written._value()})" if isinstance(written, Node) and written._is_interpolation() else ""
 
 
 def _numbers(config: DictConfig) -> list[str]:

@@ -25,7 +25,7 @@ from arc_encoder.training.module import ArcLightningModule
 
 log = logging.getLogger(__name__)
 KEYS = {
-    "seed", "threads", "imports", "resume", "data", "model", "decoders", "optim", "trainer", "callbacks", "logger", "paths",
+    "seed", "threads", "imports", "ckpt", "resume", "data", "model", "decoders", "optim", "trainer", "callbacks", "logger", "paths",
     "experiment_name", "sweep_metric",
 }  # fmt: skip
 

@@ -6,26 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.batch import ArcBatch
+from arc_encoder.data.batches import BatchDataset
 from arc_encoder.data.collator import ArcCollator, DecoderText
-from arc_encoder.data.plan import BatchPlan, BatchSpec
+from arc_encoder.data.plan import BatchPlan
 from arc_encoder.data.tasks import Task
 from arc_encoder.errors import ConfigError
-
-
-class BatchDataset(Dataset[ArcBatch]):
-    """Builds the batch that a `BatchSpec` describes."""
-
-    def __init__(self, tasks: Mapping[str, Task], collator: ArcCollator, seed: int) -> None:
-        self.tasks, self.collator, self.seed = dict(tasks), collator, seed
-
-    def __getitem__(self, spec: BatchSpec) -> ArcBatch:
-        task, tokenizer = self.tasks[spec.task], self.collator.encoder_tokenizer
-        samples = [task.sample(index, self.seed, tokenizer) for index in range(spec.first, spec.first + spec.size)]
-        return self.collator(samples, decoder=spec.decoder, task=spec.task, factor=spec.factor)
 
 
 class ArcDataModule(L.LightningDataModule):
@@ -38,6 +27,8 @@ class ArcDataModule(L.LightningDataModule):
         validation_batches: batches of each validation task and decoder.
         seed: order of records and every random choice of the tasks.
         workers: processes that prepare batches; 0 prepares them in the training process.
+        length_pool: batches of a task among which samples of varying length are sorted, so that little
+            is padded; 1 leaves the samples as they come.
         decoder_weights: how often each decoder is trained, by name; equal if empty.
         factors: how often each pooling factor is trained, such as {4: 3, 8: 1}, so that one
             ARC-Encoder serves several; empty trains the model's own factor alone.
@@ -52,13 +43,16 @@ class ArcDataModule(L.LightningDataModule):
         validation_batches: int = 4,
         seed: int = 0,
         workers: int = 0,
+        length_pool: int = 1,
         decoder_weights: Mapping[str, float] | None = None,
         factors: Mapping[int, float] | None = None,
     ) -> None:
         super().__init__()
         self.tasks, self.validation = dict(tasks), dict(validation or {})
         self.batch_size, self.validation_batches = batch_size, validation_batches
-        self.seed, self.workers = seed, workers
+        if length_pool < 1:
+            raise ConfigError(f"data.length_pool={length_pool} must be at least 1")
+        self.seed, self.workers, self.length_pool = seed, workers, length_pool
         self.decoder_weights = dict(decoder_weights or {})
         self.factors = dict(factors or {})
         self._collator: ArcCollator | None = None
@@ -101,7 +95,7 @@ class ArcDataModule(L.LightningDataModule):
             start=trainer.global_step * accumulate,
             factors=self.factors,
         )
-        return self._loader(self.tasks, plan)
+        return self._loader(self.tasks, plan, pool=self.length_pool)
 
     def val_dataloader(self) -> list[DataLoader[ArcBatch]]:
         trainer = self._trainer()
@@ -128,10 +122,10 @@ class ArcDataModule(L.LightningDataModule):
             raise ConfigError("ArcDataModule must be used by a Lightning Trainer: trainer.fit(module, datamodule)")
         return self.trainer
 
-    def _loader(self, tasks: Mapping[str, Task], plan: BatchPlan) -> DataLoader[ArcBatch]:
+    def _loader(self, tasks: Mapping[str, Task], plan: BatchPlan, *, pool: int = 1) -> DataLoader[ArcBatch]:
         options: dict[str, Any] = {"persistent_workers": True} if self.workers else {}
         return DataLoader(
-            BatchDataset(tasks, self.collator, self.seed),
+            BatchDataset(tasks, self.collator, self.seed, pool=pool),
             sampler=plan,  # type: ignore[arg-type]
             batch_size=None,
             num_workers=self.workers,

@@ -22,7 +22,14 @@ Choice = TypeVar("Choice", str, int)
 class BatchSpec:
     """One batch: `first` … `first + size − 1` of the task's endless samples, for one decoder.
 
-    `factor` is the pooling factor of this batch, None for the model's own.
+    Attributes:
+        number: of the batch in the run.
+        task: name of the task.
+        decoder: name of the decoder.
+        first: number of its first sample.
+        size: samples.
+        stride: from the first sample of a batch to that of the task's next one on this rank.
+        factor: pooling factor of this batch, None for the model's own.
     """
 
     number: int
@@ -30,7 +37,13 @@ class BatchSpec:
     decoder: str
     first: int
     size: int
+    stride: int
     factor: int | None = None
+
+    @property
+    def turn(self) -> int:
+        """Batches of the same task before this one."""
+        return self.first // self.stride
 
 
 class BatchPlan(Sampler[BatchSpec]):
@@ -86,13 +99,14 @@ class BatchPlan(Sampler[BatchSpec]):
         for number in range(self.batches):
             # the task that is furthest behind its share
             task = max(self.shares, key=lambda name: self.shares[name] / total * (number + 1) - done[name])
-            first = (done[task] * self.world_size + self.rank) * self.batch_size
+            stride = self.world_size * self.batch_size
+            first = done[task] * stride + self.rank * self.batch_size
             done[task] += 1
             if number >= self.start:
                 step = number // self.accumulate
                 decoder, factor = self._draw("decoder", self.decoders, step), self._draw("factor", self.factors, step)
                 assert decoder is not None
-                yield BatchSpec(number, task, decoder, first, self.batch_size, factor)
+                yield BatchSpec(number, task, decoder, first, self.batch_size, stride, factor)
 
     def _draw(self, what: str, weights: Mapping[Choice, float], step: int) -> Choice | None:
         """A choice for one optimizer step, the same on all ranks."""

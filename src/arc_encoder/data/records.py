@@ -20,7 +20,8 @@ class Document:
 class Question:
     """A question with its accepted answers and the passages that hold them.
 
-    `subset` names the data set; few-shot examples come from the same one.
+    `subset` names the data set; few-shot examples come from the same one. `instruction` says what
+    is wanted beside the question, for instruct decoders; most data sets have none.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Question:
     answers: tuple[str, ...]
     passages: tuple[str, ...]
     subset: str
+    instruction: str = ""
 
 
 class Source(Protocol[Record]):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.toy_world import ToyWorld
-from arc_encoder.data.toy_world.world import Split
+from arc_encoder.data.toy_world.world import Split, ToyDocument, ToyQuestion
 from arc_encoder.errors import ConfigError
 
 ToyKind = Literal["qa", "summary", "translation"]
@@ -51,12 +51,31 @@ class ToyQuestions:
         seed: which world.
         split: train, held_out or new_names.
         size: number of questions.
+        documents: smallest and largest number of documents that one long document is made of, for ``qa``.
+            The asked one stands at a random place, and no other of them names whom the question is about.
+
+    Raises:
+        ConfigError: unknown kind, or a range that is empty.
     """
 
-    def __init__(self, *, kind: ToyKind = "qa", seed: int = 0, split: Split = "train", size: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        *,
+        kind: ToyKind = "qa",
+        seed: int = 0,
+        split: Split = "train",
+        size: int = 1_000_000,
+        documents: tuple[int, int] = (1, 1),
+    ) -> None:
         if kind not in ("qa", "summary", "translation"):
             raise ConfigError(f"toy questions: unknown kind {kind!r}; choose qa, summary or translation")
+        low, high = documents
+        if not 1 <= low <= high:
+            raise ConfigError(f"toy questions: documents=({low}, {high}) must be an increasing range from 1 on")
+        if kind != "qa" and high > 1:
+            raise ConfigError(f"toy questions: documents=({low}, {high}) is for kind=qa, not for {kind}")
         self.world, self.kind, self.size = ToyWorld(seed, split), kind, _positive(size)
+        self.documents = (low, high)
 
     def __len__(self) -> int:
         return self.size
@@ -72,4 +91,17 @@ class ToyQuestions:
             asked = "Summarise the previous document."
             return Question(f"{subset}-{document.id}", asked, (document.summary,), (document.text,), subset)
         question = random.Random(f"toy-question-{document.id}").choice(document.questions)
-        return Question(f"{subset}-{document.id}", question.question, (question.answer,), (document.text,), subset)
+        text = document.text if self.documents == (1, 1) else self._among_others(document, question)
+        return Question(f"{subset}-{document.id}", question.question, (question.answer,), (text,), subset)
+
+    def _among_others(self, document: ToyDocument, question: ToyQuestion) -> str:
+        """The document's text at a random place among others that do not name whom the question is about."""
+        rng = random.Random(f"toy-long-{document.id}")
+        count = rng.randint(*self.documents)
+        texts: list[str] = []
+        while len(texts) < count - 1:
+            other = self.world[rng.randrange(self.size)].text
+            if question.entity not in other:
+                texts.append(other)
+        texts.insert(rng.randint(0, len(texts)), document.text)
+        return " ".join(texts)

@@ -6,12 +6,14 @@ Shape legend: C contexts, L tokens, K chunks, N tokens of the longest chunk, M v
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from arc_encoder.errors import ConfigError, DataError
+
+Overflow = Literal["stop", "cut"]
 
 
 class Chunks(NamedTuple):
@@ -36,12 +38,18 @@ class Chunking:
     Attributes:
         size: tokens of a chunk; a longer context is cut into chunks of this many.
         most: largest number of chunks of a context.
+        overflow: what happens to a longer context: ``stop`` refuses it, ``cut`` reads its first chunks.
     """
 
     size: int = 1024
     most: int = 32
+    overflow: Overflow = "stop"
 
     def __post_init__(self) -> None:
+        if self.overflow not in get_args(Overflow):
+            raise ConfigError(
+                f"chunking: overflow={self.overflow!r} is unknown; choose {' or '.join(get_args(Overflow))}"
+            )
         if self.size < 1 or self.most < 1:
             raise ConfigError(f"chunking: size={self.size} and most={self.most} must both be at least 1")
 
@@ -49,14 +57,17 @@ class Chunking:
         """Cut contexts (C, L) of `lengths` (C,) into chunks, in order.
 
         Raises:
-            DataError: an empty context, or one longer than size · most tokens.
+            DataError: an empty context, or one longer than size · most tokens that is not to be cut.
         """
         refuse_empty(lengths)
+        if self.overflow == "cut":
+            lengths = lengths.clamp(max=self.size * self.most)
         longest = int(lengths.max())
         if longest > self.size * self.most:
             raise DataError(
                 f"a context has {longest} tokens, but at most {self.most} chunks of {self.size} tokens are allowed "
-                f"({self.size * self.most} in all); shorten it, or raise chunking.most or chunking.size"
+                f"({self.size * self.most} in all); shorten it, raise chunking.most or chunking.size, or read only its beginning with "
+                "chunking.overflow=cut"
             )
         if longest <= self.size:
             return Chunks(ids[:, :longest], lengths, torch.arange(len(lengths), device=ids.device))

@@ -46,7 +46,13 @@ class FrozenDecoder(nn.Module):
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, bos: bool = True, chat: bool = False
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        bos: bool = True,
+        chat: bool = False,
+        window: int | None = None,
     ) -> None:
         super().__init__()
         check_decoder(model)
@@ -71,7 +77,7 @@ class FrozenDecoder(nn.Module):
         self.model: Any = model.eval().requires_grad_(False)
         # Greedy means greedy: a folder's own sampling settings and penalties do not apply.
         self.model.generation_config = GenerationConfig()
-        self.tokenizer, self.bos, self.chat = tokenizer, bos, chat
+        self.tokenizer, self.bos, self.chat, self._window = tokenizer, bos, chat, window
         self.register_state_dict_post_hook(_drop_weights)
         self._load_prefix = ""
         self.register_load_state_dict_pre_hook(_remember_prefix)
@@ -89,7 +95,9 @@ class FrozenDecoder(nn.Module):
 
     @property
     def window(self) -> int | None:
-        """Most positions that the model was made for, None if it does not say."""
+        """Most positions that may be used, None if neither the user nor the model says."""
+        if self._window is not None:
+            return self._window
         config = self.model.config.get_text_config()
         value = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
         return None if value is None else int(value)
@@ -180,6 +188,7 @@ def load_decoder(
     revision: str | None = None,
     tokenizer: str | Path | None = None,
     rope_scaling: bool = True,
+    window: int | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> FrozenDecoder:
     """Load a causal language model and its tokenizer from a folder or a hub name.
@@ -195,12 +204,15 @@ def load_decoder(
         tokenizer: folder or hub name of its tokenizer, if it does not lie with the model.
         rope_scaling: False switches off the rotary scaling of models such as Llama 3.1, in front of which the
             released ARC-Encoders were not trained.
+        window: most positions to use; None uses as many as the model was made for.
         options: further keyword arguments for `AutoModelForCausalLM.from_pretrained`.
 
     Raises:
         CheckpointError: nothing loadable at `path`.
         ConfigError: unknown dtype, a model that cannot be a decoder, or a tokenizer that does not fit.
     """
+    if window is not None and window < 2:
+        raise ConfigError(f"decoder window={window} must be at least 2, or null for the model's own")
     kind = getattr(torch, dtype, None)
     if kind not in (torch.float32, torch.bfloat16, torch.float16):
         raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose float32, bfloat16 or float16")
@@ -231,7 +243,7 @@ def load_decoder(
             f"no decoder could be loaded from {str(path)!r}: {error}. "
             "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach (for a gated one, accept its licence on the hub and log in with `hf auth login`)"
         ) from error
-    return FrozenDecoder(model, found, bos=bos, chat=chat)
+    return FrozenDecoder(model, found, bos=bos, chat=chat, window=window)
 
 
 def _drop_weights(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:

@@ -26,6 +26,12 @@ class DecoderHead(nn.Module):
         names = [str(token) for token in TaskToken] if task_tokens else []
         self.task_tokens = nn.ParameterDict({name: nn.Parameter(torch.ones(projector.in_dim)) for name in names})
 
+    def reset_parameters(self) -> None:
+        """Start as the method does: the projector drawn anew, task tokens of ones."""
+        self.projector.reset_parameters()
+        for token in self.task_tokens.values():
+            nn.init.ones_(token)
+
     def extra_vectors(self) -> int:
         """Vectors that the task token adds to each context: 1 or 0."""
         return 1 if self.task_tokens else 0

@@ -36,12 +36,15 @@ def encode_in_groups(encode: Encode, ids: Tensor, lengths: Tensor, most: int) ->
 
 def group_count(lengths: list[int], most: int) -> int:
     """The smallest number of groups, up to `most`, in which at most a tenth is padding."""
-    tokens, size = sum(lengths), len(lengths)
-    ordered = sorted(lengths)
-    for count in range(1, min(most, size)):
-        sizes = [size // count + (group < size % count) for group in range(count)]  # as `tensor_split` cuts
-        ends = [sum(sizes[: group + 1]) for group in range(count)]
-        slots = sum(width * ordered[end - 1] for width, end in zip(sizes, ends, strict=True))
-        if tokens >= (1 - WASTE) * slots:
+    for count in range(1, min(most, len(lengths))):
+        if sum(lengths) >= (1 - WASTE) * slots_of(lengths, count):
             return count
-    return max(1, min(most, size))
+    return max(1, min(most, len(lengths)))
+
+
+def slots_of(lengths: list[int], count: int) -> int:
+    """Tokens that are computed for contexts of `lengths` in `count` groups, padding included."""
+    size, ordered = len(lengths), sorted(lengths)
+    sizes = [size // count + (group < size % count) for group in range(count)]  # as `tensor_split` cuts
+    ends = [sum(sizes[: group + 1]) for group in range(count)]
+    return sum(width * ordered[end - 1] for width, end in zip(sizes, ends, strict=True) if width)

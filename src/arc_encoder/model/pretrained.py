@@ -118,15 +118,14 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
             length_groups=length_groups,
         )
         model = cls(config, backbone=backbone)
+        model.chunking.overflow = chunking.overflow
         model.reset_new_parameters()
         return model
 
     def reset_new_parameters(self) -> None:
         """Kaiming-uniform projectors, task tokens and memory tokens of ones, as the method starts."""
         for head in self.decoder_heads():
-            head.projector.reset_parameters()
-            for token in head.task_tokens.values():
-                nn.init.ones_(token)
+            head.reset_parameters()
 
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing to draw: constructors give starting values, and a checkpoint that lacks a part is refused."""
@@ -210,6 +209,19 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         head = self.heads[decoder]
         assert isinstance(head, DecoderHead)
         return head
+
+    def add_head(self, decoder: str, settings: dict[str, Any]) -> None:
+        """A fresh head for one more decoder, as `ArcEncoderConfig.heads` describes it.
+
+        Raises:
+            ConfigError: there is one of that name, or the projector does not fit the encoder.
+        """
+        if decoder in self.heads:
+            raise ConfigError(f"there is a decoder {decoder!r} already; it has: {', '.join(self.heads)}")
+        head = self._head(decoder, settings)
+        head.reset_parameters()
+        self.heads[decoder] = head
+        self.config.heads = {**self.config.heads, decoder: settings}
 
     def decoder_heads(self) -> list[DecoderHead]:
         """The heads of all decoders."""

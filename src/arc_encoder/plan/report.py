@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from arc_encoder.plan.estimate import GIB, BatchEstimate, Estimate
 from arc_encoder.plan.parts import Parts, count, size
 from arc_encoder.plan.workload import Workload
+from arc_encoder.reporting.markdown import table
 
 
 def parameter_table(parts: Parts) -> str:
@@ -118,24 +117,6 @@ def verdict(result: Estimate) -> str:
         f"It does not fit: {over:.1f} GiB even with activation checkpointing, of {room}. Lower data.batch_size, "
         f"train fewer decoders or a smaller encoder, or {advice}."
     )
-
-
-def table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns line up in a terminal; all but the first are right-aligned."""
-    every = [list(names), *[list(row) for row in rows]]
-    widths = [max(len(row[i]) for row in every) for i in range(len(names))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return f"| {' | '.join(cells)} |"
-
-    rule = (
-        "|" + "|".join("-" * (width + 2) if i == 0 else "-" * (width + 1) + ":" for i, width in enumerate(widths)) + "|"
-    )
-    return "\n".join([line(every[0]), rule, *(line(row) for row in every[1:])])
 
 
 def _gib(value: int) -> str:

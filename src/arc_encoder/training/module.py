@@ -27,7 +27,7 @@ class ArcLightningModule(L.LightningModule):
         super().__init__()
         self.model, self.optim = model, optim
         model.compressor.train()
-        choose_trained(model.compressor, optim)
+        choose_trained(model.compressor, optim, decoders=list(model.decoders))
         self._val_losses: dict[str, MeanMetric] = {}
 
     def forward(self, batch: ArcBatch) -> ArcOutput:

@@ -7,7 +7,7 @@ is trained with the encoder. An adapter takes the place of the backbone's own we
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from arc_encoder.errors import ConfigError
 from arc_encoder.model.adapters import Adapter
@@ -15,8 +15,13 @@ from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.training.optim import OptimSettings
 
 
-def choose_trained(compressor: ArcEncoderModel, settings: OptimSettings) -> None:
+def choose_trained(compressor: ArcEncoderModel, settings: OptimSettings, decoders: Iterable[str] | None = None) -> None:
     """Let gradients reach what `settings` choose, and nothing else.
+
+    Args:
+        compressor: the ARC-Encoder.
+        settings: what is trained of the encoder.
+        decoders: the decoders whose heads are trained; None trains all of them.
 
     Raises:
         ConfigError: a layer that the encoder does not have, or an adapter that would not be trained.
@@ -24,7 +29,10 @@ def choose_trained(compressor: ArcEncoderModel, settings: OptimSettings) -> None
     encoder = compressor.encoder
     layers = encoder.backbone.layers
     chosen = layer_numbers(settings.train_layers, len(layers))
+    trained = set(compressor.heads if decoders is None else decoders)
     compressor.requires_grad_(True)
+    for name, head in compressor.heads.items():
+        head.requires_grad_(name in trained)
     encoder.requires_grad_(settings.train_encoder)
     check_adapter(encoder.adapter, settings.train_encoder)
     if not settings.train_encoder:

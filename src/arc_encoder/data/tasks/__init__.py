@@ -3,6 +3,7 @@
 from arc_encoder.data.tasks.base import Task
 from arc_encoder.data.tasks.continuation import Continuation
 from arc_encoder.data.tasks.few_shot import FewShot
+from arc_encoder.data.tasks.instruct import Instruct
 from arc_encoder.data.tasks.reconstruction import Reconstruction
 
-__all__ = ["Continuation", "FewShot", "Reconstruction", "Task"]
+__all__ = ["Continuation", "FewShot", "Instruct", "Reconstruction", "Task"]

@@ -14,6 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from arc_encoder.errors import ConfigError
 from arc_encoder.segments import Sample
 
+MOST_CHARACTERS = 32  # of a token, on the average of a long text
+
 
 class Task(ABC):
     """A kind of sample.
@@ -23,7 +25,12 @@ class Task(ABC):
 
     Raises:
         ConfigError: a negative share.
+
+    Attributes:
+        lengths_vary: whether samples differ so much in length that it pays to sort them (see `batches.py`).
     """
+
+    lengths_vary = False
 
     def __init__(self, share: float = 1.0) -> None:
         if share < 0:
@@ -64,3 +71,12 @@ def cut(text: str, spans: list[tuple[int, int]], start: int, end: int) -> str:
     """The text of tokens start … end − 1; consecutive cuts put together are the text again."""
     last = len(text) if end >= len(spans) else spans[end][0]
     return text[0 if start == 0 else spans[start][0] : last]
+
+
+def first_tokens(text: str, limit: int | None, tokenizer: PreTrainedTokenizerBase) -> str:
+    """The first `limit` encoder tokens of a text, or all of it; of a huge text only its beginning is tokenized."""
+    if limit is None:
+        return text
+    head = text[: limit * MOST_CHARACTERS]
+    spans = token_spans(head, tokenizer)
+    return cut(head, spans, 0, limit) if len(spans) > limit else head

@@ -31,6 +31,8 @@ class FewShot(Task):
         ConfigError: more shots than the source has other questions, or (once drawn) questions of several subsets.
     """
 
+    lengths_vary = True
+
     def __init__(
         self,
         source: Source[Question],

@@ -34,10 +34,11 @@ HELD_OUT_PART = 8  # one value in so many is kept away from training
 
 @dataclass(frozen=True)
 class ToyQuestion:
-    """A question about a document, with the answer that only the document holds."""
+    """A question about an entity of a document, with the answer that only the document holds."""
 
     question: str
     answer: str
+    entity: str
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class ToyWorld:
             text=" ".join(sentences),
             retelling=" ".join(fact.state(rng.randrange(3)) for fact in again),
             summary=", ".join(f"{entity}: {value}" for entity, value in first.items()) + ".",
-            questions=tuple(ToyQuestion(fact.ask(rng.randrange(2)), fact.value) for fact in again),
+            questions=tuple(ToyQuestion(fact.ask(rng.randrange(2)), fact.value, fact.entity) for fact in again),
         )
 
     def translation(self, index: int) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""Speed and padding of a training, measured in one run so that ratios mean something."""

@@ -1,0 +1,92 @@
+"""AddToFolder: a decoder that was trained on a frozen encoder joins the others in the published folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning as L
+import torch
+from filelock import FileLock
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.utilities import rank_zero_info
+
+from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.training.module import ArcLightningModule
+
+
+class AddToFolder(Callback):
+    """When training ends, adds the heads of the run's decoders to a published ARC-Encoder.
+
+    Args:
+        folder: the ARC-Encoder that the run started from, as `save_pretrained` wrote it.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if not (self.folder / "config.json").is_file():
+            raise ConfigError(
+                f"callbacks.add_to_folder: {self.folder} holds no config.json, so nothing can be added there; give a folder "
+                "that save_pretrained wrote (arc-convert makes one of a released ARC-Encoder), or set callbacks.add_to_folder=null"
+            )
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        assert isinstance(pl_module, ArcLightningModule)
+        names = list(pl_module.model.decoders)
+        add_heads(self.folder, pl_module.model.compressor, names)
+        rank_zero_info(f"added {', '.join(names)} to {self.folder}")
+
+
+def add_heads(folder: Path, trained: ArcEncoderModel, names: Sequence[str]) -> None:
+    """Add the heads called `names` to the ARC-Encoder in `folder`; its other files and heads stay as they are.
+
+    Several trainings may add their decoders to one folder; they wait for one another. The new heads
+    take the dtype in which the folder is kept.
+
+    Raises:
+        CheckpointError: another encoder lies there, or a decoder of that name was added meanwhile.
+    """
+    own = "it lies in the compressor folder of your run"
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        published = ArcEncoderModel.from_pretrained(folder, dtype="auto", use_safetensors=True)
+        taken = [name for name in names if name in published.heads]
+        if taken:
+            raise CheckpointError(
+                f"{folder} serves {', '.join(taken)} already, so the one that was trained now was not added; {own}"
+            )
+        if not same_weights(published.encoder, trained.encoder):
+            raise CheckpointError(
+                f"{folder} holds another encoder than the one that was trained with, so nothing was added; {own}"
+            )
+        for name in names:
+            published.add_head(name, trained.config.heads[name])
+            published.head(name).load_state_dict(trained.head(name).state_dict())
+        fresh = folder.with_name(folder.name + ".part")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns("*.safetensors", "*.safetensors.index.json"))
+        published.to(published.dtype).save_pretrained(fresh)
+        swap_in(fresh, folder)
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Whether two modules hold the same weights, up to the dtype in which the first is kept."""
+    ours, theirs = one.state_dict(), other.state_dict()
+    return ours.keys() == theirs.keys() and all(
+        torch.equal(tensor, theirs[name].to(tensor.dtype).cpu()) for name, tensor in ours.items()
+    )
+
+
+def swap_in(fresh: Path, folder: Path) -> None:
+    """Put the folder `fresh` in the place of `folder`."""
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(folder, old)
+    os.replace(fresh, folder)
+    shutil.rmtree(old)
