@@ -77,3 +77,37 @@ def test_an_unknown_kind_is_refused() -> None:
 def test_an_empty_source_is_refused(source: type) -> None:
     with pytest.raises(ConfigError, match="size=0 must be at least 1"):
         source(size=0)
+
+
+def test_a_long_document_holds_its_answer_once() -> None:
+    source = ToyQuestions(seed=2, split="held_out", documents=(5, 9))
+    short = ToyQuestions(seed=2, split="held_out")
+    counts, places = set(), set()
+    for index in range(60):
+        long, plain = source[index], short[index]
+        assert (long.id, long.question, long.answers) == (plain.id, plain.question, plain.answers)
+        (text,) = long.passages
+        before, found, after = text.partition(plain.passages[0])
+        assert found
+        entity = next(
+            each for each in ToyWorld(2, "held_out")[index].questions if each.question == long.question
+        ).entity
+        assert entity not in before + after
+        counts.add(len(text) // 150)
+        places.add(round(3 * len(before) / len(text)))
+    assert len(counts) > 3
+    assert places >= {0, 1, 2}
+    assert source[7] == ToyQuestions(seed=2, split="held_out", documents=(5, 9))[7]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"documents": (0, 2)}, "increasing range"),
+        ({"documents": (3, 2)}, "increasing range"),
+        ({"documents": (1, 2), "kind": "summary"}, "for kind=qa"),
+    ],
+)
+def test_ranges_of_documents_that_cannot_be(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        ToyQuestions(**wrong)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
@@ -65,6 +66,15 @@ def test_truncate_keeps_as_many_tokens_as_compression_would_cost_vectors(session
             f"Document: {first}\nQuestion: What is one?\nAnswer: yes\n\nDocument: {second}\nQuestion: What is two?\nAnswer:",
         )
     ]
+
+
+def test_truncate_to_a_fixed_length_needs_no_arc_encoder() -> None:
+    system = Truncate(tokens=6)
+    assert not system.needs_compressor
+    assert not system.needs_budget
+    assert f"Document: {DOCUMENTS[1][:6]}\nQuestion: What is two?" in shown(system)[0][1]
+    with pytest.raises(ConfigError, match="tokens=0 must be at least 1"):
+        Truncate(tokens=0)
 
 
 def test_budgets_follow_the_factor_and_the_chunks(session: Session) -> None:

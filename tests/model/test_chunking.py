@@ -120,3 +120,24 @@ def test_sizes_may_change_while_training_runs() -> None:
     compressor.chunking.most = 2
     with pytest.raises(DataError, match="at most 2 chunks of 9 tokens"):
         compressor.encode(ids, lengths)
+
+
+def test_a_longer_context_is_refused_or_cut_to_its_first_chunks() -> None:
+    ids, lengths = random_contexts([9, 30, 12])
+    with pytest.raises(DataError, match=r"30 tokens.*overflow=cut"):
+        Chunking(5, 2).cut(ids, lengths)
+    cut = Chunking(5, 2, "cut").cut(ids, lengths)
+    whole = Chunking(5, 2).cut(ids[:, :10], lengths.clamp(max=10))
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(cut, whole, strict=True))
+    assert Chunking(40, 1, "cut").cut(ids, lengths).lengths.tolist() == [9, 30, 12]
+    with pytest.raises(ConfigError, match="overflow='drop' is unknown; choose stop or cut"):
+        Chunking(5, 2, "drop")  # type: ignore[arg-type]
+
+
+def test_a_model_cuts_when_it_is_told_to() -> None:
+    ids, lengths = random_contexts([9, 30])
+    compressor = tiny_compressor(chunking=Chunking(5, 2, "cut"))
+    vectors, counts = compressor.encode(ids, lengths)
+    expected, _ = compressor.encode(ids[:, :10], lengths.clamp(max=10))
+    assert torch.equal(vectors, expected)
+    assert counts.tolist() == [3, 4]

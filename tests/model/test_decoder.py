@@ -233,6 +233,15 @@ def test_embedding_goes_through_the_module() -> None:
     assert torch.allclose(decoder.embed(ids), decoder.model.get_input_embeddings().weight[ids] * WIDTH**0.5)
 
 
+def test_a_smaller_window_may_be_set(tmp_path: Path) -> None:
+    decoder = FrozenDecoder(tiny_language_model(), tiny_tokenizer(), window=10)
+    assert decoder.window == 10
+    with pytest.raises(DataError, match="11 positions does not fit the decoder's window of 10"):
+        decoder.check_length(11)
+    with pytest.raises(ConfigError, match="window=1 must be at least 2"):
+        load_decoder(tmp_path, window=1)
+
+
 def test_longer_than_the_window() -> None:
     decoder = tiny_decoder()
     long = torch.zeros(1, WINDOW + 1, WIDTH)

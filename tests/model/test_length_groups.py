@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from arc_encoder.model.length_groups import encode_in_groups, group_count
+from arc_encoder.model.length_groups import encode_in_groups, group_count, slots_of
 from tests.tiny_models import random_contexts, tiny_compressor
 
 LENGTHS = [13, 1, 30, 8, 29, 2, 14]
@@ -62,3 +62,15 @@ def test_fewer_slots_are_encoded() -> None:
     encode_in_groups(encode, torch.zeros(16, 40, dtype=torch.long), lengths, 4)
     assert slots[0] == 640
     assert sum(slots[1:]) == 400
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 5, 7])
+def test_slots_are_those_that_are_encoded(groups: int) -> None:
+    computed = []
+
+    def encode(ids: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        computed.append(len(lengths) * int(lengths.max()))
+        return torch.zeros(len(lengths), int(lengths.max()), 2), lengths
+
+    encode_in_groups(encode, torch.zeros(7, 30, dtype=torch.long), torch.tensor(LENGTHS), groups)
+    assert sum(computed) == slots_of(LENGTHS, group_count(LENGTHS, groups))

@@ -34,7 +34,7 @@ def build_arc_model(
     decoders: Mapping[str, FrozenDecoder],
     *,
     chunking: Chunking | None = None,
-    length_groups: int = 4,
+    length_groups: int = 16,
     task_tokens: bool = True,
     init_from: str | None = None,
 ) -> tuple[ArcModel, PreTrainedTokenizerBase]:

@@ -52,7 +52,7 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         causal: bool = False,
         chunk_size: int = 1024,
         max_chunks: int = 32,
-        length_groups: int = 4,
+        length_groups: int = 16,
         rotary_scaling: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -102,7 +102,7 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         *,
         causal: bool = False,
         chunking: Chunking | None = None,
-        length_groups: int = 4,
+        length_groups: int = 16,
     ) -> ArcEncoderModel:
         """Put a new ARC-Encoder around a loaded backbone; projectors and task tokens are fresh."""
         chunking = chunking or Chunking()
