@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -19,7 +18,7 @@ from arc_encoder.data.tokens import context_ids
 from arc_encoder.errors import CheckpointError, DataError
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder, load_decoder
-from arc_encoder.model.interchange.tokenizer import load_tokenizer
+from arc_encoder.model.loading import load_arc_encoder
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
 
@@ -87,16 +86,8 @@ class Compressor:
         Raises:
             CheckpointError: nothing loadable there.
         """
-        try:
-            model = ArcEncoderModel.from_pretrained(
-                folder, **{"dtype": torch.float32, "use_safetensors": True, **options}
-            )
-            found = load_tokenizer(folder, tokenizer=tokenizer, vocabulary=model.vocabulary)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise CheckpointError(
-                f"no compressor could be loaded from {str(folder)!r}: {error}. Expected a folder with config.json, "
-                "model.safetensors and tokenizer files, such as <run>/compressor"
-            ) from error
+        model: Any  # the library's `to` has no usable type
+        model, found = load_arc_encoder(folder, tokenizer=tokenizer, **options)
         scaling = bool(model.config.rotary_scaling)
         loaded = load_decoder(decoder, rope_scaling=scaling) if isinstance(decoder, str | Path) else decoder
         if loaded is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.errors import ConfigError
@@ -16,8 +15,7 @@ from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.build import head_settings
 from arc_encoder.model.chunking import Chunking
 from arc_encoder.model.decoder import FrozenDecoder
-from arc_encoder.model.interchange.tokenizer import load_tokenizer
-from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.loading import load_arc_encoder
 from arc_encoder.model.projectors import Projector
 
 
@@ -46,7 +44,7 @@ def extend_arc_model(
         CheckpointError: no ARC-Encoder there.
         ConfigError: a decoder that it knows already.
     """
-    compressor = ArcEncoderModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    compressor, tokenizer = load_arc_encoder(folder, tokenizer=encoder_tokenizer)
     known = [name for name in decoders if name in compressor.heads]
     if known:
         raise ConfigError(
@@ -58,5 +56,4 @@ def extend_arc_model(
         compressor.add_head(name, head_settings(made, task_tokens and not decoder.chat))
     if chunking is not None:
         compressor.chunking = chunking
-    tokenizer = load_tokenizer(folder, tokenizer=encoder_tokenizer, vocabulary=compressor.vocabulary)
     return ArcModel(compressor, decoders), tokenizer

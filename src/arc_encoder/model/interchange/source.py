@@ -33,7 +33,7 @@ def released_checkpoint(source: str | Path, revision: str | None = None) -> Chec
     config = cached_file(
         str(source), "config.json", revision=revision, _raise_exceptions_for_missing_entries=False,
         _raise_exceptions_for_connection_errors=False, _raise_exceptions_for_gated_repo=False,
-    ) if _is_hub_name(str(source)) else None  # fmt: skip
+    ) if is_hub_name(str(source)) else None  # fmt: skip
     if config is None or _is_ours(Path(config)):
         return None
     try:
@@ -47,8 +47,9 @@ def decoder_names(source: str | Path) -> tuple[str, ...] | None:
     return PUBLISHED.get(Path(source).name)
 
 
-def _is_hub_name(source: str) -> bool:
-    return source.count("/") <= 1 and not source.startswith((".", "/", "~"))
+def is_hub_name(source: str) -> bool:
+    """Whether this may name a repository of the hub: owner/name."""
+    return source.count("/") == 1 and not source.startswith((".", "/", "~"))
 
 
 def _is_ours(file: Path) -> bool:
