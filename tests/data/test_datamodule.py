@@ -297,3 +297,25 @@ def test_a_run_in_two_parts_sees_what_one_run_sees(
     run.save_checkpoint(tmp_path / "half.ckpt")
     second, _ = fit(connected(), tmp_path, 6, ckpt_path=str(tmp_path / "half.ckpt"))
     assert second.seen == whole.seen[6:]
+
+
+def test_factors_are_a_list_or_weights(module: ArcDataModule) -> None:
+    listed, weighted = (toy_module(factors=factors).factors for factors in ([4, 8, 4], {4: 2, 8: 1}))
+    assert listed == weighted == {4: 2, 8: 1}
+    assert toy_module(factors=None).factors == toy_module(factors=[]).factors == {}
+
+
+def test_validation_is_not_sorted_and_pools_are_at_least_one_batch(
+    bpe: PreTrainedTokenizerFast, decoders: dict[str, DecoderText]
+) -> None:
+    with pytest.raises(ConfigError, match="length_pool=0 must be at least 1"):
+        toy_module(length_pool=0)
+    made = []
+    for pool in (1, 4):
+        held = {"few_shot": FewShot(ToyQuestions(size=30), shots=1)}
+        data = toy_module(length_pool=pool, validation=held)
+        data.connect(bpe, decoders)
+        data.trainer = trainer()
+        made.append([batch for loader in data.val_dataloader() for batch in loader])
+        assert len({name for batch in train_batches(data, max_steps=20) for name in batch.sample_ids}) > 20
+    assert all_same(*made)

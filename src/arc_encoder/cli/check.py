@@ -251,7 +251,7 @@ def _pooling_factors(config: DictConfig) -> list[str]:
             found.append(f"data.factors: {error}")
     own = pooling.overall_factor
     if not found and own is not None and own not in {int(factor) for factor in factors}:
-        shown = ", ".join(map(str, factors))
+        shown = ", ".join(map(str, dict.fromkeys(factors)))
         found.append(
             f"model.pooling.factor={own} would never be trained: data.factors holds {shown}; "
             f"add {own} there, or train this factor alone with data.factors=null"

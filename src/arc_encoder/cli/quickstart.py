@@ -105,11 +105,11 @@ def phases(config: DictConfig, run: Path) -> tuple[DictConfig, DictConfig]:
     Raises:
         ConfigError: every mistake of the first that has one.
     """
-    weights = ", ".join(f"{factor}: {weight}" for factor, weight in zip(factors_of(config), (4, 1), strict=True))
+    factor, other = factors_of(config)
     start = f"model.init_from={run / 'pretrain' / 'compressor'}"
     first = _training(config, "toy/joint", config.pretrain_steps, run / "pretrain", [])
-    several = ["~data.factors", f"+data.factors={{{weights}}}"]  # a plain override would be merged with what is there
-    second = _training(config, "toy/finetune", config.finetune_steps, run / "finetune", [start, *several])
+    several = f"data.factors=[{','.join(map(str, [*[factor] * 4, other]))}]"
+    second = _training(config, "toy/finetune", config.finetune_steps, run / "finetune", [start, several])
     return first, second
 
 

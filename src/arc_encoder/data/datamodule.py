@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning as L
@@ -30,8 +31,8 @@ class ArcDataModule(L.LightningDataModule):
         length_pool: batches of a task among which samples of varying length are sorted, so that little
             is padded; 1 leaves the samples as they come.
         decoder_weights: how often each decoder is trained, by name; equal if empty.
-        factors: how often each pooling factor is trained, such as {4: 3, 8: 1}, so that one
-            ARC-Encoder serves several; empty trains the model's own factor alone.
+        factors: pooling factors to train, so that one ARC-Encoder serves several: [4, 8] trains both alike,
+            [4, 4, 4, 8] or {4: 3, 8: 1} the first three times as often; empty trains the model's own factor alone.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class ArcDataModule(L.LightningDataModule):
         workers: int = 0,
         length_pool: int = 1,
         decoder_weights: Mapping[str, float] | None = None,
-        factors: Mapping[int, float] | None = None,
+        factors: Mapping[int, float] | Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.tasks, self.validation = dict(tasks), dict(validation or {})
@@ -54,7 +55,7 @@ class ArcDataModule(L.LightningDataModule):
             raise ConfigError(f"data.length_pool={length_pool} must be at least 1")
         self.seed, self.workers, self.length_pool = seed, workers, length_pool
         self.decoder_weights = dict(decoder_weights or {})
-        self.factors = dict(factors or {})
+        self.factors = dict(factors or {}) if isinstance(factors, Mapping) else dict(Counter(factors or []))
         self._collator: ArcCollator | None = None
 
     def connect(self, encoder_tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, DecoderText]) -> None:
