@@ -31,8 +31,11 @@ def test_factors_and_lengths_reach_the_trainings(factor: int, expected: dict[int
 
 
 def test_mistakes_of_either_training_are_told_before_the_first(run: Command, tmp_path: Path) -> None:
-    assert "the training toy/joint cannot be composed" in run.fails('overrides=["data.tasks.summary.share=1"]')
-    assert "data.tasks.qa.shots='many'" in run.fails('overrides=["data.tasks.qa.shots=many"]')
+    assert "the training toy/pretrain cannot be composed" in run.fails('overrides=["data.tasks.summary.share=1"]')
+    assert "data.tasks.qa.shots='many'" in run.fails('finetune_overrides=["data.tasks.qa.shots=many"]')
+    assert "data.tasks.continuation.part='long'" in run.fails(
+        'pretrain_overrides=["data.tasks.continuation.part=long"]'
+    )
     assert "optim.encoder_lr=-1" in run.fails('overrides=["optim.encoder_lr=-1"]')
     assert "'model.pooling.factor'" in run.fails('overrides=["model/pooling=memory_tokens"]')
     assert "factor=0: expected a whole number from 1 on" in run.fails("factor=0")

@@ -17,6 +17,7 @@ from arc_encoder.model.pooling import MeanPooling
 from arc_encoder.segments import TaskToken
 from tests.tiny_models import (
     WIDTH,
+    WINDOW,
     make_batch,
     numbers,
     tiny_arc_model,
@@ -189,6 +190,16 @@ def test_long_contexts_are_chunked() -> None:
     )
     by_hand = torch.cat([losses_by_hand(model, sample) for sample in SAMPLES])
     torch.testing.assert_close(output.loss_sum, by_hand.sum(), rtol=1e-4, atol=1e-4)
+
+
+def test_a_sample_longer_than_the_window_is_named() -> None:
+    model = tiny_arc_model()
+    long = [("plain", [1]), ("context", ids(4 * WINDOW, 1)), ("target", ids(3, 2))]
+    batch = replace(make_batch([SAMPLES[0], long]), sample_ids=("short", "long"))
+    with pytest.raises(
+        DataError, match=rf"sample 'long' of task 'test' needs {WINDOW + 5} positions \({WINDOW + 1} vectors and 4 tok"
+    ):
+        model(batch)
 
 
 # The first and the last end in a context.

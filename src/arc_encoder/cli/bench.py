@@ -1,6 +1,6 @@
 """`arc-bench`: does the data keep up with the model, and how much of a step is padding?
 
-Run command: ``arc-bench data=toy_joint``. It takes the configuration of `arc-train`, makes batches
+Run command: ``arc-bench data=toy_finetune``. It takes the configuration of `arc-train`, makes batches
 with several numbers of workers, trains a few steps on them, and prints ratios of what it measured.
 """
 

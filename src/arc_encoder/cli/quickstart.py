@@ -1,6 +1,6 @@
 """`arc-quickstart`: pretrain, fine-tune and evaluate an ARC-Encoder on the bundled toy world.
 
-The same code and configurations as `arc-train experiment=toy/joint`, then
+The same code and configurations as `arc-train experiment=toy/pretrain`, then
 `arc-train experiment=toy/finetune`, then `arc-eval`, one after the other in one folder.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ KEYS = {
     "threads",
     "imports",
     "overrides",
+    "pretrain_overrides",
+    "finetune_overrides",
     "paths",
     "batch_size",
     "link",
@@ -53,8 +56,8 @@ def quickstart(config: DictConfig) -> None:
     run = Path(config.paths.run)
     seconds: dict[str, float] = {}
     first, second = phases(config, run)
-    print(f"1/3 training: {config.pretrain_steps} steps of reconstruction, continuation and questions")
-    _timed(seconds, "joint training", lambda: train(first))
+    print(f"1/3 pretraining: {config.pretrain_steps} steps of reconstruction and continuation")
+    _timed(seconds, "pretraining", lambda: train(first))
     print(f"2/3 fine-tuning: {config.finetune_steps} steps of few-shot questions, summaries and translations")
     _timed(seconds, "fine-tuning", lambda: train(second))
     print("3/3 evaluation")
@@ -107,13 +110,15 @@ def phases(config: DictConfig, run: Path) -> tuple[DictConfig, DictConfig]:
     """
     factor, other = factors_of(config)
     start = f"model.init_from={run / 'pretrain' / 'compressor'}"
-    first = _training(config, "toy/joint", config.pretrain_steps, run / "pretrain", [])
+    first = _training(config, "toy/pretrain", config.pretrain_steps, run / "pretrain", config.pretrain_overrides)
     several = f"data.factors=[{','.join(map(str, [*[factor] * 4, other]))}]"
-    second = _training(config, "toy/finetune", config.finetune_steps, run / "finetune", [start, several])
+    second = _training(
+        config, "toy/finetune", config.finetune_steps, run / "finetune", [start, several, *config.finetune_overrides]
+    )
     return first, second
 
 
-def _training(config: DictConfig, experiment: str, steps: int, run: Path, more: list[str]) -> DictConfig:
+def _training(config: DictConfig, experiment: str, steps: int, run: Path, own: Iterable[str]) -> DictConfig:
     overrides = [
         f"experiment={experiment}",
         f"decoder={config.decoder}",
@@ -125,13 +130,14 @@ def _training(config: DictConfig, experiment: str, steps: int, run: Path, more: 
         f"seed={config.seed}",
         f"paths.run={run}",
         f"paths.logs={config.paths.logs}",
-        *more,
+        *config.overrides,
+        *own,
     ]
     try:
-        composed = _compose([*overrides, *config.overrides])
+        composed = _compose(overrides)
     except HydraException as error:
         raise ConfigError(
-            f"the training {experiment} cannot be composed with overrides={list(config.overrides)}: {error}"
+            f"the training {experiment} cannot be composed with {', '.join([*config.overrides, *own]) or 'no overrides'}: {error}"
         ) from error
     check_config(composed, keys=TRAIN_KEYS)
     return composed

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from arc_encoder.batch import ArcBatch
-from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.rotary_scaling import has_rotary_scaling
@@ -110,7 +110,11 @@ class ArcModel(nn.Module):
         return {name: self.decoder(name) for name in self.decoders}
 
     def merge(self, batch: ArcBatch, *, factor: int | None = None, pad_left: bool = False) -> tuple[Tensor, Layout]:
-        """Decoder input embeddings (B, T, E) of a batch, with their layout."""
+        """Decoder input embeddings (B, T, E) of a batch, with their layout.
+
+        Raises:
+            DataError: a sample that is longer than the decoder's window.
+        """
         decoder = self.decoder(batch.decoder)
         text = decoder.embed(batch.text_ids)
         if len(batch.context_lengths) > 0:
@@ -124,6 +128,8 @@ class ArcModel(nn.Module):
         else:  # text only: open-book and closed-book prompts
             vectors, counts = text.new_zeros(0, 0, text.shape[-1]), batch.context_lengths
         layout = lay_out(batch.text_lengths, counts, batch.context_rows, batch.context_positions, pad_left=pad_left)
+        if decoder.window is not None and layout.mask.shape[1] > decoder.window:
+            _refuse_long(batch, layout, decoder.window)
         return splice(text, vectors, layout), layout
 
     def forward(self, batch: ArcBatch, factor: int | None = None) -> ArcOutput:
@@ -171,6 +177,18 @@ class ArcModel(nn.Module):
         rows = [list(itertools.takewhile(lambda token: token not in ends, row)) for row in ids.tolist()]
         texts: list[str] = decoder.tokenizer.batch_decode(rows, skip_special_tokens=True)
         return texts
+
+
+def _refuse_long(batch: ArcBatch, layout: Layout, window: int) -> None:
+    """Name the longest sample of a batch that does not fit the decoder's window, and what fills it."""
+    lengths = layout.mask.sum(1)
+    row = int(lengths.argmax())
+    vectors = int(layout.vector_valid[layout.vector_rows == row].sum())
+    raise DataError(
+        f"sample {batch.sample_ids[row]!r} of task {batch.task!r} needs {int(lengths[row])} positions ({vectors} vectors and "
+        f"{int(batch.text_lengths[row])} tokens of text), which does not fit the window of {window} of decoder "
+        f"{batch.decoder!r}; use fewer examples, shorter documents (max_tokens) or a larger pooling factor"
+    )
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:
