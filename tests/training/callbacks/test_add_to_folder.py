@@ -68,6 +68,8 @@ def test_a_name_that_was_taken_meanwhile_is_not_overwritten(published: Path) -> 
     first, second = added(published), added(published)
     add_heads(published, first, ["new"])
     kept = (published / "model.safetensors").read_bytes()
+    add_heads(published, first, ["new"])  # the same again changes nothing
+    assert (published / "model.safetensors").read_bytes() == kept
     with pytest.raises(CheckpointError, match="serves new already"):
         add_heads(published, second, ["new"])
     assert (published / "model.safetensors").read_bytes() == kept

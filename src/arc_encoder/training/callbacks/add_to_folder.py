@@ -56,16 +56,19 @@ def add_heads(folder: Path, trained: ArcEncoderModel, names: Sequence[str]) -> N
     own = "it lies in the compressor folder of your run"
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         published = ArcEncoderModel.from_pretrained(folder, dtype="auto", use_safetensors=True)
+        fresh_names = [name for name in names if name not in published.heads]
         taken = [name for name in names if name in published.heads]
-        if taken:
+        if any(not same_weights(published.head(name), trained.head(name)) for name in taken):
             raise CheckpointError(
                 f"{folder} serves {', '.join(taken)} already, so the one that was trained now was not added; {own}"
             )
+        if not fresh_names:  # these very heads were added before
+            return
         if not same_weights(published.encoder, trained.encoder):
             raise CheckpointError(
                 f"{folder} holds another encoder than the one that was trained with, so nothing was added; {own}"
             )
-        for name in names:
+        for name in fresh_names:
             published.add_head(name, trained.config.heads[name])
             published.head(name).load_state_dict(trained.head(name).state_dict())
         fresh = folder.with_name(folder.name + ".part")
