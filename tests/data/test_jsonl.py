@@ -60,8 +60,8 @@ def test_a_glob_reads_its_files_in_order_of_their_names(tmp_path: Path) -> None:
     write(tmp_path / "other.json", {"text": "not read"})
     (tmp_path / "folder.jsonl").mkdir()
     flat, deep = JsonlDocuments(f"{tmp_path}/*.jsonl"), JsonlDocuments(f"{tmp_path}/**/*.jsonl")
-    assert [document.text for document in flat.documents] == ["first", "second"]
-    assert [document.text for document in deep.documents] == ["first", "second", "third"]
+    assert [document.text for document in flat] == ["first", "second"]
+    assert [document.text for document in deep] == ["first", "second", "third"]
 
 
 def test_a_name_with_brackets_is_a_name_if_it_exists(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_name_with_brackets_is_a_name_if_it_exists(tmp_path: Path) -> None:
 def test_blank_lines_are_no_records_but_count_as_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('\n{"text": "x"}\n   \n{"text": "y"}')
-    assert [document.id for document in JsonlDocuments(str(path)).documents] == [f"{path}:2", f"{path}:4"]
+    assert [document.id for document in JsonlDocuments(str(path))] == [f"{path}:2", f"{path}:4"]
 
 
 def test_another_field_may_hold_the_text(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_fields_may_have_other_names(tmp_path: Path) -> None:
 def test_an_unknown_name_in_fields_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", ASK)
     with pytest.raises(
-        ConfigError, match="fields: unknown name querry; choose from question, answers, answer, passages"
+        ConfigError, match="fields: unknown name querry; choose from question, answers, answer, passages, instruction"
     ):
         JsonlQuestions(path, fields={"querry": "q"})
 
@@ -257,7 +257,7 @@ def test_fields_that_name_a_missing_field_show_those_found(tmp_path: Path) -> No
 
 def test_limit_keeps_the_first_records(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", *({**ASK, "id": i} for i in range(5)))
-    assert [question.id for question in JsonlQuestions(path, limit=3).questions] == ["0", "1", "2"]
+    assert [question.id for question in JsonlQuestions(path, limit=3)] == ["0", "1", "2"]
 
 
 def test_reading_is_lazy(tmp_path: Path) -> None:

@@ -47,10 +47,10 @@ def read_documents(pattern: str, text_field: str, on_error: OnError) -> list[Doc
     Raises:
         DataError: nothing there, an empty file, or a broken line.
     """
-    documents = []
+    documents: list[Document] = []
     for path in matching_files(pattern):
         if path.name.endswith(JSONL):
-            documents += JsonlDocuments(str(path), text_field=text_field, on_error=on_error).documents
+            documents += JsonlDocuments(str(path), text_field=text_field, on_error=on_error)
             continue
         try:
             text = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Records from JSONL files, plain, .gz or .zst.
+"""Records of JSONL files, plain, .gz or .zst, at any place and without holding them in memory.
 
 A broken line is named with its file and number, and either stops the run or is skipped
 and counted, as the configuration says.
@@ -7,43 +7,25 @@ and counted, as the configuration says.
 from __future__ import annotations
 
 import glob
-import gzip
-import io
-import json
-import sys
 import warnings
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
+import numpy as np
+
+from arc_encoder.data.fields import DocumentFields, QuestionFields, missing
+from arc_encoder.data.line_index import Check, LineIndex, Skipped, index_lines, parse_line
+from arc_encoder.data.packed import Bytes, open_bytes, open_text, unpacking, unreadable
 from arc_encoder.data.records import Document, Question
 from arc_encoder.errors import ConfigError, DataError
 
+__all__ = ["JsonlDocuments", "JsonlQuestions", "OnError", "matching_files", "open_text", "read_jsonl"]
+
 OnError = Literal["stop", "skip"]
-Check = Callable[[dict[str, Any]], str | None]
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a text file for reading, decompressing by its ending.
-
-    Bytes that are not UTF-8 become lone surrogates, so that only their line is bad and not the whole file.
-    """
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", errors="surrogateescape")
-    if path.suffix == ".zst":
-        try:
-            import zstandard
-        except ImportError as error:
-            raise DataError(
-                f"{path} is compressed with Zstandard; install it with: pip install 'arc-encoder[zstd]'"
-            ) from error
-        unpacked = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True)
-        return io.TextIOWrapper(unpacked, encoding="utf-8", errors="surrogateescape")
-    return path.open(encoding="utf-8", errors="surrogateescape")
-
-
-def matching_files(pattern: str | Path) -> list[Path]:
+def matching_files(pattern: str | Path, what: str = "JSONL files (.jsonl, .jsonl.gz, .jsonl.zst)") -> list[Path]:
     """Files of a path or glob pattern, sorted.
 
     Raises:
@@ -53,9 +35,7 @@ def matching_files(pattern: str | Path) -> list[Path]:
         return [Path(pattern)]
     found = sorted(Path(name) for name in glob.glob(str(pattern), recursive=True) if Path(name).is_file())
     if not found:
-        raise DataError(
-            f"no file matches {str(pattern)!r}; give a path or glob of JSONL files (.jsonl, .jsonl.gz, .jsonl.zst)"
-        )
+        raise DataError(f"no file matches {str(pattern)!r}; give a path or glob of {what}")
     return found
 
 
@@ -73,74 +53,69 @@ def read_jsonl(
     Raises:
         DataError: a bad line (with on_error=stop), or a file that cannot be read.
     """
-    if on_error not in ("stop", "skip"):
-        raise ConfigError(f"on_error={on_error!r} is unknown; choose stop or skip")
-    skipped: list[str] = []
+    _check_on_error(on_error)
+    skipped = Skipped()
     try:
         for path in matching_files(pattern):
             number = 0
             try:
-                with open_text(path) as lines:
-                    for number, line in enumerate(lines, start=1):
+                with unpacking(path) as stream:
+                    for number, line in enumerate(stream, start=1):
                         if not line.strip():
                             continue
-                        where = f"{path}:{number}"
-                        problem, record = _parse(line, required)
-                        if problem is None and check is not None:
-                            problem = check(record)
+                        problem, record = parse_line(line)
+                        problem = problem or missing(record, required) or (check(record) if check else None)
                         if problem is None:
-                            yield where, record
+                            yield f"{path}:{number}", record
                         elif on_error == "stop":
                             raise DataError(
-                                f"{where}: {problem}; repair the line, or set on_error=skip to leave such lines out"
+                                f"{path}:{number}: {problem}; repair the line, or set on_error=skip to leave such lines out"
                             )
                         else:
-                            skipped.append(f"{where}: {problem}")
-            except _unreadable() as error:
+                            skipped.add(f"{path}:{number}: {problem}")
+            except unreadable() as error:
                 raise DataError(f"{path} cannot be read after line {number}: {error}") from error
     finally:  # also when the reader stops early
-        if skipped:
-            warnings.warn(f"{len(skipped)} bad lines were skipped, first: {'; '.join(skipped[:3])}", stacklevel=2)
+        _warn_of(skipped)
 
 
-def _unreadable() -> tuple[type[Exception], ...]:
-    """What reading a damaged file raises; zstandard has an error of its own."""
-    zstandard = sys.modules.get("zstandard")
-    return (OSError, EOFError, zlib.error, *([zstandard.ZstdError] if zstandard else []))
+class _Lines:
+    """Good lines of several files as one row."""
 
+    def __init__(self, pattern: str, check: Check, key: str, *, on_error: OnError, limit: int | None = None) -> None:
+        _check_on_error(on_error)
+        self.skipped = Skipped()
+        self.files: list[tuple[Path, Bytes, LineIndex]] = []
+        left = limit
+        try:
+            for path in matching_files(pattern):
+                content = open_bytes(path)
+                index = index_lines(path, content, check, key, limit=left, stop=on_error == "stop")
+                self.files.append((path, content, index))
+                self.skipped.count += index.skipped.count
+                self.skipped.first = [*self.skipped.first, *index.skipped.first][:3]
+                if left is not None:
+                    left -= len(index.lines)
+                    if left <= 0:
+                        break
+        finally:
+            _warn_of(self.skipped)
+        self._ends = np.cumsum([len(index.lines) for _, _, index in self.files])
 
-def _parse(line: str, required: tuple[str, ...]) -> tuple[str | None, dict[str, Any]]:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        return f"not valid JSON ({error.msg}, column {error.colno})", {}
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
-        return f"not usable JSON ({error})", {}
-    escaped = "\\ud" in line or "\\uD" in line  # half of a surrogate pair may be written as an escape
-    if not _encodable(line) or (escaped and not _encodable(json.dumps(record, ensure_ascii=False))):
-        return "not valid UTF-8 (a stray byte or half of a surrogate pair)", {}
-    if not isinstance(record, dict):
-        return f"expected a JSON object, found {type(record).__name__}", {}
-    missing = [field for field in required if not record.get(field)]
-    if missing:
-        return f"missing or empty field {', '.join(map(repr, missing))} (found: {', '.join(record) or 'none'})", {}
-    return None, record
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
 
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    """A text or number, or the not empty ones of a list, as texts; nothing if it is something else."""
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(each, str | int | float) for each in values):
-        return ()
-    return tuple(text for each in values if (text := str(each)).strip())
+    def __getitem__(self, place: int) -> tuple[str, str, dict[str, Any]]:
+        """File name, "file:line" and record."""
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        number = int(np.searchsorted(self._ends, place, side="right"))
+        path, content, index = self.files[number]
+        offset, length, line = index.lines[place - int(self._ends[number])].tolist()  # negative: from the file's end
+        problem, record = parse_line(content.read(offset, length))
+        if problem is not None:
+            raise DataError(f"{path}:{line} was sound when it was read first and is not now ({problem}); start again")
+        return path.name, f"{path}:{line}", record
 
 
 class JsonlDocuments:
@@ -148,37 +123,47 @@ class JsonlDocuments:
 
     Args:
         path: file or glob.
-        text_field: field that holds the text.
+        text_field: field that holds the text; with dots for a nested one.
         on_error: what a broken line does: ``stop`` or ``skip``.
+
+    Raises:
+        DataError: nothing there, or a broken line.
     """
 
     def __init__(self, path: str, *, text_field: str = "text", on_error: OnError = "stop") -> None:
-        def check(record: dict[str, Any]) -> str | None:
-            found = type(record[text_field]).__name__
-            return None if found == "str" else f"field {text_field!r} holds {found}, expected text"
-
-        self.documents: list[Document] = []
-        for where, record in read_jsonl(path, (text_field,), on_error, check):
-            self.documents.append(Document(str(record.get("id", where)), record[text_field]))
-        if not self.documents:
+        self.fields = DocumentFields(text_field)
+        self._lines = _Lines(path, self.fields.problem, self.fields.key, on_error=on_error)
+        if not len(self._lines):
             raise DataError(f"{path} holds no document")
 
+    @property
+    def skipped(self) -> Skipped:
+        """Lines that were left out."""
+        return self._lines.skipped
+
     def __len__(self) -> int:
-        return len(self.documents)
+        return len(self._lines)
 
     def __getitem__(self, index: int) -> Document:
-        return self.documents[index]
+        _, where, record = self._lines[index]
+        return self.fields.document(record, where)
+
+    def __iter__(self) -> Iterator[Document]:
+        return (self[index] for index in range(len(self)))
 
 
 class JsonlQuestions:
-    """Questions of JSONL files, with fields question, answers (or answer) and passages.
+    """Questions of JSONL files, with fields question, answers (or answer), passages and perhaps instruction.
 
     Args:
         path: file or glob.
-        fields: other names for these fields, such as {"question": "query"}.
+        fields: other names for these fields, such as {"question": "query"}; with dots for nested ones.
         subset: name of the data set; None takes it from the file's name.
         limit: use only so many records.
         on_error: what a broken line does: ``stop`` or ``skip``.
+
+    Raises:
+        DataError: nothing there, or a broken line.
     """
 
     def __init__(
@@ -192,42 +177,32 @@ class JsonlQuestions:
     ) -> None:
         if limit is not None and limit < 1:
             raise ConfigError(f"limit={limit} must be at least 1; leave it out to use every record")
-        known = {name: name for name in ("question", "answers", "answer", "passages")}
-        unknown = sorted(set(fields or {}) - set(known))
-        if unknown:
-            raise ConfigError(f"fields: unknown name {', '.join(unknown)}; choose from {', '.join(known)}")
-        names = {**known, **dict(fields or {})}
-
-        def answers(record: dict[str, Any]) -> tuple[str, ...]:
-            return _texts(record.get(names["answers"])) or _texts(record.get(names["answer"]))
-
-        def check(record: dict[str, Any]) -> str | None:
-            if not _texts(record[names["passages"]]):
-                return f"field {names['passages']!r} holds no text or list of texts"
-            return (
-                None
-                if answers(record)
-                else f"no text or list of texts in field {names['answers']!r} (or {names['answer']!r})"
-            )
-
-        self.questions: list[Question] = []
-        for where, record in read_jsonl(path, (names["question"], names["passages"]), on_error, check):
-            self.questions.append(
-                Question(
-                    id=str(record.get("id", where)),
-                    question=str(record[names["question"]]),
-                    answers=answers(record),
-                    passages=_texts(record[names["passages"]]),
-                    subset=subset or Path(where.rsplit(":", 1)[0]).name.split(".")[0],
-                )
-            )
-            if limit is not None and len(self.questions) >= limit:
-                break
-        if not self.questions:
+        self.fields, self.subset = QuestionFields(fields), subset
+        self._lines = _Lines(path, self.fields.problem, self.fields.key, on_error=on_error, limit=limit)
+        if not len(self._lines):
             raise DataError(f"{path} holds no question")
 
+    @property
+    def skipped(self) -> Skipped:
+        """Lines that were left out."""
+        return self._lines.skipped
+
     def __len__(self) -> int:
-        return len(self.questions)
+        return len(self._lines)
 
     def __getitem__(self, index: int) -> Question:
-        return self.questions[index]
+        name, where, record = self._lines[index]
+        return self.fields.question(record, where, self.subset or name.split(".")[0])
+
+    def __iter__(self) -> Iterator[Question]:
+        return (self[index] for index in range(len(self)))
+
+
+def _check_on_error(on_error: str) -> None:
+    if on_error not in ("stop", "skip"):
+        raise ConfigError(f"on_error={on_error!r} is unknown; choose stop or skip")
+
+
+def _warn_of(skipped: Skipped) -> None:
+    if skipped.count:
+        warnings.warn(f"{skipped.count} bad lines were skipped, first: {'; '.join(skipped.first)}", stacklevel=3)

@@ -6,7 +6,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from arc_encoder.data.records import Document
-from arc_encoder.data.tasks import Continuation
+from arc_encoder.data.tasks import Continuation, continuation
 from arc_encoder.data.tasks.base import token_spans
 from arc_encoder.data.toy_sources import ToyDocuments
 from arc_encoder.errors import ConfigError, DataError
@@ -103,8 +103,32 @@ def test_samples_depend_on_index_and_seed_alone(bpe: PreTrainedTokenizerFast) ->
     indirect=["tokenizer"],
 )
 def test_a_document_without_two_parts_is_named(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
-    with pytest.raises(DataError, match=r"document 'tiny'.*too short.*leave it out"):
+    with pytest.raises(DataError, match=r"from 'tiny' on, have fewer than two tokens: too short.*leave them out"):
         Continuation([Document("tiny", text)]).sample(0, 0, tokenizer)
+
+
+def test_a_short_document_gives_its_place_to_the_next(words: PreTrainedTokenizerFast) -> None:
+    source = [Document("short", "one"), Document("empty", ""), Document("long", "one two three")]
+    names = [Continuation(source).sample(index, 0, words).id for index in range(6)]
+    assert names == ["long"] * 6
+
+
+def test_of_a_book_only_a_part_is_tokenized(words: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = []
+    monkeypatch.setattr(
+        continuation, "token_spans", lambda text, tokenizer: lengths.append(len(text)) or token_spans(text, tokenizer)
+    )
+    book = Document("book", " ".join(f"word{i}" for i in range(300_000)))
+    task = Continuation([book], part=8)
+    starts = set()
+    for index in range(30):
+        sample = task.sample(index, 0, words)
+        text = "".join(segment.text for segment in sample.segments)
+        assert text in book.text
+        assert len(text.split()) == 24
+        starts.add(book.text.index(text) * 10 // len(book.text))
+    assert max(lengths) <= 4 * 32 * 24
+    assert len(starts) > 6  # from all over the book
 
 
 def test_characters_of_several_tokens_are_never_split(bpe: PreTrainedTokenizerFast) -> None:

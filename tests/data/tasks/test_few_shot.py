@@ -36,6 +36,18 @@ def block(name: str, answer: str) -> str:
     return f"Document: [{name}]\nQuestion: q{number}?\nAnswer:{answer.format(number)}"
 
 
+def test_a_long_document_keeps_its_first_tokens(words: PreTrainedTokenizerFast) -> None:
+    source = [Question(str(i), "q?", ("a",), ("one two three", "four five"), "set") for i in range(2)]
+    short = FewShot(source, shots=1, max_passages=1, max_tokens=2).sample(0, 0, words)
+    assert contexts(short) == ["one two ", "one two "]
+    whole = FewShot(source, shots=1, max_passages=1, max_tokens=3).sample(0, 0, words)
+    assert contexts(whole) == ["one two three"] * 2
+    book = [Question("0", "q?", ("a",), ("one two " * 1_000_000,), "set")]
+    assert contexts(FewShot(book, shots=0).sample(0, 0, words)) == ["one two " * 1024]
+    with pytest.raises(ConfigError, match="max_tokens=0"):
+        FewShot(source, shots=1, max_tokens=0)
+
+
 @pytest.mark.parametrize(("loss_on_examples", "answer"), [(False, " a{}"), (True, "* a{}*")])
 def test_a_sample_is_the_prompt_with_loss_on_the_last_answer(
     words: PreTrainedTokenizerFast, loss_on_examples: bool, answer: str

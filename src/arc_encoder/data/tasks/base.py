@@ -15,6 +15,7 @@ from arc_encoder.errors import ConfigError
 from arc_encoder.segments import Sample
 
 MOST_CHARACTERS = 32  # of a token, on the average of a long text
+HUGE = 4  # times the wanted tokens at their longest, from where on a text is cut before it is tokenized
 
 
 class Task(ABC):
@@ -73,9 +74,24 @@ def cut(text: str, spans: list[tuple[int, int]], start: int, end: int) -> str:
     return text[0 if start == 0 else spans[start][0] : last]
 
 
+def window_of(text: str, tokens: int, key: str) -> str:
+    """A text, or of a huge one a random part that holds at least `tokens` tokens and is quickly tokenized.
+
+    Args:
+        text: of any length.
+        tokens: how many encoder tokens are wanted.
+        key: what the part's place hangs on.
+    """
+    most = HUGE * tokens * MOST_CHARACTERS
+    if len(text) <= most:
+        return text
+    start = random.Random(key).randint(0, len(text) - most)
+    return text[start : start + most]
+
+
 def first_tokens(text: str, limit: int | None, tokenizer: PreTrainedTokenizerBase) -> str:
     """The first `limit` encoder tokens of a text, or all of it; of a huge text only its beginning is tokenized."""
-    if limit is None:
+    if limit is None or len(text.encode()) <= limit:  # no token is shorter than a byte
         return text
     head = text[: limit * MOST_CHARACTERS]
     spans = token_spans(head, tokenizer)

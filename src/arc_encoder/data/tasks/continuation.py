@@ -6,10 +6,11 @@ from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.order import shuffled
 from arc_encoder.data.records import Document, Source
-from arc_encoder.data.tasks.base import Task, cut, token_spans
+from arc_encoder.data.tasks.base import Task, cut, token_spans, window_of
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.segments import Instruction, Role, Sample, Segment, TaskToken
 
+MOST_SHORT = 1000  # documents in a row that may be too short
 CONTINUE = Instruction(request="\n Continue the previous text.", suffix="Text continuation:\n")
 
 
@@ -18,7 +19,7 @@ class Continuation(Task):
 
     Of a window of n encoder tokens, what exceeds 2 · part is the plain prefix (at most
     `part` tokens, none if not interleaved); half of the rest is compressed, the other half
-    is continued.
+    is continued. A document that is too short for that gives its place to the next one.
 
     Args:
         source: documents.
@@ -43,25 +44,35 @@ class Continuation(Task):
         self.source, self.part, self.interleaved, self.instruction = source, part, interleaved, instruction
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
-        document = self.source[shuffled(index, len(self.source), seed)]
-        spans = token_spans(document.text, tokenizer)
-        short = f"document {document.id!r} has {len(spans)} tokens: too short to compress one part and continue another, leave it out"
+        place, size = shuffled(index, len(self.source), seed), len(self.source)
+        for step in range(min(size, MOST_SHORT)):
+            document = self.source[(place + step) % size]
+            segments = self._segments(document, index, seed, tokenizer)
+            if segments:
+                return Sample(document.id, segments, TaskToken.CONTINUE, instruction=self.instruction)
+        raise DataError(
+            f"{min(size, MOST_SHORT)} documents in a row, from {self.source[place].id!r} on, have fewer than two tokens: too "
+            "short to compress one part and continue another; leave them out"
+        )
+
+    def _segments(
+        self, document: Document, index: int, seed: int, tokenizer: PreTrainedTokenizerBase
+    ) -> tuple[Segment, ...]:
+        """Prefix, context and target of a document; nothing if it is too short."""
+        parts = 3 if self.interleaved else 2
+        text = window_of(document.text, parts * self.part, f"window-{seed}-{index}")
+        spans = token_spans(text, tokenizer)
         if len(spans) < 2:
-            raise DataError(short)
-        window = min(len(spans), (3 if self.interleaved else 2) * self.part)
+            return ()
+        window = min(len(spans), parts * self.part)
         start = self.random(index, seed).randint(0, len(spans) - window)
         prefix = max(0, window - 2 * self.part)
         middle = start + prefix + (window - prefix) // 2
-        pieces = [
-            Segment(cut(document.text, spans, start, start + prefix) if prefix else "", Role.PLAIN),
-            Segment(cut(document.text, spans, start + prefix, middle), Role.CONTEXT),
-            Segment(cut(document.text, spans, middle, start + window), Role.TARGET),
-        ]
-        if not (pieces[1].text and pieces[2].text):  # several tokens can be one character
-            raise DataError(short)
-        return Sample(
-            id=document.id,
-            segments=tuple(piece for piece in pieces if piece.text),
-            task_token=TaskToken.CONTINUE,
-            instruction=self.instruction,
+        pieces = (
+            Segment(cut(text, spans, start, start + prefix) if prefix else "", Role.PLAIN),
+            Segment(cut(text, spans, start + prefix, middle), Role.CONTEXT),
+            Segment(cut(text, spans, middle, start + window), Role.TARGET),
         )
+        if not (pieces[1].text and pieces[2].text):  # several tokens can be one character
+            return ()
+        return tuple(piece for piece in pieces if piece.text)

@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from arc_encoder.data.order import shuffled
 from arc_encoder.data.prompts import few_shot_segments, joined_passages
 from arc_encoder.data.records import Question, Source
-from arc_encoder.data.tasks.base import Task
+from arc_encoder.data.tasks.base import Task, first_tokens
 from arc_encoder.errors import ConfigError
 from arc_encoder.segments import Instruction, Role, Sample, Segment, TaskToken
 
@@ -23,6 +23,8 @@ class FewShot(Task):
             `vary_shots`, otherwise exactly so many.
         vary_shots: draw the number of examples.
         max_passages: passages of a document: a random number from 1 to this many, joined.
+        max_tokens: encoder tokens of a document, of which a longer one keeps the first; None keeps all. The method
+            compresses at most 2048 at once (Pilchen et al., 2025, App. C).
         loss_on_examples: also train on the examples' answers (the method does not).
         share: how much of the training this task gets.
         instruction: what a chat decoder is told around the questions; nothing by default.
@@ -40,6 +42,7 @@ class FewShot(Task):
         shots: int = 5,
         vary_shots: bool = False,
         max_passages: int = 1,
+        max_tokens: int | None = 2048,
         loss_on_examples: bool = False,
         share: float = 1.0,
         instruction: Instruction = NOTHING,
@@ -51,7 +54,9 @@ class FewShot(Task):
             raise ConfigError(
                 f"few-shot: {shots} examples were asked for, but the source has only {len(source)} questions"
             )
-        self.source, self.shots, self.vary_shots = source, shots, vary_shots
+        if max_tokens is not None and max_tokens < 1:
+            raise ConfigError(f"few-shot: max_tokens={max_tokens} must be at least 1, or null for no limit")
+        self.source, self.shots, self.vary_shots, self.max_tokens = source, shots, vary_shots, max_tokens
         self.max_passages, self.loss_on_examples, self.instruction = max_passages, loss_on_examples, instruction
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
@@ -68,7 +73,7 @@ class FewShot(Task):
         for number in [*others, place]:
             question = self.source[number]
             count = rng.randint(1, min(self.max_passages, len(question.passages)))
-            drawn.append((question, joined_passages(question, count)))
+            drawn.append((question, first_tokens(joined_passages(question, count), self.max_tokens, tokenizer)))
         subsets = sorted({question.subset for question, _ in drawn})
         if len(subsets) > 1:
             raise ConfigError(

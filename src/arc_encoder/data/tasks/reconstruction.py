@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.order import shuffled
 from arc_encoder.data.records import Document, Source
-from arc_encoder.data.tasks.base import Task, cut, token_spans
+from arc_encoder.data.tasks.base import Task, cut, token_spans, window_of
 from arc_encoder.errors import ConfigError
 from arc_encoder.segments import Instruction, Role, Sample, Segment, TaskToken
 
@@ -18,7 +18,8 @@ class Reconstruction(Task):
 
     Args:
         source: documents.
-        max_tokens: longest text, in encoder tokens; of a longer document a random part is taken.
+        max_tokens: longest text, in encoder tokens; of a longer document a random part is taken. Of a huge one
+            (a book) the part is drawn by characters first, so that the rest is not tokenized.
         share: how much of the training this task gets.
         instruction: what a chat decoder is told; the method's by default (Pilchen et al., 2025, §4.3).
     """
@@ -38,8 +39,8 @@ class Reconstruction(Task):
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
         document = self.source[shuffled(index, len(self.source), seed)]
-        spans = token_spans(document.text, tokenizer)
-        text = document.text
+        text = window_of(document.text, self.max_tokens, f"window-{seed}-{index}")
+        spans = token_spans(text, tokenizer)
         if len(spans) > self.max_tokens:
             start = self.random(index, seed).randint(0, len(spans) - self.max_tokens)
             text = cut(text, spans, start, start + self.max_tokens)
