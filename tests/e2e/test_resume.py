@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
-from arc_encoder.cli.train import find_checkpoint
+from arc_encoder.cli.resume import find_checkpoint
 from arc_encoder.errors import CheckpointError
 from tests.tiny_runs import finish, losses, model_overrides, run_train, short_overrides, start
 
