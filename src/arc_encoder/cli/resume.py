@@ -31,6 +31,7 @@ from arc_encoder.training.checkpoint_files import (
 
 log = logging.getLogger(__name__)
 AUTO = "auto"
+SETTINGS = "resume"  # folder of a run that holds what --resume gives to Hydra, and nothing that Hydra would confuse with its own
 # Parts of a configuration that decide neither weights nor losses.
 HARMLESS = (
     "callbacks",
@@ -80,12 +81,16 @@ def expand_resume(arguments: list[str]) -> list[str]:
     if folder != Path.cwd() and folder.is_dir():
         sys.argv[0] = os.path.abspath(sys.argv[0]) if os.path.exists(sys.argv[0]) else sys.argv[0]
         os.chdir(folder)
-        log.info("paths are read from %s, where the run was started", folder)
-    _move_paths(run)
+        print(f"paths are read from {folder}, where the run was started", file=sys.stderr)
+    _write_settings(run)
     own = [word for word in rest if not word.startswith("resume=")]
-    chosen = [word for word in rest if word.startswith("resume=")] or [f"resume={_quoted(checkpoint or run)}"]
+    chosen = [word for word in rest if word.startswith("resume=")]
+    if not chosen and checkpoint is None and not newest_first(run / "checkpoints"):
+        print(f"{run} has no checkpoint yet: the run begins again, with its own settings", file=sys.stderr)
+        chosen = ["resume=null"]
+    chosen = chosen or [f"resume={_quoted(checkpoint or run)}"]
     place_of_run = [f"paths.run={_quoted(run)}", f"hydra.run.dir={_quoted(run)}", "hydra.output_subdir=null"]
-    return ["--config-path", str(run), "--config-name", "config", *place_of_run, *chosen, *own]
+    return ["--config-path", str(run / SETTINGS), "--config-name", "train", *place_of_run, *chosen, *own]
 
 
 def run_of(path: Path) -> tuple[Path, Path | None]:
@@ -129,8 +134,8 @@ def _check_words(words: list[str]) -> None:
             )
 
 
-def _move_paths(run: Path) -> None:
-    """Let a run that was moved find itself: its folder's old name in config.yaml becomes the new one."""
+def _write_settings(run: Path) -> None:
+    """Copy the run's config.yaml to where Hydra reads it; if the run was moved, its old folder becomes the new one."""
     try:
         config: Any = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
         old = config["paths"]["run"]
@@ -138,8 +143,6 @@ def _move_paths(run: Path) -> None:
         raise CheckpointError(
             f"{run / 'config.yaml'} cannot be read ({error}); it must be what the training wrote"
         ) from error
-    if Path(old) == run:
-        return
 
     def moved(value: Any) -> Any:
         if isinstance(value, dict):
@@ -150,7 +153,8 @@ def _move_paths(run: Path) -> None:
             return str(run) + value.removeprefix(old)
         return value
 
-    with replacing(run / "config.yaml") as file:
+    (run / SETTINGS).mkdir(exist_ok=True)
+    with replacing(run / SETTINGS / "train.yaml") as file:
         file.write(OmegaConf.to_yaml(OmegaConf.create(moved(config))).encode())
 
 
@@ -222,8 +226,8 @@ def _choose(resume: str | None, run: Path) -> str | None:
         if (path / "config.yaml").is_file():
             raise CheckpointError(
                 f"resume={resume}: this run has written no checkpoint yet (one comes every "
-                "callbacks.checkpoint.every_n_train_steps optimizer steps); start it again with its first command, "
-                f"which is in {path / 'run.json'}"
+                "callbacks.checkpoint.every_n_train_steps optimizer steps); let it begin again with: "
+                f"arc-train --resume {path}"
             )
         raise CheckpointError(f"resume={resume}: neither a checkpoint nor a run's folder with checkpoints/*.ckpt in it")
     return str(found[0])

@@ -56,7 +56,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 @contextmanager
 def replacing(target: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of `target` when the block ends, and is gone if it fails."""
-    fresh = target.with_name(f".{target.name}{UNFINISHED}")
+    fresh = target.with_name(f".{target.name}.{os.getpid()}{UNFINISHED}")
     try:
         with fresh.open("wb") as file:
             yield file

@@ -61,7 +61,9 @@ class ArcLightningModule(L.LightningModule):
         self._just_resumed = False
 
     def on_validation_start(self) -> None:
-        if self._just_resumed:  # a validation that is made up for is logged where it would have been; Lightning then adds 1
+        if (
+            self._just_resumed
+        ):  # a validation that is made up for is logged where it would have been; Lightning then adds 1
             self.trainer.fit_loop.epoch_loop._batches_that_stepped = self.trainer.global_step - 1
 
     def on_validation_epoch_start(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 
 from arc_encoder.errors import CheckpointError
@@ -64,6 +65,11 @@ class StepCheckpoint(AgreedCheckpoint):
         self.keep = save_top_k
         self._half_done = False
 
+    @property
+    def state_key(self) -> str:
+        """The same whatever the interval, which may change when a run is resumed."""
+        return type(self).__name__
+
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         if trainer.is_global_zero and self.dirpath is not None:
@@ -95,7 +101,11 @@ class StepCheckpoint(AgreedCheckpoint):
         # A write that failed would fail again; half a step is no state to go on from; a second Ctrl-C is in a hurry.
         if self._half_done or isinstance(exception, CheckpointError | KeyboardInterrupt):
             return
-        super().on_exception(trainer, pl_module, exception)
+        if self.save_top_k == 0 or not self._should_save_on_exception(trainer):
+            return
+        file = self.format_checkpoint_name(self._monitor_candidates(trainer))
+        self._save_checkpoint(trainer, file)
+        rank_zero_info(f"optimizer step {trainer.global_step} is saved in {file}")
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: what is kept is decided by what lies in the folder."""

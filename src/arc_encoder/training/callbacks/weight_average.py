@@ -41,7 +41,7 @@ class WeightAverage(Callback):
         """The share of the average that stays at optimizer step `step`, from 1 on."""
         return min(self.decay, (1 + step) / (10 + step)) if self.warmup else self.decay
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trained = _trained(pl_module)
         if any(hasattr(p, "full_tensor") for p in trained.values()):
             raise ConfigError("an average of the weights cannot be kept when they are sharded; leave out callbacks=ema")
