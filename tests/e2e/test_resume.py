@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -14,8 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
-from arc_encoder.cli.resume import find_checkpoint
-from arc_encoder.errors import CheckpointError
+from arc_encoder.training.callbacks.stop_on_signal import AGAIN
 from tests.tiny_runs import finish, losses, model_overrides, run_train, short_overrides, start
 
 
@@ -112,19 +110,6 @@ def test_a_checkpoint_file_can_be_named(tiny_model: Path, tmp_path: Path) -> Non
     assert_same_weights(whole, rest)
 
 
-def test_the_newest_checkpoint_of_a_folder_is_taken(tmp_path: Path) -> None:
-    folder = tmp_path / "checkpoints"
-    folder.mkdir()
-    for age, name in enumerate(("step=9.ckpt", "step=10.ckpt", "step=2.ckpt")):
-        (folder / name).touch()
-        os.utime(folder / name, (1000 - age, 1000 - age))
-    assert find_checkpoint(str(tmp_path)) == str(folder / "step=9.ckpt")
-    assert find_checkpoint(str(folder / "step=2.ckpt")) == str(folder / "step=2.ckpt")
-    assert find_checkpoint(None) is None
-    with pytest.raises(CheckpointError, match=r"neither a checkpoint nor a run's folder"):
-        find_checkpoint(str(folder))
-
-
 def test_a_longer_run_can_go_on_from_a_finished_one(tiny_model: Path, tmp_path: Path) -> None:
     chosen = overrides(tiny_model, every=4)
     run_train(tmp_path / "short", chosen)
@@ -181,7 +166,7 @@ def test_a_killed_command_is_resumed_bit_for_bit(
         killed.communicate(timeout=300)
     finally:
         killed.kill()
-    assert killed.returncode == (-signal.SIGKILL if how is signal.SIGKILL else 1)
+    assert killed.returncode == (-signal.SIGKILL if how is signal.SIGKILL else AGAIN)
     assert not (part / "compressor").exists()
     reached = losses(part)
     assert 39 <= len(reached) < 300  # a step is logged after its checkpoint is written
