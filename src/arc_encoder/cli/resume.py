@@ -66,14 +66,12 @@ def expand_resume(arguments: list[str]) -> list[str]:
     if not given:
         return arguments
     place = given[0]
-    value = arguments[place].removeprefix("--resume").removeprefix("=")
     rest = [*arguments[:place], *arguments[place + 1 :]]
-    if not value:
-        if place == len(rest) or rest[place].startswith("-") or len(given) > 1:
-            raise ConfigError(
-                "--resume needs the folder of one run, such as: arc-train --resume logs/train/<date_time>"
-            )
+    value = arguments[place].removeprefix("--resume").removeprefix("=")
+    if arguments[place] == "--resume" and place < len(rest) and not rest[place].startswith("-"):
         value = rest.pop(place)
+    if not value or len(given) > 1:
+        raise ConfigError("--resume needs the folder of one run, such as: arc-train --resume logs/train/<date_time>")
     run, checkpoint = run_of(Path(value))
     _check_words(rest)
     starts = read_starts(run)
