@@ -51,7 +51,8 @@ def run_app(
                 check_config(config, keys=keys, ignored=ignored)
             return task(config)
         except Interrupted as stop:
-            print(str(stop), file=sys.stderr)
+            if stop.status:  # of several processes, one says it
+                print(str(stop), file=sys.stderr)
             sys.exit(stop.status)
         except ArcError as error:
             fail(str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import lightning as L
+from lightning.pytorch.trainer.states import TrainerFn
 
 from arc_encoder.errors import ConfigError
 from arc_encoder.training.callbacks.export import ExportCompressor
@@ -30,7 +31,7 @@ class ExportBest(ExportCompressor):
         self.best: float | None = None
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.sanity_checking or trainer.validate_loop is trainer._active_loop:
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         value = trainer.callback_metrics.get(self.monitor)
         if value is None:
