@@ -110,6 +110,17 @@ def test_a_checkpoint_file_can_be_named(tiny_model: Path, tmp_path: Path) -> Non
     assert_same_weights(whole, rest)
 
 
+def test_a_checkpoint_of_a_good_validation_goes_on_exactly_too(tiny_model: Path, tmp_path: Path) -> None:
+    """It was written when the validation had ended, which is not done again."""
+    chosen = [*overrides(tiny_model), "callbacks=[default,best]", "callbacks.checkpoint_best.save_top_k=-1"]
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    run_train(whole, chosen)
+    run_train(rest, [*chosen, f"resume='{whole}/best/step=4.ckpt'"])
+    assert losses(rest) == {step: loss for step, loss in losses(whole).items() if step >= 4}
+    assert sorted(file.name for file in (rest / "best").iterdir()) == ["step=8.ckpt"]
+    assert_same_weights(whole, rest)
+
+
 def test_a_longer_run_can_go_on_from_a_finished_one(tiny_model: Path, tmp_path: Path) -> None:
     chosen = overrides(tiny_model, every=4)
     run_train(tmp_path / "short", chosen)

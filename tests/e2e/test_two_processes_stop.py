@@ -34,6 +34,9 @@ class SpoilOne(Callback):
     def __init__(self, batch: int) -> None:
         self.batch = batch
 
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        trainer.callbacks.sort(key=lambda callback: callback is not self)  # in front of who looks at the loss
+
     def on_before_backward(self, trainer: Any, pl_module: Any, loss: Any) -> None:
         if trainer.global_rank == 1 and trainer.global_step == self.batch:
             with torch.no_grad():

@@ -103,7 +103,7 @@ def run_of(path: Path) -> tuple[Path, Path | None]:
             f"--resume {path}: there is no such folder; give the folder of a run, the one with config.yaml"
         )
     is_checkpoint = path.suffix == ".ckpt"
-    run = path.parents[1] if is_checkpoint else path
+    run = path.parent.parent if is_checkpoint else path
     if not (run / "config.yaml").is_file():
         raise CheckpointError(
             f"--resume {path}: this is no run of arc-train, for {run} holds no config.yaml; "
@@ -201,7 +201,7 @@ def find_checkpoint(resume: str | None, run: Path) -> str | None:
         )
         found = _choose(resume, run)
     own = run / "checkpoints"
-    if own.is_dir() and newest_first(own) and (found is None or Path(found).resolve().parents[1] != run.resolve()):
+    if own.is_dir() and newest_first(own) and (found is None or Path(found).resolve().parent.parent != run.resolve()):
         raise ConfigError(
             f"{run} holds the checkpoints of an earlier run, which this one would replace; go on with that one by "
             f"arc-train --resume {run} (in a job that is started again and again: resume=auto), or choose another "
@@ -217,7 +217,7 @@ def _choose(resume: str | None, run: Path) -> str | None:
         newest = newest_first(run / "checkpoints")
         return str(newest[0]) if newest else None
     path = Path(resume)
-    if path.suffix == ".ckpt" and path.exists():
+    if path.is_file() or (path.suffix == ".ckpt" and path.is_dir()):
         return str(path)
     found = newest_first(path / "checkpoints")
     if not found:
@@ -249,7 +249,7 @@ def tell_changes(checkpoint: str, config: dict[str, Any], versions: dict[str, st
             f"trainer.max_steps={steps}, but {checkpoint} was written after {reached} optimizer steps; "
             f"give at least {reached}, or an earlier checkpoint"
         )
-    run = Path(checkpoint).resolve().parents[1]
+    run = Path(checkpoint).resolve().parent.parent
     starts = read_starts(run)
     if starts and (changed := changed_versions(starts[-1]["versions"], versions)):
         log.warning("not what the run was last started with, so numbers may differ slightly: %s", ", ".join(changed))

@@ -113,7 +113,7 @@ def prepare_folder(run: Path, config: DictConfig, checkpoint: str | None = None)
     if checkpoint:
         resolved: Any = OmegaConf.to_container(config, resolve=True)
         tell_changes(checkpoint, resolved, start["versions"])
-        if Path(checkpoint).resolve().parents[1] == run.resolve():
+        if Path(checkpoint).resolve().parent.parent == run.resolve():
             Path(checkpoint).touch()  # an older one that was chosen is the newest from now on
     try:
         run.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 import torch.distributed as dist
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.trainer.states import TrainerFn
 
 from arc_encoder.errors import ConfigError, Interrupted
 
@@ -49,6 +51,8 @@ class StopOnSignal(Callback):
         if trainer.world_size > 1 and dist.is_initialized():
             # Asked on the CPU, so that no GPU waits.
             self._group = dist.new_group(backend="gloo")
+        if threading.current_thread() is not threading.main_thread():  # Python lets only that one handle signals
+            return
         for each in self.signals:
             self._before[each] = signal.signal(each, self._note)
 
@@ -61,7 +65,7 @@ class StopOnSignal(Callback):
     def on_validation_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        if self._before:  # within a training
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
             self._stop_if_asked(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
