@@ -281,6 +281,27 @@ def test_the_newest_checkpoint_of_a_folder_is_taken(tmp_path: Path) -> None:
         find_checkpoint(str(folder), run)
 
 
+def test_further_processes_take_the_same_sound_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that start at the same time as the first one, which may be setting a damaged one aside."""
+    for age, step in enumerate((6, 4, 2)):
+        checkpoint(tmp_path / "checkpoints", step, age=age)
+    newest = spoil(tmp_path / "checkpoints" / "step=6.ckpt")
+    monkeypatch.setattr(resume, "is_first_process", lambda: False)
+    assert find_checkpoint("auto", tmp_path) == str(tmp_path / "checkpoints" / "step=4.ckpt")
+    assert newest.exists()
+
+
+def test_a_folder_that_is_called_like_another_word(run: Command, words: list[str], tmp_path: Path) -> None:
+    """Only what the run writes follows a run that was moved."""
+    run(*words, "paths.run=reconstruction", "experiment_name=reconstruction")
+    (tmp_path / "reconstruction").rename(tmp_path / "moved")
+    run("--resume", "moved", "trainer.max_steps=7")
+    config = OmegaConf.load(tmp_path / "moved" / "config.yaml")
+    assert config.experiment_name == "reconstruction"
+    assert config.logger.csv.save_dir == str(tmp_path / "moved")
+    assert not (tmp_path / "reconstruction").exists()
+
+
 def test_a_command_line_without_resume_stays_as_it_is() -> None:
     assert expand_resume(["a=b", "--help"]) == ["a=b", "--help"]
 

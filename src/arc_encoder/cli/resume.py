@@ -23,6 +23,7 @@ from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.training.checkpoint_files import (
     DAMAGED,
     fault_of,
+    last_good,
     newest_first,
     replacing,
     resume_command,
@@ -142,18 +143,21 @@ def _write_settings(run: Path) -> None:
             f"{run / 'config.yaml'} cannot be read ({error}); it must be what the training wrote"
         ) from error
 
-    def moved(value: Any) -> Any:
+    def moved(value: Any, writes: bool = True) -> Any:
+        """`writes`: among what a run writes; elsewhere the folder's bare name may be another word, such as a task's."""
         if isinstance(value, dict):
-            return {key: moved(inner) for key, inner in value.items()}
+            return {key: moved(inner, writes) for key, inner in value.items()}
         if isinstance(value, list):
-            return [moved(inner) for inner in value]
-        if isinstance(value, str) and (value == old or value.startswith(f"{old}/")):
+            return [moved(inner, writes) for inner in value]
+        if isinstance(value, str) and ((value == old and writes) or value.startswith(f"{old}/")):
             return str(run) + value.removeprefix(old)
         return value
 
+    config = {key: moved(part, key in ("paths", "logger", "callbacks")) for key, part in config.items()}
+
     (run / SETTINGS).mkdir(exist_ok=True)
     with replacing(run / SETTINGS / "train.yaml") as file:
-        file.write(OmegaConf.to_yaml(OmegaConf.create(moved(config))).encode())
+        file.write(OmegaConf.to_yaml(OmegaConf.create(config)).encode())
 
 
 def _quoted(path: Path) -> str:
@@ -174,8 +178,9 @@ def find_checkpoint(resume: str | None, run: Path) -> str | None:
             nobody may be watching, the one before is taken and the damaged file set aside.
         ConfigError: `run` holds checkpoints of an earlier run that would be replaced.
     """
-    if not is_first_process():  # the first process has looked, and says what is wrong
-        return _choose(resume, run)
+    if not is_first_process():  # the first process looks, and says what is wrong
+        sound = last_good(run / "checkpoints") if resume == AUTO else None  # it may be renaming a damaged one just now
+        return str(sound) if sound else _choose(resume, run)
     found = _choose(resume, run)
     while found is not None:
         path = Path(found)

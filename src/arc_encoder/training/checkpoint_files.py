@@ -88,8 +88,13 @@ def sweep_unfinished(folder: Path) -> None:
 
 def newest_first(folder: Path) -> list[Path]:
     """The checkpoints of a folder by the time they were written, newest first."""
-    found = [path for path in folder.glob(f"*{SUFFIX}") if not path.is_symlink()]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        try:
+            found.append((path.lstat().st_mtime_ns, path.name, path))
+        except FileNotFoundError:  # another process of the run has just removed it
+            continue
+    return [path for *_, path in sorted(found, reverse=True)]
 
 
 def remove(path: Path) -> None:
