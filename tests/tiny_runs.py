@@ -94,7 +94,7 @@ def table(file: Path | str) -> list[dict[str, str]]:
 def losses(run: Path) -> dict[int, str]:
     """Optimizer step → training loss, exactly as the CSV logger wrote it; later files win."""
     rows = [row for file in sorted(run.glob("csv/*/metrics.csv")) for row in table(file)]
-    return {int(row["step"]): row["train/loss"] for row in rows if row["train/loss"]}
+    return {int(row["step"]): row["train/loss"] for row in rows if row.get("train/loss")}
 
 
 def environment() -> dict[str, str]:

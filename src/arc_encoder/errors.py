@@ -17,3 +17,11 @@ class DataError(ArcError):
 
 class CheckpointError(ArcError):
     """A checkpoint or model folder that is missing, damaged or belongs to another architecture."""
+
+
+class Interrupted(ArcError):
+    """A run that was asked to stop and can go on later; `status` is the exit status of its process."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status

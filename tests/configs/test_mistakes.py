@@ -234,7 +234,7 @@ def test_a_missing_run_to_resume(run: Command, base: list[str], tmp_path: Path) 
 
 def test_a_trained_encoder_of_another_architecture(run: Command, base: list[str], trained: Path) -> None:
     start = f"model.init_from={trained}"
-    run(*base, start, "model.pooling.factor=8", "model/pooling=last")  # these may differ
+    run(*base, start, "model.pooling.factor=8", "model/pooling=last", "paths.run=other")  # these may differ
     errors = run.fails(*base, start, "model.encoder.truncate_layers=1", "model.projector.bottleneck=16")
     assert "holds another architecture: unexpected encoder.backbone.layers" in errors
     assert "and 3 more" in errors  # of nine in the second layer and two in the head

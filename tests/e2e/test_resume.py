@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -14,8 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
-from arc_encoder.cli.train import find_checkpoint
-from arc_encoder.errors import CheckpointError
+from arc_encoder.training.callbacks.stop_on_signal import AGAIN
 from tests.tiny_runs import finish, losses, model_overrides, run_train, short_overrides, start
 
 
@@ -112,17 +110,15 @@ def test_a_checkpoint_file_can_be_named(tiny_model: Path, tmp_path: Path) -> Non
     assert_same_weights(whole, rest)
 
 
-def test_the_newest_checkpoint_of_a_folder_is_taken(tmp_path: Path) -> None:
-    folder = tmp_path / "checkpoints"
-    folder.mkdir()
-    for age, name in enumerate(("step=9.ckpt", "step=10.ckpt", "step=2.ckpt")):
-        (folder / name).touch()
-        os.utime(folder / name, (1000 - age, 1000 - age))
-    assert find_checkpoint(str(tmp_path)) == str(folder / "step=9.ckpt")
-    assert find_checkpoint(str(folder / "step=2.ckpt")) == str(folder / "step=2.ckpt")
-    assert find_checkpoint(None) is None
-    with pytest.raises(CheckpointError, match=r"neither a checkpoint nor a run's folder"):
-        find_checkpoint(str(folder))
+def test_a_checkpoint_of_a_good_validation_goes_on_exactly_too(tiny_model: Path, tmp_path: Path) -> None:
+    """It was written when the validation had ended, which is not done again."""
+    chosen = [*overrides(tiny_model), "callbacks=[default,best]", "callbacks.checkpoint_best.save_top_k=-1"]
+    whole, rest = tmp_path / "whole", tmp_path / "rest"
+    run_train(whole, chosen)
+    run_train(rest, [*chosen, f"resume='{whole}/best/step=4.ckpt'"])
+    assert losses(rest) == {step: loss for step, loss in losses(whole).items() if step >= 4}
+    assert sorted(file.name for file in (rest / "best").iterdir()) == ["step=8.ckpt"]
+    assert_same_weights(whole, rest)
 
 
 def test_a_longer_run_can_go_on_from_a_finished_one(tiny_model: Path, tmp_path: Path) -> None:
@@ -177,14 +173,16 @@ def test_a_killed_command_is_resumed_bit_for_bit(
     killed = start("arc-train", *chosen, f"paths.run={part}", cwd=tmp_path)
     try:
         wait_for(part / "checkpoints", "step=[48]0.ckpt", killed)
+        while 40 not in losses(part) and killed.poll() is None:  # a step is logged after its checkpoint: not in between
+            time.sleep(0.02)
         killed.send_signal(how)
         killed.communicate(timeout=300)
     finally:
         killed.kill()
-    assert killed.returncode == (-signal.SIGKILL if how is signal.SIGKILL else 1)
+    assert killed.returncode == (-signal.SIGKILL if how is signal.SIGKILL else AGAIN)
     assert not (part / "compressor").exists()
     reached = losses(part)
-    assert 39 <= len(reached) < 300  # a step is logged after its checkpoint is written
+    assert 41 <= len(reached) < 300
     finish(start("arc-train", *chosen, f"resume={part}", f"paths.run={part}", cwd=tmp_path))
     assert losses(part) == losses(whole)
     assert set(losses(whole)) == set(range(300))

@@ -65,7 +65,7 @@ def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
 def shortened(command: str) -> str:
     """The command with as little work as shows that it runs; what it says itself stays."""
     for name, overrides in SHORT.items():
-        if re.search(rf"(^|\s){name}\b", command) and not re.search(r"--(help|cfg|info)\b", command):
+        if re.search(rf"(^|\s){name}\b", command) and not re.search(r"--(help|cfg|info|resume)\b", command):
             missing = [word for word in overrides.split() if f"{word.split('=')[0]}=" not in command]
             return " ".join([command, *missing])
     return command

@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from arc_encoder.cli.check import check_config, find_problems, suggest
 from arc_encoder.cli.compose import composing, import_modules
 from arc_encoder.cli.locations import configs_folder, register_resolvers
-from arc_encoder.errors import ArcError, ConfigError
+from arc_encoder.errors import ArcError, ConfigError, Interrupted
 
 FAILED = 2  # exit status of a run that a user's mistake ended
 
@@ -50,6 +50,10 @@ def run_app(
             if arguments.multirun:  # a single run was checked before
                 check_config(config, keys=keys, ignored=ignored)
             return task(config)
+        except Interrupted as stop:
+            if stop.status:  # of several processes, one says it
+                print(str(stop), file=sys.stderr)
+            sys.exit(stop.status)
         except ArcError as error:
             fail(str(error))
         except InstantiationException as error:  # Hydra wraps what a part says about its settings
@@ -111,6 +115,8 @@ def quieten() -> None:
         ".*Total length of `list` across ranks is zero.*",
         ".*does not have many workers.*",
         ".*overridden `transfer_batch_to_device`.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*resuming from a checkpoint that ended before the epoch ended.*",
     ):
         warnings.filterwarnings("ignore", message=pattern)
     warnings.filterwarnings("ignore", category=DeprecationWarning)
@@ -143,7 +149,7 @@ def check_command_line(
     """
     overrides = [override for text in arguments.overrides for override in _parsed(text)]
     name = arguments.config_name or config_name
-    with composing(arguments.config_dir) as loader:
+    with composing(arguments.config_dir, root=arguments.config_path) as loader:
         problems: list[str] = []
         right: list[str] = []
         keyed = []

@@ -17,8 +17,8 @@ from arc_encoder.errors import ConfigError
 
 
 @contextmanager
-def composing(config_dir: str | Path | None = None) -> Iterator[Any]:
-    """Within it, Hydra's `compose` reads the project's configurations and those of `config_dir`.
+def composing(config_dir: str | Path | None = None, *, root: str | Path | None = None) -> Iterator[Any]:
+    """Within it, Hydra's `compose` reads the project's configurations (or those of `root`) and those of `config_dir`.
 
     Yields Hydra's configuration loader. A Hydra command that is running goes on afterwards.
 
@@ -30,7 +30,7 @@ def composing(config_dir: str | Path | None = None) -> Iterator[Any]:
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(configs_folder()), version_base="1.3"):
+        with initialize_config_dir(str(root or configs_folder()), version_base="1.3"):
             loader: Any = GlobalHydra.instance().config_loader()
             if config_dir:
                 path = loader.get_search_path()

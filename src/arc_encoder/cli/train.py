@@ -1,9 +1,11 @@
-"""`arc-train`: train an ARC-Encoder. Run command: ``arc-train experiment=toy/pretrain``."""
+"""`arc-train`: train an ARC-Encoder, or go on with a run.
+
+Run command: ``arc-train experiment=toy/pretrain``, ``arc-train --resume <the run's folder>``.
+"""
 
 from __future__ import annotations
 
-import logging
-import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,21 @@ import lightning as L
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.cli.app import run_app
+from arc_encoder.cli.app import fail, run_app
+from arc_encoder.cli.resume import expand_resume, find_checkpoint, is_first_process, tell_changes
+from arc_encoder.cli.run_record import add_start, describe_start
 from arc_encoder.data.collator import DecoderText
-from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.errors import ArcError, ConfigError, Interrupted
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.training.checkpoint_files import AtomicCheckpointIO, replacing
 from arc_encoder.training.module import ArcLightningModule
 
-log = logging.getLogger(__name__)
 KEYS = {
     "seed", "threads", "imports", "ckpt", "resume", "data", "model", "decoders", "optim", "trainer", "callbacks", "logger", "paths",
     "experiment_name", "sweep_metric",
@@ -52,8 +57,9 @@ def train(config: DictConfig) -> float | None:
         torch.set_num_threads(config.threads)
     L.seed_everything(config.seed, workers=True, verbose=False)
     run = Path(config.paths.run)
-    prepare_folder(run, config)
-    resume = find_checkpoint(config.resume)
+    resume = find_checkpoint(config.resume, run)
+    if is_first_process():
+        prepare_folder(run, config, resume)
     data = instantiate(config.data)
     decoders = build_decoders(config.get("decoders") or {})
     model, tokenizer = instantiate(config.model)(decoders=decoders)
@@ -63,11 +69,12 @@ def train(config: DictConfig) -> float | None:
     loggers: list[Logger] = [instantiate(node) for node in (config.logger or {}).values() if node]
     trainer = build_trainer(config.trainer, callbacks, loggers)
     log_hyperparameters(config, model, loggers)
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; go on with: arc-train --resume {run}", status=stop.status) from stop
+    if resume and data.validation and not module.validated and trainer.global_step >= trainer.max_steps:
+        trainer.validate(module, data, verbose=False)  # the run was killed in its last validation
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
@@ -85,43 +92,38 @@ def build_trainer(node: DictConfig, callbacks: list[Callback], loggers: list[Log
     Raises:
         ConfigError: settings that Lightning cannot use here.
     """
+    plugins: list[Any] = [*(instantiate(each) for each in node.get("plugins") or []), AtomicCheckpointIO()]
+    if SLURMEnvironment.detect():
+        # Lightning would save in the middle of a step, and take any hpc_ckpt_*.ckpt of the folder where we stand.
+        plugins.append(SLURMEnvironment(auto_requeue=False))
     try:
-        trainer: L.Trainer = instantiate(node, callbacks=callbacks, logger=loggers or False)
+        trainer: L.Trainer = instantiate(node, callbacks=callbacks, logger=loggers or False, plugins=plugins)
     except InstantiationException as error:
         raise ConfigError(f"Lightning refuses the trainer's settings: {error.__cause__ or error}") from error
     return trainer
 
 
-def prepare_folder(run: Path, config: DictConfig) -> None:
-    """Make the run's folder and write the resolved configuration into it.
+def prepare_folder(run: Path, config: DictConfig, checkpoint: str | None = None) -> None:
+    """Make the run's folder and write into it the resolved configuration and a record of this start.
 
     Raises:
-        ConfigError: the folder cannot be written.
+        ConfigError: the folder cannot be written, or the run would end before the step of `checkpoint`.
     """
+    start = describe_start(seed=config.seed, checkpoint=checkpoint)
+    if checkpoint:
+        resolved: Any = OmegaConf.to_container(config, resolve=True)
+        tell_changes(checkpoint, resolved, start["versions"])
+        if Path(checkpoint).resolve().parent.parent == run.resolve():
+            Path(checkpoint).touch()  # an older one that was chosen is the newest from now on
     try:
         run.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, run / "config.yaml", resolve=True)
+        with replacing(run / "config.yaml") as file:
+            file.write(OmegaConf.to_yaml(config, resolve=True).encode())
+        add_start(run, start)
     except OSError as error:
         raise ConfigError(
             f"the run's folder {run} cannot be written ({error.strerror}); choose another with paths.run=<folder>"
         ) from error
-
-
-def find_checkpoint(resume: str | None) -> str | None:
-    """The checkpoint to go on from: a file, or the newest of a run's folder.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    if resume is None:
-        return None
-    path = Path(resume)
-    if path.is_file():
-        return str(path)
-    found = sorted((path / "checkpoints").glob("*.ckpt"), key=lambda file: file.stat().st_mtime)
-    if not found:
-        raise CheckpointError(f"resume={resume}: neither a checkpoint nor a run's folder with checkpoints/*.ckpt in it")
-    return str(found[-1])
 
 
 def log_hyperparameters(config: DictConfig, model: ArcModel, loggers: list[Logger]) -> None:
@@ -147,12 +149,12 @@ def flatten(prefix: str, value: Any) -> dict[str, Any]:
     return {prefix: value if isinstance(value, bool | int | float | str) else str(value)}
 
 
-def _interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt(f"signal {signum}")
-
-
 def main() -> None:
     """Console entry point."""
+    try:
+        sys.argv[1:] = expand_resume(sys.argv[1:])
+    except ArcError as error:
+        fail(str(error))
     run_app("train", train, keys=KEYS)
 
 

@@ -29,6 +29,8 @@ class ArcLightningModule(L.LightningModule):
         model.compressor.train()
         choose_trained(model.compressor, optim, decoders=list(model.decoders))
         self._val_losses: dict[str, MeanMetric] = {}
+        self._validated_step = -1  # optimizer step of the last complete validation
+        self._just_resumed = False
 
     def forward(self, batch: ArcBatch) -> ArcOutput:
         output: ArcOutput = self.model(batch)
@@ -55,6 +57,15 @@ class ArcLightningModule(L.LightningModule):
         self.log("train/padding_waste", 1 - output.positions / output.slots, batch_size=size)
         return loss
 
+    def on_train_batch_start(self, batch: ArcBatch, batch_idx: int) -> None:
+        self._just_resumed = False
+
+    def on_validation_start(self) -> None:
+        if (
+            self._just_resumed
+        ):  # a validation that is made up for is logged where it would have been; Lightning then adds 1
+            self.trainer.fit_loop.epoch_loop._batches_that_stepped = self.trainer.global_step - 1
+
     def on_validation_epoch_start(self) -> None:
         self._val_losses = {}
 
@@ -76,6 +87,16 @@ class ArcLightningModule(L.LightningModule):
                 losses.append(value)
         if losses:
             self.log("val/loss", torch.stack(losses).mean(), prog_bar=True)
+        if not self.trainer.sanity_checking:
+            self._validated_step = self.trainer.global_step
+
+    @property
+    def validated(self) -> bool:
+        """Whether the weights of this optimizer step were validated."""
+        return self._validated_step == self.trainer.global_step
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["validated_step"] = self._validated_step
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on right after the last optimizer step, wherever the run was stopped.
@@ -91,6 +112,15 @@ class ArcLightningModule(L.LightningModule):
             counts.update(ready=batches, started=batches, processed=batches, completed=batches - 1)
         progress["is_last_batch"] = False
         loop["epoch_loop.state_dict"]["_batches_that_stepped"] = steps - 1
+        self._validated_step = checkpoint.get("validated_step", -1)
+        if self._validated_step != steps:  # if one is due after this step, it is done from its beginning
+            validation = loop["epoch_loop.val_loop.batch_progress"]
+            validation["total"].update(
+                ready=1, started=1, processed=0, completed=0
+            )  # Lightning's sign of "in its middle"
+            validation["current"].update(ready=0, started=0, processed=0, completed=0)
+            validation["is_last_batch"] = False
+        self._just_resumed = True
 
     def configure_optimizers(self) -> Any:
         return make_optimizer(self.model.compressor, self.optim, self.trainer.max_steps)

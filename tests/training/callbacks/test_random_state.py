@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from arc_encoder.training.callbacks import RandomState
+from arc_encoder.training.callbacks import RandomState, StepCheckpoint
 from tests.training.conftest import Fit, Record
 
 
@@ -40,3 +42,26 @@ def test_the_state_loads_as_plain_tensors(fit: Fit, tmp_path: Path) -> None:
     fit(RandomState(), saving(tmp_path), steps=3, enable_checkpointing=True)
     state = torch.load(tmp_path / "step=3.ckpt", weights_only=True)["callbacks"]["RandomState"]
     assert state["cpu"].dtype == torch.uint8
+
+
+def test_half_a_step_starts_again_with_the_numbers_of_its_beginning(fit: Fit, tmp_path: Path) -> None:
+    """With accumulation, and when a run fails after numbers were drawn for the step that is lost."""
+    options: dict[str, Any] = {"steps": 3, "accumulate_grad_batches": 2, "enable_checkpointing": True}
+    whole = draws(fit, RandomState(), **options)
+    with pytest.raises(RuntimeError, match="stop"):
+        draws(fit, RandomState(), Stop(at=3), StepCheckpoint(str(tmp_path), every_n_train_steps=100), **options)
+    rest = draws(fit, RandomState(), resume=tmp_path / "step=1.ckpt", **options)
+    assert rest == whole[2:]
+
+
+class Stop(Callback):
+    """Draws a number and raises, in the backward pass of a batch."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.calls = at, 0
+
+    def on_before_backward(self, *_: Any) -> None:
+        if self.calls == self.at:
+            torch.rand(1)
+            raise RuntimeError("stop")
+        self.calls += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.training.module import ArcLightningModule
+from arc_encoder.training.whole_folder import finish_swap, write_whole
 
 
 class AddToFolder(Callback):
@@ -29,6 +29,8 @@ class AddToFolder(Callback):
         self.folder = Path(folder)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            finish_swap(self.folder)
         if not (self.folder / "config.json").is_file():
             raise ConfigError(
                 f"callbacks.add_to_folder: {self.folder} holds no config.json, so nothing can be added there; give a folder "
@@ -71,11 +73,12 @@ def add_heads(folder: Path, trained: ArcEncoderModel, names: Sequence[str]) -> N
         for name in fresh_names:
             published.add_head(name, trained.config.heads[name])
             published.head(name).load_state_dict(trained.head(name).state_dict())
-        fresh = folder.with_name(folder.name + ".part")
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns("*.safetensors", "*.safetensors.index.json"))
-        published.to(published.dtype).save_pretrained(fresh)
-        swap_in(fresh, folder)
+
+        def write(fresh: Path) -> None:
+            shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns("*.safetensors", "*.safetensors.index.json"))
+            published.to(published.dtype).save_pretrained(fresh)
+
+        write_whole(folder, write)
 
 
 def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -84,12 +87,3 @@ def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return ours.keys() == theirs.keys() and all(
         torch.equal(tensor, theirs[name].to(tensor.dtype).cpu()) for name, tensor in ours.items()
     )
-
-
-def swap_in(fresh: Path, folder: Path) -> None:
-    """Put the folder `fresh` in the place of `folder`."""
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    os.replace(folder, old)
-    os.replace(fresh, folder)
-    shutil.rmtree(old)

@@ -14,13 +14,14 @@ class DecoderChangedError(ArcError):
 
 
 class DecoderGuard(Callback):
-    """Compares SHA-256 fingerprints of every decoder at the start and the end of a run.
+    """Compares SHA-256 fingerprints of every decoder at the start, at the end and at every export of a run.
 
     The fingerprints also go into checkpoints: a run that is resumed must find the same decoders.
     """
 
     def __init__(self) -> None:
         self.fingerprints: dict[str, str] = {}
+        self._proved_at: int | None = None  # optimizer step of the last comparison
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         now = self._fingerprints(pl_module)
@@ -29,13 +30,24 @@ class DecoderGuard(Callback):
                 now,
                 "the checkpoint was written with other decoder weights; resume with the decoders it was trained with",
             )
-        self.fingerprints = now
+        self.fingerprints, self._proved_at = now, None
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.prove(trainer, pl_module)
+
+    def prove(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Compare now, unless this step's decoders were compared already.
+
+        Raises:
+            DecoderChangedError: a decoder is not what it was.
+        """
+        if self._proved_at == trainer.global_step:
+            return
         self._compare(
             self._fingerprints(pl_module),
             "a frozen decoder was changed during training; look for code that writes to its weights",
         )
+        self._proved_at = trainer.global_step
 
     def state_dict(self) -> dict[str, str]:
         return dict(self.fingerprints)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import lightning as L
@@ -11,12 +9,15 @@ from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.data.datamodule import ArcDataModule
 from arc_encoder.errors import ArcError
-from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.training.callbacks.decoder_guard import DecoderGuard
 from arc_encoder.training.module import ArcLightningModule
+from arc_encoder.training.whole_folder import finish_swap, write_whole
 
 
 class ExportCompressor(Callback):
     """Writes config.json, model.safetensors and the encoder's tokenizer, all at once or not at all.
+
+    Where a `DecoderGuard` watches, it must have found the decoders unchanged first.
 
     Args:
         folder: where to; an earlier export there is replaced.
@@ -25,27 +26,32 @@ class ExportCompressor(Callback):
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
 
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if trainer.is_global_zero:
+            finish_swap(self.folder)
+
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.export(trainer, pl_module)
+
+    def export(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Write the compressor as it is now.
+
+        Raises:
+            DecoderChangedError: a decoder is not what it was.
+            CheckpointError: the folder cannot be written; an earlier one is still there.
+        """
+        assert isinstance(pl_module, ArcLightningModule)
+        for guard in (each for each in trainer.callbacks if isinstance(each, DecoderGuard)):  # type: ignore[attr-defined]
+            guard.prove(trainer, pl_module)
         if not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, ArcLightningModule)
         data = getattr(trainer, "datamodule", None)
         if not isinstance(data, ArcDataModule):
             raise ArcError("ExportCompressor needs the run's ArcDataModule for the encoder's tokenizer")
-        write_folder(self.folder, pl_module.model.compressor, data)
+        compressor, tokenizer = pl_module.model.compressor, data.collator.encoder_tokenizer
 
+        def write(fresh: Path) -> None:
+            compressor.save_pretrained(fresh)
+            tokenizer.save_pretrained(fresh)
 
-def write_folder(folder: Path, compressor: ArcEncoderModel, data: ArcDataModule) -> None:
-    """Write to a neighbouring folder first, then rename, so that `folder` is never half-written."""
-    fresh = folder.with_name(folder.name + ".part")
-    shutil.rmtree(fresh, ignore_errors=True)
-    compressor.save_pretrained(fresh)
-    data.collator.encoder_tokenizer.save_pretrained(fresh)
-    if folder.exists():
-        old = folder.with_name(folder.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(folder, old)
-        os.replace(fresh, folder)
-        shutil.rmtree(old)
-    else:
-        os.replace(fresh, folder)
+        write_whole(self.folder, write)
