@@ -9,8 +9,9 @@ import inspect
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from arc_encoder.data.jsonl import JsonlDocuments, JsonlQuestions, matching_file
 from arc_encoder.data.prepare.writing import whole_file
 from arc_encoder.data.survey import Measure, SourceReport, survey_source
 from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction
-from arc_encoder.errors import ArcError, CheckpointError, ConfigError, DataError
+from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.interchange.language_model import foreign_config, is_foreign_folder
 from arc_encoder.model.interchange.tokenizer import load_tokenizer
 
@@ -46,10 +47,15 @@ def check(config: DictConfig) -> None:
         print(report.to_text(colour=sys.stdout.isatty() and "NO_COLOR" not in os.environ), end="\n\n", flush=True)
         reports.append(report)
     bad = [report.name for report in reports if not report.usable]
-    print(f"usable: {len(reports) - len(bad)} of {len(reports)}" + (f"; not usable: {', '.join(bad)}" if bad else ""))
+    print(
+        f"usable: {len(reports) - len(bad)} of {len(reports)} source{'s' if len(reports) > 1 else ''}"
+        + (f"; not usable: {', '.join(bad)}" if bad else "")
+    )
     if config.output:
         with whole_file(Path(config.output)) as file:
-            json.dump({"usable": not bad, "sources": [r.to_json() for r in reports]}, file, indent=2, ensure_ascii=False)
+            json.dump(
+                {"usable": not bad, "sources": [r.to_json() for r in reports]}, file, indent=2, ensure_ascii=False
+            )
     if bad:
         sys.exit(UNUSABLE)
 
@@ -85,7 +91,7 @@ def surveys(config: DictConfig, measure: Measure) -> Iterator[SourceReport]:
             yield _survey_file(file, config, measure, common)
         return
     for tasks in _by_source(config.data):
-        name, node = next(iter(tasks.items()))
+        node = next(iter(tasks.values()))
         source = node.get("source")
         strict = source is not None and str(source.get("on_error", "stop")) == "stop"
         yield survey_source(
@@ -99,9 +105,9 @@ def surveys(config: DictConfig, measure: Measure) -> Iterator[SourceReport]:
 
 
 def _survey_file(file: Path, config: DictConfig, measure: Measure, common: dict[str, Any]) -> SourceReport:
-    fields = OmegaConf.to_container(config.fields) if config.fields is not None else None
+    fields: dict[str, str] = {str(key): str(value) for key, value in (config.fields or {}).items()}
     try:
-        kind = config.kind or kind_of(file, config.text_field, fields or {})
+        kind = config.kind or kind_of(file, config.text_field, fields)
     except DataError as error:
         return SourceReport(str(file), error=str(error))
     tasks: dict[str, Callable[[Any], Any]] = {
@@ -129,8 +135,6 @@ def kind_of(file: Path, text_field: str, fields: dict[str, str]) -> str:
         raise DataError(
             f"{file}: expected one of {', '.join(JSONL)}; other sources are looked at through a data configuration (data=…)"
         )
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _, record = next(read_jsonl(file, (), "skip"), ("", None))
@@ -197,7 +201,7 @@ def measure_of(config: DictConfig) -> Measure:
         windows[str(name)] = _window(node)
         task_tokens[str(name)] = bool(config.model.task_tokens) and not chat
 
-    @lru_cache(maxsize=None)
+    @cache
     def one_chunk(tokens: int) -> int:
         return int(pooling.output_lengths(torch.tensor([tokens]))[0]) if tokens else 0
 

@@ -95,7 +95,9 @@ def _need_writable(output: Path) -> None:
     folder = output if output.is_dir() else output.parent
     there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), Path("/"))
     if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ConfigError(f"{output} cannot be written: {there} {'is read-only' if there.is_dir() else 'is no folder'}; choose another output=…")
+        raise ConfigError(
+            f"{output} cannot be written: {there} {'is read-only' if there.is_dir() else 'is no folder'}; choose another output=…"
+        )
 
 
 def main() -> None:

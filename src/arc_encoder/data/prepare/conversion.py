@@ -52,7 +52,9 @@ def pick(row: Row, *names: str) -> Any:
             value = value.get(part, _NOTHING) if isinstance(value, Mapping) else _NOTHING
         if value is not _NOTHING and value is not None:
             return value
-    found = ", ".join(f"{key} {{{', '.join(map(str, v))}}}" if isinstance(v, Mapping) else str(key) for key, v in row.items())
+    found = ", ".join(
+        f"{key} {{{', '.join(map(str, v))}}}" if isinstance(v, Mapping) else str(key) for key, v in row.items()
+    )
     raise DataError(f"a row has no field {' or '.join(map(repr, names))}; it has: {found or 'nothing'}")
 
 

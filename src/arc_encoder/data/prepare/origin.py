@@ -157,7 +157,9 @@ class HubOrigin(Origin):
 
     def read_all(self, files: Sequence[Path]) -> Iterator[tuple[str, Row]]:
         texts = {path.stem if self.parallel == "stem" else path.suffix[1:]: path for path in files}
-        if self.parallel is None or any(path.suffix in (".parquet", ".jsonl", ".gz", ".json", ".zip") for path in files):
+        if self.parallel is None or any(
+            path.suffix in (".parquet", ".jsonl", ".gz", ".json", ".zip") for path in files
+        ):
             yield from super().read_all(files)
             return
         columns = []
@@ -183,6 +185,8 @@ def ask_hub(name: str, call: Any) -> Any:
         raise DataError(
             f"{name} cannot be downloaded: {error.name} is missing; install it with: pip install 'arc-encoder[datasets]'"
         ) from error
-    except Exception as error:  # each library below has errors of its own for the same: not reached, not there, not allowed
+    except (
+        Exception
+    ) as error:  # each library below has errors of its own for the same: not reached, not there, not allowed
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(f"{name} cannot be downloaded from the hub ({type(error).__name__}: {reason})") from error

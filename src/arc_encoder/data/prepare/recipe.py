@@ -100,9 +100,7 @@ class Recipe:
         if not self.parts and job.output.exists() and not job.overwrite:
             raise ConfigError(f"{job.output} exists already; choose another output=…, or set overwrite=true")
         limit = job.limit or self.limit
-        rows = tqdm(
-            self.origin.rows(job.given, job.place), desc=job.name, unit=" rows", mininterval=1, disable=None
-        )
+        rows = tqdm(self.origin.rows(job.given, job.place), desc=job.name, unit=" rows", mininterval=1, disable=None)
         done = []
         groups: Iterable[tuple[str, Iterable[tuple[str, Row]]]] = [("", rows)]
         if self.parts:

@@ -97,7 +97,9 @@ def members(path: Path, endings: tuple[str, ...] = (".jsonl", ".json")) -> list[
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"{path} is no readable zip file: {error}") from error
     hidden = ("__MACOSX", ".")
-    return sorted(n for n in names if n.endswith(endings) and not Path(n).name.startswith(hidden) and not n.startswith(hidden))
+    return sorted(
+        n for n in names if n.endswith(endings) and not Path(n).name.startswith(hidden) and not n.startswith(hidden)
+    )
 
 
 def read_member(path: Path, member: str) -> Iterator[Row]:

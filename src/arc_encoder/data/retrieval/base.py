@@ -105,4 +105,6 @@ class Retriever(ABC):
             questions: texts.
             top: most passages of a question.
         """
+        if not questions:
+            return []
         return [[self.store[number] for number in numbers] for numbers in self.find(questions, top)]

@@ -67,9 +67,7 @@ class Bm25(Retriever):
             return Tokenizer(stopwords=[], stemmer=None, splitter=_split)
         import Stemmer
 
-        return Tokenizer(
-            stopwords=self.language, stemmer=Stemmer.Stemmer(self.language).stemWord, splitter=_split
-        )
+        return Tokenizer(stopwords=self.language, stemmer=Stemmer.Stemmer(self.language).stemWord, splitter=_split)
 
 
 _WORDS = re.compile(r"\w+")

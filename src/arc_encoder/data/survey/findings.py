@@ -14,7 +14,7 @@ class Kind:
     """A kind of finding.
 
     Attributes:
-        words: what it is, as it reads after a number.
+        words: what it is, as it reads after a number and a times sign.
         stops: whether a training ends with it.
     """
 
@@ -22,17 +22,18 @@ class Kind:
     stops: bool = False
 
 
-SAME_RECORD = Kind("records are exact repetitions of an earlier one")
-SAME_QUESTION = Kind("questions were asked before about another document or with other answers")
-SAME_PASSAGE = Kind("records repeat a passage within themselves")
-NOT_FOUND = Kind("answers stand in no passage of theirs (usual for summaries, translations, yes and no)")
-EMPTY = Kind("records have an empty text, question, passage or answer", stops=True)
-TOO_SHORT = Kind("documents of fewer than 2 tokens: nothing to compress and continue", stops=True)
-TOO_LONG = Kind("contexts are longer than the chunks that the encoder reads", stops=True)
-TOO_WIDE = Kind("samples do not fit a decoder's window", stops=True)
-NOT_BUILT = Kind("samples cannot be built", stops=True)
-BROKEN = Kind("lines are broken and stop a training (on_error=skip leaves them out)", stops=True)
-SKIPPED = Kind("broken lines are left out")
+SAME_RECORD = Kind("exact repetition of an earlier record")
+SAME_QUESTION = Kind("question asked before, about another document or with other answers")
+SAME_PASSAGE = Kind("passage repeated within its record")
+NOT_FOUND = Kind("no answer stands in the passages (usual for summaries, translations, yes and no)")
+EMPTY = Kind("empty text, question, passage or answer", stops=True)
+TOO_SHORT = Kind("document of fewer than 2 tokens: nothing to compress and continue", stops=True)
+TOO_LONG = Kind("context longer than the chunks that the encoder reads", stops=True)
+LONG = Kind("document longer than the chunks that the encoder reads; the pretraining tasks take parts of it")
+TOO_WIDE = Kind("sample that does not fit a decoder's window", stops=True)
+NOT_BUILT = Kind("sample that cannot be built", stops=True)
+BROKEN = Kind("broken line: a training stops there (on_error=skip leaves such lines out)", stops=True)
+SKIPPED = Kind("broken line, left out")
 
 
 class Findings:

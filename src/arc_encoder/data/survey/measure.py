@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from transformers import PreTrainedTokenizerBase
+
 from arc_encoder.data.collator import ArcCollator, DecoderText
 from arc_encoder.data.tokens import context_ids
-from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from arc_encoder.data.prompts import joined_passages
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.survey.findings import (
     EMPTY,
+    LONG,
     NOT_FOUND,
     SAME_PASSAGE,
     SAME_QUESTION,
@@ -33,20 +34,18 @@ class RecordSurvey:
 
     Args:
         measure: the tokenizers.
-        whole: whether a context is the record's whole text, so that the chunk budget counts.
         max_passages: passages of a context at most; None takes all.
     """
 
-    def __init__(self, measure: Measure, *, whole: bool, max_passages: int | None = None) -> None:
-        self.measure, self.whole, self.max_passages = measure, whole, max_passages
+    def __init__(self, measure: Measure, *, max_passages: int | None = None) -> None:
+        self.measure, self.max_passages = measure, max_passages
         self.kind = ""
         self.findings = Findings()
         self.subsets: Counter[str] = Counter()
         self.encoder: dict[str, Lengths] = {}
         self.decoders: dict[str, dict[str, Lengths]] = {name: {} for name in measure.decoders}
-        self.positions = {name: 0 for name in measure.decoders}
-        self.vectors = Lengths()
-        self.characters = 0
+        self.positions = dict.fromkeys(measure.decoders, 0)
+        self.vectors, self.passages = Lengths(), Lengths()
         self._records, self._questions = Seen(), Seen()
 
     def add(self, records: Iterable[Document | Question]) -> None:
@@ -67,8 +66,8 @@ class RecordSurvey:
                 self.findings.add(TOO_SHORT, document.id)
             if self._records.again(document.text):
                 self.findings.add(SAME_RECORD, document.id)
-            if self.whole and length > self.measure.budget:
-                self.findings.add(TOO_LONG, f"{document.id}: {length:,} tokens of at most {self.measure.budget:,}")
+            if length > self.measure.budget:
+                self.findings.add(LONG, f"{document.id}: {length:,} tokens of at most {self.measure.budget:,}")
 
     def _add_questions(self, questions: Sequence[Question]) -> None:
         self.kind = "questions"
@@ -77,7 +76,7 @@ class RecordSurvey:
         tokens = self._lengths("context", contexts, context=True)
         self._lengths("question", [question.question for question in questions])
         self._lengths("answer", [question.answers[0] for question in questions if question.answers])
-        self.encoder.setdefault("passages a record", Lengths()).add(len(question.passages) for question in questions)
+        self.passages.add(len(question.passages) for question in questions)
         for question, context, length in zip(questions, contexts, tokens, strict=True):
             where = question.id
             parts = (question.question, *question.answers[:1], context)
@@ -106,7 +105,6 @@ class RecordSurvey:
             if context:
                 self.positions[decoder] += sum(self.measure.positions(length, decoder) for length in tokens)
         if context:
-            self.characters += sum(map(len, texts))
             self.vectors.add(map(self.measure.vectors, tokens))
         return tokens
 

@@ -37,7 +37,6 @@ class SourceReport:
     def fill(self, survey: RecordSurvey, findings: Findings, *, total: int, read: int, skipped: int) -> None:
         """Take over what a pass over the records found."""
         self._stops = findings.stopping or survey.findings.stopping
-        vectors = survey.vectors.summary()
         self.content = {
             "kind": survey.kind,
             "records": total,
@@ -52,7 +51,8 @@ class SourceReport:
                     for decoder, found in survey.decoders.items()
                 },
             },
-            "vectors_a_context": vectors,
+            "vectors_a_context": survey.vectors.summary(),
+            "passages_a_record": survey.passages.summary(),
             "ratio": {decoder: survey.ratio(decoder) for decoder in survey.decoders},
             "findings": [*findings.rows(), *survey.findings.rows()],
         }
@@ -100,8 +100,8 @@ class SourceReport:
             yield f"  subsets: {', '.join(names)}{f' and {more} more' if more else ''}"
         yield from self._table()
         yield from self._findings(c["findings"])
-        for task, reason in self.refused.items():
-            yield f"  ! task {task} does not accept it: {reason}"
+        for name, reason in self.refused.items():
+            yield f"  ! task {name} does not accept it: {reason}"
         for task in self.tasks:
             yield from self._task(task, colour)
 
@@ -113,11 +113,10 @@ class SourceReport:
         for who, parts in lengths.items():
             for name, summary in parts.items():
                 if summary is not None:
-                    label = name if name.startswith("passages") else f"{name}, {who}"
-                    yield f"  {label:<{width}}" + "".join(f"{_number(summary[column]):>10}" for column in COLUMNS)
-        vectors = self.content["vectors_a_context"]
-        if vectors is not None:
-            yield f"  {'vectors a context':<{width}}" + "".join(f"{_number(vectors[column]):>10}" for column in COLUMNS)
+                    yield _row(f"{name}, {who}", summary, width)
+        for key in ("vectors_a_context", "passages_a_record"):
+            if self.content[key] is not None:
+                yield _row(key.replace("_", " "), self.content[key], width)
         for decoder, ratio in self.content["ratio"].items():
             if ratio is not None:
                 yield f"  compressed {ratio:.2f} to 1 for {decoder}: its tokens of a context for each position that the vectors take"
@@ -127,7 +126,7 @@ class SourceReport:
         if rows:
             yield ""
         for row in rows:
-            yield f"  {'!' if row['stops'] else '·'} {row['count']:,} {row['what']}"
+            yield f"  {'!' if row['stops'] else '·'} {row['count']:,} × {row['what']}"
             for place in row["places"]:
                 yield f"      {shortened(printable(' '.join(place.split())), 200)}"
 
@@ -143,6 +142,10 @@ class SourceReport:
             yield f"  ┌ sample {printable(id)}"
             yield from (f"  │ {line}" for line in shown(pieces, colour=colour).split("\n"))
             yield "  └"
+
+
+def _row(label: str, summary: dict[str, float], width: int) -> str:
+    return f"  {label:<{width}}" + "".join(f"{_number(summary[column]):>10}" for column in COLUMNS)
 
 
 def _number(value: float) -> str:

@@ -32,7 +32,6 @@ def survey_source(
     examples: int = 2,
     seed: int = 0,
     strict: bool = True,
-    whole: bool = False,
 ) -> SourceReport:
     """Look at a source once, and at the first samples of each task that reads it.
 
@@ -46,14 +45,13 @@ def survey_source(
         examples: of them, how many are shown.
         seed: the run's data seed.
         strict: whether a broken line would stop a training.
-        whole: whether the tasks compress whole records, so that a record longer than the chunk budget is a problem.
     """
     findings, report = Findings(), SourceReport(name)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             source = build()
-            survey = RecordSurvey(measure, whole=whole, max_passages=None)
+            survey = RecordSurvey(measure)
             made: dict[str, Task | ArcError] = {}
             for task, make in tasks.items():
                 try:
@@ -64,7 +62,9 @@ def survey_source(
             survey.max_passages = max(used, default=None)
             total = len(source)
             number = total if limit is None else min(limit, total)
-            survey.add(tqdm(_each(source, number), desc=name, total=number, unit=" records", mininterval=1, disable=None))
+            survey.add(
+                tqdm(_each(source, number), desc=name, total=number, unit=" records", mininterval=1, disable=None)
+            )
         except ArcError as error:
             report.error = str(error)
             return report
