@@ -15,6 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.cli.app import fail, run_app
+from arc_encoder.cli.compose import config_dir_of_run
 from arc_encoder.cli.locations import configs_folder
 from arc_encoder.data.prepare import Job, Recipe
 from arc_encoder.data.prepare.recipe import Prepared
@@ -83,8 +84,9 @@ def told(done: Prepared) -> str:
 
 
 def recipe_list() -> str:
-    """Every recipe with its line."""
-    files = sorted((configs_folder() / "recipe").glob("*.yaml"))
+    """Every recipe with its line, those of --config-dir too."""
+    folders = [configs_folder(), *([Path(own)] if (own := config_dir_of_run()) else [])]
+    files = sorted((file for each in folders for file in (each / "recipe").glob("*.yaml")), key=lambda file: file.stem)
     width = max(len(file.stem) for file in files)
     lines = [f"  {file.stem:<{width}}  {OmegaConf.load(file).about}" for file in files]
     return "\n".join(["Recipes of arc-data prepare <recipe>:", "", *lines])

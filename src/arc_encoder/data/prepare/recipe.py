@@ -100,18 +100,22 @@ class Recipe:
         if not self.parts and job.output.exists() and not job.overwrite:
             raise ConfigError(f"{job.output} exists already; choose another output=…, or set overwrite=true")
         limit = job.limit or self.limit
-        rows = tqdm(self.origin.rows(job.given, job.place), desc=job.name, unit=" rows", mininterval=1, disable=None)
+        rows = iter(
+            tqdm(self.origin.rows(job.given, job.place), desc=job.name, unit=" rows", mininterval=1, disable=None)
+        )
+        first = list(itertools.islice(rows, 1))  # before anything is written
+        if not first:
+            raise DataError(f"{job.name}: its origin has no rows")
+        pairs = itertools.chain(first, rows)
         done = []
-        groups: Iterable[tuple[str, Iterable[tuple[str, Row]]]] = [("", rows)]
+        groups: Iterable[tuple[str, Iterable[tuple[str, Row]]]] = [("", pairs)]
         if self.parts:
-            groups = itertools.groupby(rows, key=lambda pair: pair[0])
-        for part, pairs in groups:
+            groups = itertools.groupby(pairs, key=lambda pair: pair[0])
+        for part, own in groups:
             path = job.output / f"{part}{self.ending}" if self.parts else job.output
             if self.parts and path.exists() and not job.overwrite:
                 raise ConfigError(f"{path} exists already; choose another output=…, or set overwrite=true")
-            done.append(self._write(path, (row for _, row in pairs), job, limit, part or job.name))
-        if not done:
-            raise DataError(f"{job.name}: the origin has no rows")
+            done.append(self._write(path, (row for _, row in own), job, limit, part or job.name))
         return done
 
     def _write(self, path: Path, rows: Iterable[Row], job: Job, limit: int | None, name: str) -> Prepared:
@@ -144,7 +148,7 @@ class Recipe:
         }
         if search.retriever is not None:
             content["passages"] = {
-                **search.retriever.settings(), "top": job.top, "answer_stands_in_them": round(share or 0.0, 4),
+                **search.retriever.stamp, "top": job.top, "answer_stands_in_them": round(share or 0.0, 4),
             }  # fmt: skip
         write_manifest(path, content)
 

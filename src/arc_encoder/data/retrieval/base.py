@@ -26,6 +26,7 @@ class Retriever(ABC):
     """Finds passages for questions; `open` comes before `search`."""
 
     store: PassageStore
+    stamp: dict[str, Any]  # files, passage length and settings of the open index, as the manifest tells them
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -88,7 +89,7 @@ class Retriever(ABC):
                 raise DataError(
                     f"the index {place} cannot be written ({error}); choose another folder with index=<folder>"
                 ) from error
-        self.store = PassageStore(place)
+        self.store, self.stamp = PassageStore(place), stamp
         self.load(place)
         return place
 
