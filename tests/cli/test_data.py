@@ -147,6 +147,18 @@ def test_the_list_names_every_recipe(run: Command, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_recipe_of_ones_own(run: Command, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/preparing.md").read_text()
+    recipe = tmp_path / "mine/recipe/reviews.yaml"
+    recipe.parent.mkdir(parents=True)
+    recipe.write_text(page.split("```yaml\n")[1].split("```")[0])
+    write(tmp_path / "train.jsonl", [{"review": "Long and good.", "headline": "Good"}])
+    given = ["--config-dir", "mine", "from=train.jsonl", "output=reviews.jsonl.gz"]
+    assert "1 records in reviews.jsonl.gz" in run("prepare", "reviews", *given)
+    assert read(tmp_path / "reviews.jsonl.gz")[0]["answers"] == ["Good"]
+    assert "reviews to summarize" in run("prepare", "--config-dir", "mine")
+
+
 def test_squad_from_its_original_file(run: Command, tmp_path: Path) -> None:
     answers = [{"text": text, "answer_start": 0} for text in ("Ann", "Ann B.")]
     asked = [{"id": "1", "question": "Who?", "answers": answers}, {"id": "2", "question": "What?", "answers": []}]

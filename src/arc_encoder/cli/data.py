@@ -20,6 +20,8 @@ USAGE = """arc-data: data for training
   arc-data check --help, arc-data prepare --help: every setting
 """
 VERBS = ("check", "prepare")
+# Hydra's options that are followed by a word of their own
+WITH_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
 
 
 def main() -> None:
@@ -38,10 +40,22 @@ def main() -> None:
     run()
 
 
-def positional(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Words of a command line that are neither options nor overrides, and the others."""
-    words = [a for a in arguments if not a.startswith(("-", "+", "~")) and "=" not in a]
-    return words, [a for a in arguments if a not in words]
+def sorted_out(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """A command line as plain words, options with their values, and overrides.
+
+    Hydra's parser wants all overrides side by side.
+    """
+    words: list[str] = []
+    options: list[str] = []
+    overrides: list[str] = []
+    for place, argument in enumerate(arguments):
+        if argument.startswith("-") or (place > 0 and arguments[place - 1] in WITH_VALUE):
+            options.append(argument)
+        elif "=" in argument or argument.startswith(("+", "~")):
+            overrides.append(argument)
+        else:
+            words.append(argument)
+    return words, options, overrides
 
 
 if __name__ == "__main__":

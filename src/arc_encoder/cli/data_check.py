@@ -235,15 +235,15 @@ def _window(node: DictConfig) -> int | None:
 
 def main() -> None:
     """Entry point of the verb; words that are no settings are files."""
-    from arc_encoder.cli.data import positional
+    from arc_encoder.cli.data import sorted_out
 
-    words, rest = positional(sys.argv[1:])
-    if words and any(word.startswith("path=") for word in rest):
+    words, options, overrides = sorted_out(sys.argv[1:])
+    if words and any(word.startswith("path=") for word in overrides):
         fail("files were given both as words and as path=…; choose one")
     if words:
         quoted = ",".join("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in words)
-        rest = [f"path=[{quoted}]", *rest]
-    sys.argv[1:] = rest
+        overrides = [f"path=[{quoted}]", *overrides]
+    sys.argv[1:] = [*options, *overrides]
     run_app("check", check, keys=KEYS, unbuilt=("data.tasks.",))
 
 

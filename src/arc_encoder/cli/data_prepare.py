@@ -104,12 +104,12 @@ def _need_writable(output: Path) -> None:
 
 def main() -> None:
     """Entry point of the verb; the first word that is no setting is the recipe."""
-    from arc_encoder.cli.data import positional
+    from arc_encoder.cli.data import sorted_out
 
-    words, rest = positional(sys.argv[1:])
+    words, options, overrides = sorted_out(sys.argv[1:])
     if len(words) > 1:
         fail(f"one recipe at a time, but {', '.join(words)} were given; settings are written key=value")
-    sys.argv[1:] = [*(f"recipe={word}" for word in words), *rest]
+    sys.argv[1:] = [*options, *(f"recipe={word}" for word in words), *overrides]
     run_app("prepare", prepare, keys=KEYS)
 
 

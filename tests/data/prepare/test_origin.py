@@ -71,6 +71,8 @@ def test_json_files_of_other_shapes(tmp_path: Path) -> None:
     file.write_text("{")
     with pytest.raises(DataError, match="not valid JSON"):
         list(read_rows(file))
+    (tmp_path / "book.txt").write_text("Once upon\na time.")
+    assert list(read_rows(tmp_path / "book.txt")) == [{"id": "book", "text": "Once upon\na time."}]
     (tmp_path / "r.doc").write_text("x")
     with pytest.raises(DataError, match="unknown format"):
         list(read_rows(tmp_path / "r.doc"))
@@ -119,7 +121,17 @@ def test_the_hub_is_asked_for_its_parquet_conversion(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(datasets, "load_dataset", local)
     assert rows(origin(config="plain")) == ROWS
-    assert asked == [("parquet", {"validation": "hf://datasets/a/b@refs/convert/parquet/plain/validation/*.parquet"})]
+    place = "hf://datasets/a/b@refs/convert/parquet"
+    assert asked == [("parquet", {"validation": f"{place}/plain/validation/*.parquet"})]
+
+    def partial(kind: str, *arguments: Any, **options: Any) -> Any:
+        if "partial-" not in options["data_files"]["validation"]:
+            raise FileNotFoundError("nothing there")
+        return local(kind, **options)
+
+    monkeypatch.setattr(datasets, "load_dataset", partial)
+    assert rows(origin()) == ROWS  # of very large sets only the beginning is converted
+    assert asked[1:] == [("parquet", {"validation": f"{place}/*/partial-validation/*.parquet"})]
 
 
 def test_parallel_text_files(tmp_path: Path) -> None:

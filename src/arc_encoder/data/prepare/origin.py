@@ -139,8 +139,13 @@ class HubOrigin(Origin):
 
         if self.revision != PARQUET:
             return load_dataset(self.hub, self.config, split=self.split, revision=self.revision, streaming=True)
-        files = f"hf://datasets/{self.hub}@{PARQUET}/{self.config or '*'}/{self.split}/*.parquet"
-        return load_dataset("parquet", data_files={self.split: files}, split=self.split, streaming=True)
+        for folder in (self.split, f"partial-{self.split}"):  # the hub converts only the beginning of very large ones
+            files = f"hf://datasets/{self.hub}@{PARQUET}/{self.config or '*'}/{folder}/*.parquet"
+            try:
+                return load_dataset("parquet", data_files={self.split: files}, split=self.split, streaming=True)
+            except FileNotFoundError as error:
+                missing = error
+        raise missing
 
     def read(self, path: Path) -> Iterator[tuple[str, Row]]:
         if path.suffix != ".zip":

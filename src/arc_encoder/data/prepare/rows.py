@@ -1,4 +1,4 @@
-"""Rows of a file in whatever format it comes: parquet, JSONL, JSON, CSV, TSV, each perhaps inside a .zip."""
+"""Rows of a file in whatever format it comes: parquet, JSONL, JSON, CSV, TSV, text (one row a file), or JSONL in a .zip."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from arc_encoder.errors import DataError
 
 TABLES = (".csv", ".tsv")
 LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz")
-READABLE = (".parquet", ".json", *LINES, *TABLES)
+READABLE = (".parquet", ".json", ".txt", *LINES, *TABLES)
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -36,6 +36,9 @@ def read_rows(path: Path) -> Iterator[Row]:
             yield record
     elif name.endswith(".json"):
         yield from _json(path)
+    elif name.endswith(".txt"):
+        with open_text(path) as file:
+            yield {"id": path.stem, "text": file.read()}
     elif name.endswith(TABLES):
         with open_text(path) as lines:
             yield from csv.DictReader(lines, delimiter="\t" if name.endswith(".tsv") else ",")
