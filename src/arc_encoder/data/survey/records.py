@@ -26,7 +26,7 @@ from arc_encoder.data.survey.measure import Measure
 from arc_encoder.data.survey.seen import Seen
 
 BLOCK = 256  # records tokenized at once
-BLOCK_CHARACTERS = 4_000_000  # or fewer, if they are long
+BLOCK_CHARACTERS = 300_000  # or fewer, if they are long
 
 
 class RecordSurvey:
