@@ -15,6 +15,7 @@ from arc_encoder.data.records import Document, Question
 from arc_encoder.data.survey import Lengths, Measure, SourceReport, survey_source
 from arc_encoder.data.survey.show import printable, shortened
 from arc_encoder.data.tasks import FewShot, Reconstruction
+from tests.tiny_chat import LLAMA_2, chat_tokenizer
 from tests.tiny_models import tiny_tokenizer
 
 
@@ -187,3 +188,14 @@ def test_texts_are_shortened_and_harmless() -> None:
     assert shortened("one two three four five", 12) == "one … five"
     assert shortened("short", 12) == "short"
     assert printable("a\033[2Jb\x07\nc") == "a�[2Jb�\nc"
+
+
+def test_a_chat_decoder_is_shown_with_its_template(measure: Measure) -> None:
+    text = DecoderText(chat_tokenizer(LLAMA_2), chat=True)
+    chat = replace(measure, decoders={"tiny": text}, task_tokens={"tiny": False})
+    report = survey([Document("a", "some text")], chat, lambda source: Reconstruction(source), samples=1, examples=1)
+    shown = report.to_text()
+    assert "[INST]" in shown
+    assert "3 vectors⟧ some text" in shown  # no task token
+    assert "Replicate the input text." in shown
+    assert "⟦target⟧" in shown

@@ -37,6 +37,8 @@ def whole_file(path: Path) -> Iterator[TextIO]:
             with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:  # type: ignore[type-var]
                 yield text
         os.replace(part, path)
+    except OSError as error:  # such as a full disk
+        raise ConfigError(f"{path} was not written: {error}") from error
     finally:
         part.unlink(missing_ok=True)
 

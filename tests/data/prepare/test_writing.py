@@ -1,0 +1,26 @@
+"""Files appear whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from arc_encoder.data.prepare.writing import whole_file
+from arc_encoder.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_an_interrupted_file_leaves_the_one_before(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "deep" / name
+    with whole_file(path) as file:
+        file.write("first")
+    with pytest.raises(KeyboardInterrupt), whole_file(path) as file:
+        file.write("second")
+        raise KeyboardInterrupt
+    with pytest.raises(ConfigError, match="was not written: .*no space"), whole_file(path) as file:
+        raise OSError(28, "no space left")
+    content = path.read_bytes()
+    assert (gzip.decompress(content) if name.endswith(".gz") else content) == b"first"
+    assert [each.name for each in path.parent.iterdir()] == [name]
