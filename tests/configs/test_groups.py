@@ -15,10 +15,23 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.cli import bench, compress, convert, evaluate, plan, quickstart, toy_models, train
+from arc_encoder.cli import (
+    bench,
+    compress,
+    convert,
+    data_check,
+    data_prepare,
+    evaluate,
+    plan,
+    quickstart,
+    toy_models,
+    train,
+)
 from arc_encoder.cli.check import find_problems
 from arc_encoder.cli.locations import bundled_folder, configs_folder
 from arc_encoder.data import ArcDataModule
+from arc_encoder.data.prepare import Recipe
+from arc_encoder.data.retrieval import Retriever
 from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.systems import System
 from arc_encoder.model.adapters import Adapter
@@ -36,13 +49,15 @@ KEYS = {
     "convert": convert.KEYS,
     "plan": plan.KEYS,
     "bench": bench.KEYS,
+    "check": data_check.KEYS,
+    "prepare": data_prepare.KEYS,
     "quickstart": quickstart.KEYS,
     "toy_model": toy_models.KEYS,
 }
 OPTIONS = sorted(str(file.relative_to(CONFIGS).with_suffix("")) for file in CONFIGS.rglob("*.yaml"))
 GROUPS = [option for option in OPTIONS if "/" in option]
 # Groups that another command than arc-train reads.
-ROOT_OF = {"benchmark": "eval", "system": "eval", "toy_model": "toy_model"}
+ROOT_OF = {"benchmark": "eval", "system": "eval", "toy_model": "toy_model", "recipe": "prepare", "retriever": "prepare"}
 # Their models lie on a hub that is not reached here.
 HUB = [
     option
@@ -148,6 +163,8 @@ def test_every_option_builds_what_it_names(option: str) -> None:
     built = {
         "benchmark": lambda: isinstance(instantiate(config.benchmark), Benchmark),
         "system": lambda: all(isinstance(instantiate(node), System) for node in config.systems.values()),
+        "recipe": lambda: isinstance(instantiate(config.recipe, _convert_="all"), Recipe),
+        "retriever": lambda: isinstance(instantiate(config.retriever), Retriever),
         "decoder": lambda: all(isinstance(instantiate(node), FrozenDecoder) for node in config.decoders.values()),
         "model": lambda: callable(instantiate(config.model)),
         "model/encoder": lambda: instantiate(config.model.encoder).config().num_hidden_layers > 0,

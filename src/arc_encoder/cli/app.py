@@ -30,7 +30,12 @@ FAILED = 2  # exit status of a run that a user's mistake ended
 
 
 def run_app(
-    config_name: str, task: Callable[[DictConfig], Any], *, keys: set[str], ignored: tuple[str, ...] = ()
+    config_name: str,
+    task: Callable[[DictConfig], Any],
+    *,
+    keys: set[str],
+    ignored: tuple[str, ...] = (),
+    unbuilt: tuple[str, ...] = (),
 ) -> None:
     """Compose `config_name` from the command line and run `task` on it.
 
@@ -39,6 +44,7 @@ def run_app(
         task: what to do; its result is what sweepers optimise.
         keys: names allowed at the top level of the configuration.
         ignored: beginnings of mistakes that do not matter to this command.
+        unbuilt: beginnings of parts that are checked, but not built before the command runs.
     """
     register_resolvers()
     quieten()
@@ -48,7 +54,7 @@ def run_app(
         try:
             import_modules(config.get("imports") or [])
             if arguments.multirun:  # a single run was checked before
-                check_config(config, keys=keys, ignored=ignored)
+                check_config(config, keys=keys, ignored=ignored, unbuilt=unbuilt)
             return task(config)
         except Interrupted as stop:
             if stop.status:  # of several processes, one says it
@@ -69,7 +75,7 @@ def run_app(
 
     if not (arguments.help or arguments.hydra_help or arguments.info or arguments.cfg):
         try:
-            problems = check_command_line(arguments, config_name, keys=keys, ignored=ignored)
+            problems = check_command_line(arguments, config_name, keys=keys, ignored=ignored, unbuilt=unbuilt)
         except (HydraException, OmegaConfBaseException, ArcError) as error:
             fail(str(error))
         if problems:
@@ -133,7 +139,12 @@ class _Chatter(logging.Filter):
 
 
 def check_command_line(
-    arguments: Namespace, config_name: str, *, keys: set[str], ignored: tuple[str, ...] = ()
+    arguments: Namespace,
+    config_name: str,
+    *,
+    keys: set[str],
+    ignored: tuple[str, ...] = (),
+    unbuilt: tuple[str, ...] = (),
 ) -> list[str]:
     """Every mistake of the command line and of the configuration that it composes.
 
@@ -142,6 +153,7 @@ def check_command_line(
         config_name: name of the primary configuration.
         keys: names allowed at the top level of the configuration.
         ignored: beginnings of mistakes that do not matter to the command.
+        unbuilt: beginnings of parts that are checked, but not built.
 
     Raises:
         ConfigError: the output folder cannot be written.
@@ -174,7 +186,7 @@ def check_command_line(
         _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
         import_modules(config.get("imports") or [])
         problems += _sweep_problems(config, bool(arguments.multirun))
-        return problems if arguments.multirun else problems + _composed_problems(config, keys, ignored)
+        return problems if arguments.multirun else problems + _composed_problems(config, keys, ignored, unbuilt)
 
 
 def _parsed(text: str) -> list[Any]:
@@ -213,7 +225,9 @@ def _options(loader: Any, group: str) -> list[str]:
     return sorted([*loader.get_group_options(group), *inner])
 
 
-def _composed_problems(config: DictConfig, keys: set[str], ignored: tuple[str, ...]) -> list[str]:
+def _composed_problems(
+    config: DictConfig, keys: set[str], ignored: tuple[str, ...], unbuilt: tuple[str, ...]
+) -> list[str]:
     """Mistakes of a configuration composed with Hydra's own part, which some values refer to."""
     with read_write(config), open_dict(config):
         config.hydra.runtime.output_dir = "."
@@ -221,7 +235,7 @@ def _composed_problems(config: DictConfig, keys: set[str], ignored: tuple[str, .
     HydraConfig.instance().set_config(config)
     try:
         own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-        return find_problems(own, keys=keys, ignored=ignored)
+        return find_problems(own, keys=keys, ignored=ignored, unbuilt=unbuilt)
     finally:
         HydraConfig.instance().cfg = before
 

@@ -28,30 +28,36 @@ LOWEST = {
 SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
-def check_config(config: DictConfig, *, keys: set[str], ignored: tuple[str, ...] = ()) -> None:
+def check_config(
+    config: DictConfig, *, keys: set[str], ignored: tuple[str, ...] = (), unbuilt: tuple[str, ...] = ()
+) -> None:
     """Raise one error that lists every mistake of `config`.
 
     Args:
         config: the composed configuration.
         keys: names allowed at its top level.
         ignored: beginnings of mistakes that do not matter to the command.
+        unbuilt: beginnings of parts that are checked, but not built.
 
     Raises:
         ConfigError: with one line a mistake.
     """
-    problems = find_problems(config, keys=keys, ignored=ignored)
+    problems = find_problems(config, keys=keys, ignored=ignored, unbuilt=unbuilt)
     if problems:
         count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the configuration"
         raise ConfigError("\n  - ".join([f"{count}:", *problems]))
 
 
-def find_problems(config: DictConfig, *, keys: set[str], ignored: tuple[str, ...] = ()) -> list[str]:
+def find_problems(
+    config: DictConfig, *, keys: set[str], ignored: tuple[str, ...] = (), unbuilt: tuple[str, ...] = ()
+) -> list[str]:
     """Every mistake of `config`, one line each; what follows from another mistake is left out.
 
     Args:
         config: the composed configuration.
         keys: names allowed at its top level.
         ignored: beginnings of mistakes that do not matter to the command.
+        unbuilt: beginnings of parts that are checked, but not built.
     """
     problems = [
         f"{key!s}: unknown key{_did_you_mean(str(key), keys)}; valid keys: {', '.join(sorted(keys))}"
@@ -61,7 +67,7 @@ def find_problems(config: DictConfig, *, keys: set[str], ignored: tuple[str, ...
     problems += _numbers(config)
     for path, node in _targets(config, ""):
         problems += _bind(path, node)
-    problems += _build_cheap(config, problems)
+    problems += _build_cheap(config, problems, unbuilt)
     problems += _combinations(config, problems)
     told = [" ".join(problem.split()) for problem in problems]  # libraries write whole paragraphs
     return [problem for problem in told if not problem.startswith(ignored)]
@@ -164,7 +170,7 @@ def _concerned(path: str, problems: list[str]) -> bool:
     return any(problem.startswith((f"{path}.", f"{path}:", f"{path}=")) for problem in problems)
 
 
-def _build_cheap(config: DictConfig, problems: list[str]) -> list[str]:
+def _build_cheap(config: DictConfig, problems: list[str], unbuilt: tuple[str, ...] = ()) -> list[str]:
     """Build what needs no weights; its own checks speak."""
     found = []
     model = config.get("model") or {}
@@ -178,7 +184,7 @@ def _build_cheap(config: DictConfig, problems: list[str]) -> list[str]:
     cheap |= {f"data.tasks.{name}": node for name, node in ((config.get("data") or {}).get("tasks") or {}).items()}
     cheap |= {"benchmark": config.get("benchmark")}
     for path, node in cheap.items():
-        if node is None or "_target_" not in node or _concerned(path, problems):
+        if node is None or "_target_" not in node or path.startswith(unbuilt) or _concerned(path, problems):
             continue
         try:
             instantiate(node)

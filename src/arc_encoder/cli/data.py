@@ -1,0 +1,62 @@
+"""`arc-data`: look at data before training on it, and make it from public sets.
+
+Run command: ``arc-data check my.jsonl.gz`` or ``arc-data prepare squad``
+"""
+
+from __future__ import annotations
+
+import sys
+
+from arc_encoder.cli.app import fail
+from arc_encoder.cli.check import suggest
+
+USAGE = """arc-data: data for training
+
+  arc-data check <files> [decoder=…]        counts, lengths in tokens, duplicates, broken lines, samples as they would be built
+  arc-data check data=<choice> [data.…=…]   the same for every source of a data configuration
+  arc-data prepare                          list the public data sets that there are recipes for
+  arc-data prepare <recipe> [output=…]      make one of them; downloads where there is a network, or takes from=<your copy>
+
+  arc-data check --help, arc-data prepare --help: every setting
+"""
+VERBS = ("check", "prepare")
+# Hydra's options that are followed by a word of their own
+WITH_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
+
+
+def main() -> None:
+    """Console entry point: the first word is the verb, the rest goes to its command."""
+    verb = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if verb in ("--help", "-h"):
+        print(USAGE, end="")
+        return
+    if verb not in VERBS:
+        fail(f"arc-data {verb}: no such verb{suggest(verb, VERBS)}; arc-data --help shows how they are used")
+    sys.argv[1:] = sys.argv[2:]
+    if verb == "check":
+        from arc_encoder.cli.data_check import main as run
+    else:
+        from arc_encoder.cli.data_prepare import main as run
+    run()
+
+
+def sorted_out(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """A command line as plain words, options with their values, and overrides.
+
+    Hydra's parser wants all overrides side by side.
+    """
+    words: list[str] = []
+    options: list[str] = []
+    overrides: list[str] = []
+    for place, argument in enumerate(arguments):
+        if argument.startswith("-") or (place > 0 and arguments[place - 1] in WITH_VALUE):
+            options.append(argument)
+        elif "=" in argument or argument.startswith(("+", "~")):
+            overrides.append(argument)
+        else:
+            words.append(argument)
+    return words, options, overrides
+
+
+if __name__ == "__main__":
+    main()

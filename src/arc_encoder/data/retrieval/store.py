@@ -1,0 +1,94 @@
+"""Passages on disk: documents cut into pieces of so many words, read one by one without loading the rest.
+
+The method's passages have 128 words (Pilchen et al., 2025, App. C). The folder holds
+`passages.jsonl`, one JSON string a line, and `offsets.npy`, where each line begins.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from tqdm import tqdm
+
+from arc_encoder.data.jsonl import OnError, read_jsonl
+from arc_encoder.errors import ConfigError
+
+_WORD = re.compile(r"\S+")
+
+
+def split_words(text: str, words: int | None) -> Iterator[str]:
+    """`text` in consecutive passages of `words` words (white space between them kept); the last may be shorter.
+
+    Raises:
+        ConfigError: fewer than one word.
+    """
+    if words is not None and words < 1:
+        raise ConfigError(f"passage_words={words} must be at least 1; null keeps each text whole")
+    spans = [match.span() for match in _WORD.finditer(text)]
+    for start in range(0, len(spans), words or max(1, len(spans))):
+        last = min(start + words if words else len(spans), len(spans)) - 1
+        yield text[spans[start][0] : spans[last][1]]
+
+
+class PassageStore(Sequence[str]):
+    """The passages of a folder, by number.
+
+    Args:
+        folder: one that `write` filled.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.offsets: Any = np.load(folder / "offsets.npy", mmap_mode="r")
+        self.lines = (folder / "passages.jsonl").open("rb")
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        self.lines.seek(int(self.offsets[index]))
+        text: str = json.loads(self.lines.readline())
+        return text
+
+    @classmethod
+    def write(
+        cls, pattern: str, folder: Path, *, words: int | None, text_field: str = "text", on_error: OnError = "stop"
+    ) -> PassageStore:
+        """Cut the texts of JSONL files into passages and write them to `folder`.
+
+        Args:
+            pattern: file or glob.
+            folder: existing folder.
+            words: words of a passage; None keeps each text whole.
+            text_field: field that holds the text.
+            on_error: what a broken line does.
+
+        Raises:
+            DataError: nothing there, or a line without text.
+        """
+        offsets, place = [0], 0
+        with (folder / "passages.jsonl").open("wb") as out:
+            records = read_jsonl(pattern, (text_field,), on_error, lambda record: _not_text(record, text_field))
+            for _, record in tqdm(records, desc="passages", unit=" texts", mininterval=1, disable=None):
+                for passage in split_words(record[text_field], words):
+                    place += out.write(json.dumps(passage, ensure_ascii=False).encode() + b"\n")
+                    offsets.append(place)
+        np.save(folder / "offsets.npy", np.array(offsets, dtype=np.int64))
+        return cls(folder)
+
+
+def _not_text(record: Mapping[str, Any], field: str) -> str | None:
+    found = record[field]
+    return None if isinstance(found, str) else f"field {field!r} holds {type(found).__name__}, expected text"
