@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from arc_encoder.batch import ArcBatch
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.model.activation_checkpointing import checkpoint_layers
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.rotary_scaling import has_rotary_scaling
@@ -80,6 +81,12 @@ class ArcModel(nn.Module):
                 )
         self._compressor = compressor
         self.decoders = nn.ModuleDict(dict(decoders))
+
+    def checkpoint_activations(self) -> None:
+        """Compute activations of encoder and decoders again in the backward pass, instead of keeping them."""
+        parts = [decoder.model for decoder in self.frozen_decoders().values()]
+        for part in [*([self.compressor.encoder.backbone] if self.has_compressor else []), *parts]:
+            checkpoint_layers(part)
 
     @property
     def has_compressor(self) -> bool:

@@ -25,6 +25,7 @@ def extend_arc_model(
     decoders: Mapping[str, FrozenDecoder],
     *,
     task_tokens: bool = True,
+    activation_checkpointing: bool = False,
     chunking: Chunking | None = None,
     encoder_tokenizer: str | None = None,
 ) -> tuple[ArcModel, PreTrainedTokenizerBase]:
@@ -37,6 +38,7 @@ def extend_arc_model(
         projector: class or partial that makes a projector from (in_dim, out_dim).
         decoders: the new frozen decoders by name.
         task_tokens: whether each new decoder gets a pair of task tokens; chat decoders get none.
+        activation_checkpointing: compute activations of the decoders again in the backward pass, instead of keeping them.
         chunking: how long contexts are cut, instead of the folder's own way.
         encoder_tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie in `folder`.
 
@@ -56,4 +58,7 @@ def extend_arc_model(
         compressor.add_head(name, head_settings(made, task_tokens and not decoder.chat))
     if chunking is not None:
         compressor.chunking = chunking
-    return ArcModel(compressor, decoders), tokenizer
+    model = ArcModel(compressor, decoders)
+    if activation_checkpointing:
+        model.checkpoint_activations()
+    return model, tokenizer
