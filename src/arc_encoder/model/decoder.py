@@ -170,12 +170,16 @@ class FrozenDecoder(nn.Module):
             )
 
     def fingerprint(self) -> str:
-        """SHA-256 over all weights and buffers, names included."""
+        """SHA-256 over all weights and buffers, names included; of sharded ones every process must ask for it."""
         digest = hashlib.sha256()
         named = [*self.model.named_parameters(), *self.model.named_buffers()]
         for name, tensor in sorted(named, key=lambda item: item[0]):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+            full = getattr(tensor, "full_tensor", None)  # of a sharded weight
+            tensor = tensor if full is None else full()
+            # A copy: numpy would hold on to the memory of a weight that was gathered for a while.
+            copied = tensor.detach().to("cpu", copy=True)
+            digest.update(copied.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
 

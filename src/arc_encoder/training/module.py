@@ -12,6 +12,7 @@ from torchmetrics import MeanMetric
 from arc_encoder.batch import ArcBatch
 from arc_encoder.model.arc_model import ArcModel, ArcOutput
 from arc_encoder.training.optim import OptimSettings, make_optimizer
+from arc_encoder.training.sharding import ShardedStrategy, shard
 from arc_encoder.training.trained_parts import choose_trained
 
 
@@ -31,6 +32,13 @@ class ArcLightningModule(L.LightningModule):
         self._val_losses: dict[str, MeanMetric] = {}
         self._validated_step = -1  # optimizer step of the last complete validation
         self._just_resumed = False
+        self._sharded = False
+
+    def configure_model(self) -> None:
+        """Divide the weights among the processes, where the strategy asks for it."""
+        if isinstance(self.trainer.strategy, ShardedStrategy) and not self._sharded:
+            shard(self.model, self.trainer.strategy.device_mesh["data_parallel"])
+            self._sharded = True
 
     def forward(self, batch: ArcBatch) -> ArcOutput:
         output: ArcOutput = self.model(batch)

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.training.module import ArcLightningModule
+from arc_encoder.training.sharding import ShardedStrategy
 from arc_encoder.training.whole_folder import finish_swap, write_whole
 
 
@@ -29,6 +30,11 @@ class AddToFolder(Callback):
         self.folder = Path(folder)
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        if isinstance(trainer.strategy, ShardedStrategy):
+            raise ConfigError(
+                "callbacks.add_to_folder does not work with sharded weights; set callbacks.add_to_folder=null, or trainer=ddp: "
+                "beside a frozen encoder there is little to divide"
+            )
         if trainer.is_global_zero:
             finish_swap(self.folder)
         if not (self.folder / "config.json").is_file():
@@ -38,9 +44,9 @@ class AddToFolder(Callback):
             )
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, ArcLightningModule)
         if not trainer.is_global_zero:
             return
-        assert isinstance(pl_module, ArcLightningModule)
         names = list(pl_module.model.decoders)
         add_heads(self.folder, pl_module.model.compressor, names)
         rank_zero_info(f"added {', '.join(names)} to {self.folder}")

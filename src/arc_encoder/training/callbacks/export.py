@@ -11,6 +11,7 @@ from arc_encoder.data.datamodule import ArcDataModule
 from arc_encoder.errors import ArcError
 from arc_encoder.training.callbacks.decoder_guard import DecoderGuard
 from arc_encoder.training.module import ArcLightningModule
+from arc_encoder.training.sharding import whole_state
 from arc_encoder.training.whole_folder import finish_swap, write_whole
 
 
@@ -43,15 +44,17 @@ class ExportCompressor(Callback):
         assert isinstance(pl_module, ArcLightningModule)
         for guard in (each for each in trainer.callbacks if isinstance(each, DecoderGuard)):  # type: ignore[attr-defined]
             guard.prove(trainer, pl_module)
+        compressor = pl_module.model.compressor
+        state = whole_state(compressor.merged_state_dict())
         if not trainer.is_global_zero:
             return
         data = getattr(trainer, "datamodule", None)
         if not isinstance(data, ArcDataModule):
             raise ArcError("ExportCompressor needs the run's ArcDataModule for the encoder's tokenizer")
-        compressor, tokenizer = pl_module.model.compressor, data.collator.encoder_tokenizer
+        tokenizer = data.collator.encoder_tokenizer
 
         def write(fresh: Path) -> None:
-            compressor.save_pretrained(fresh)
+            compressor.save_pretrained(fresh, state_dict=state)
             tokenizer.save_pretrained(fresh)
 
         write_whole(self.folder, write)

@@ -27,9 +27,10 @@ class TextSamples(Callback):
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         data = getattr(trainer, "datamodule", None)
         boards = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        if trainer.sanity_checking or not boards or not trainer.is_global_zero or not isinstance(data, ArcDataModule):
+        if trainer.sanity_checking or not boards or not isinstance(data, ArcDataModule):
             return
         assert isinstance(pl_module, ArcLightningModule)
+        # All processes generate the same texts, as sharded weights are gathered together; the first one writes them.
         for decoder in pl_module.model.decoders:
             for name, task in data.validation.items():
                 samples = [task.sample(i, data.seed, data.collator.encoder_tokenizer) for i in range(self.count)]

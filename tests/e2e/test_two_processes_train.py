@@ -1,4 +1,4 @@
-"""Two processes with half the batch each train what one process trains."""
+"""Two processes with half the batch each train what one process trains, with whole or divided weights."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ def overrides(folder: Path, decoders: str, *, steps: int = STEPS, accumulate: in
         "~callbacks.progress",
         "logger=csv",
         "threads=1",
+        "model.length_groups=1",
     ]
 
 
@@ -65,9 +66,9 @@ def train_alone(folder: Path, run: Path, chosen: list[str]) -> dict[str, Tensor]
     return load_file(run / "compressor" / "model.safetensors")
 
 
-def train_together(folder: Path, run: Path, chosen: list[str]) -> dict[str, Tensor]:
+def train_together(folder: Path, run: Path, chosen: list[str], strategy: str = "ddp") -> dict[str, Tensor]:
     """Two processes, batches of two each."""
-    given = [*chosen, "trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=2", f"paths.run={run}"]
+    given = [*chosen, f"trainer={strategy}", "trainer.accelerator=cpu", "data.batch_size=2", f"paths.run={run}"]
     printed = finish(start("arc-train", "--config-dir", str(folder), *given, cwd=run.parent))
     assert "GLOBAL_RANK: 1, MEMBER: 2/2" in printed
     return load_file(run / "compressor" / "model.safetensors")
@@ -95,11 +96,13 @@ def assert_close(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
         )
 
 
-@pytest.mark.parametrize(("decoders", "accumulate"), [("one", 1), ("one", 2), ("[one,two]", 1)])
-def test_two_processes_equal_one(folder: Path, tmp_path: Path, decoders: str, accumulate: int) -> None:
-    chosen = overrides(folder, decoders, accumulate=accumulate)
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize(("decoders", "accumulate"), [("one", 2), ("[one,two]", 1)])
+def test_two_processes_equal_one(folder: Path, tmp_path: Path, decoders: str, accumulate: int, strategy: str) -> None:
+    # Gradients are clipped at a norm that they exceed; the tasks of the four steps use both task tokens.
+    chosen = [*overrides(folder, decoders, accumulate=accumulate), "trainer.gradient_clip_val=0.5"]
     alone, together = tmp_path / "alone", tmp_path / "together"
-    first, second = train_alone(folder, alone, chosen), train_together(folder, together, chosen)
+    first, second = train_alone(folder, alone, chosen), train_together(folder, together, chosen, strategy)
     assert_close(first, second)
     begin = fresh_weights(folder, decoders)
     for name in decoders.strip("[]").split(","):  # every decoder had its turn
@@ -111,10 +114,11 @@ def test_two_processes_equal_one(folder: Path, tmp_path: Path, decoders: str, ac
         assert float(own[step]) == pytest.approx(float(other[step]), abs=1e-5)
 
 
-def test_an_idle_projector_does_not_move(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_an_idle_projector_does_not_move(folder: Path, tmp_path: Path, strategy: str) -> None:
     """One step trains one decoder: the other's projector and task tokens stay, to the last bit."""
     trained, idle = "one", "two"
-    end = train_together(folder, tmp_path / "run", overrides(folder, "[one,two]", steps=1))
+    end = train_together(folder, tmp_path / "run", overrides(folder, "[one,two]", steps=1), strategy)
     begin = fresh_weights(folder, "[one,two]")
     assert end.keys() == begin.keys()
     for name, tensor in end.items():
@@ -123,3 +127,28 @@ def test_an_idle_projector_does_not_move(folder: Path, tmp_path: Path) -> None:
     moved = {name for name, tensor in end.items() if not torch.equal(tensor, begin[name])}
     assert {f"heads.{trained}.projector.layer1.weight", f"heads.{trained}.projector.layer2.weight"} <= moved
     assert "encoder.backbone.layers.0.mlp.up_proj.weight" in moved
+
+
+def test_checkpoints_move_between_strategies(folder: Path, tmp_path: Path) -> None:
+    """From one process to divided weights, on to DDP and back to one: as if nothing had happened."""
+    chosen = [*overrides(folder, "[one,two]"), "callbacks.checkpoint.every_n_train_steps=1"]
+    keep = [*chosen, "callbacks.checkpoint.save_top_k=-1"]
+    whole = train_alone(folder, tmp_path / "whole", keep)
+
+    def go_on(before: str, step: int, name: str, strategy: str | None) -> dict[str, Tensor]:
+        start_at = [*keep, f"resume='{tmp_path / before}/checkpoints/step={step}.ckpt'"]
+        run = tmp_path / name
+        return train_together(folder, run, start_at, strategy) if strategy else train_alone(folder, run, start_at)
+
+    assert_close(whole, go_on("whole", 1, "divided", "fsdp"))
+    assert_close(whole, go_on("divided", 2, "copied", "ddp"))
+    assert_close(whole, go_on("divided", 3, "alone", None))
+    assert_close(whole, go_on("copied", 3, "divided_again", "fsdp"))
+
+
+def test_divided_weights_need_one_group_of_contexts(folder: Path, tmp_path: Path) -> None:
+    chosen = [*overrides(folder, "one"), "model.length_groups=4", "trainer=fsdp", "trainer.accelerator=cpu"]
+    process = start("arc-train", "--config-dir", str(folder), *chosen, "paths.run=run", cwd=tmp_path)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "model.length_groups=4: with sharded weights all processes must encode equally often" in output
