@@ -20,7 +20,16 @@ from arc_encoder.data.packed import Bytes, open_bytes, open_text, unpacking, unr
 from arc_encoder.data.records import Document, Question
 from arc_encoder.errors import ConfigError, DataError
 
-__all__ = ["JsonlDocuments", "JsonlQuestions", "OnError", "matching_files", "open_text", "read_jsonl"]
+__all__ = [
+    "JsonlDocuments",
+    "JsonlQuestions",
+    "OnError",
+    "check_on_error",
+    "matching_files",
+    "open_text",
+    "read_jsonl",
+    "warn_of",
+]
 
 OnError = Literal["stop", "skip"]
 
@@ -53,7 +62,7 @@ def read_jsonl(
     Raises:
         DataError: a bad line (with on_error=stop), or a file that cannot be read.
     """
-    _check_on_error(on_error)
+    check_on_error(on_error)
     skipped = Skipped()
     try:
         for path in matching_files(pattern):
@@ -76,14 +85,14 @@ def read_jsonl(
             except unreadable() as error:
                 raise DataError(f"{path} cannot be read after line {number}: {error}") from error
     finally:  # also when the reader stops early
-        _warn_of(skipped)
+        warn_of(skipped)
 
 
 class _Lines:
     """Good lines of several files as one row."""
 
     def __init__(self, pattern: str, check: Check, key: str, *, on_error: OnError, limit: int | None = None) -> None:
-        _check_on_error(on_error)
+        check_on_error(on_error)
         self.skipped = Skipped()
         self.files: list[tuple[Path, Bytes, LineIndex]] = []
         left = limit
@@ -99,7 +108,7 @@ class _Lines:
                     if left <= 0:
                         break
         finally:
-            _warn_of(self.skipped)
+            warn_of(self.skipped)
         self._ends = np.cumsum([len(index.lines) for _, _, index in self.files])
 
     def __len__(self) -> int:
@@ -198,11 +207,13 @@ class JsonlQuestions:
         return (self[index] for index in range(len(self)))
 
 
-def _check_on_error(on_error: str) -> None:
+def check_on_error(on_error: str) -> None:
+    """Raise `ConfigError` if this says neither to stop nor to skip."""
     if on_error not in ("stop", "skip"):
         raise ConfigError(f"on_error={on_error!r} is unknown; choose stop or skip")
 
 
-def _warn_of(skipped: Skipped) -> None:
+def warn_of(skipped: Skipped, what: str = "lines") -> None:
+    """Warn of what was left out, if anything was."""
     if skipped.count:
-        warnings.warn(f"{skipped.count} bad lines were skipped, first: {'; '.join(skipped.first)}", stacklevel=3)
+        warnings.warn(f"{skipped.count} bad {what} were skipped, first: {'; '.join(skipped.first)}", stacklevel=3)

@@ -15,7 +15,6 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch.utils.data import DataLoader
 
 from arc_encoder.data.toy_world import ToyWorld
@@ -94,11 +93,10 @@ def load_weights(module: ToyLanguageModel, folder: Path) -> None:
         CheckpointError: none there, or of another shape.
     """
     try:
-        weights = load_file(folder / "model.safetensors")
-        module.model.load_state_dict(
-            {**module.model.state_dict(), **{name: value.float() for name, value in weights.items()}}
-        )
-    except (OSError, SafetensorError, RuntimeError) as error:
+        # Through the library, which stores the weights of some families under other names.
+        saved = type(module.model).from_pretrained(folder, dtype=torch.float32)
+        module.model.load_state_dict(saved.state_dict())
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"init_from={folder}: no toy model of this architecture there ({error})") from error
 
 
