@@ -104,12 +104,12 @@ class _Lines:
                 self.skipped.count += index.skipped.count
                 self.skipped.first = [*self.skipped.first, *index.skipped.first][:3]
                 if left is not None:
-                    left -= len(index.lines)
+                    left -= index.count
                     if left <= 0:
                         break
         finally:
             warn_of(self.skipped)
-        self._ends = np.cumsum([len(index.lines) for _, _, index in self.files])
+        self._ends = np.cumsum([index.count for _, _, index in self.files])
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -120,7 +120,7 @@ class _Lines:
             raise IndexError(place)
         number = int(np.searchsorted(self._ends, place, side="right"))
         path, content, index = self.files[number]
-        offset, length, line = index.lines[place - int(self._ends[number])].tolist()  # negative: from the file's end
+        offset, length, line = index.place(place - int(self._ends[number]) + index.count)
         problem, record = parse_line(content.read(offset, length))
         if problem is not None:
             raise DataError(f"{path}:{line} was sound when it was read first and is not now ({problem}); start again")

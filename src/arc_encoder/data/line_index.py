@@ -6,22 +6,23 @@ The index of a large file is kept in the cache, so a training starts at once the
 from __future__ import annotations
 
 import json
+import struct
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from arc_encoder.data.cache import made_once
-from arc_encoder.data.packed import Bytes, OnDisk, unreadable
+from arc_encoder.data.packed import Bytes, InMemory, OnDisk, unreadable
 from arc_encoder.errors import DataError
 
 LARGE = 64 * 2**20  # bytes of a file from which its index is kept in the cache
 FLUSH = 2**16  # numbers of an index that are held before they are written
 COLUMNS = 3  # offset, length, number of the line
+ROW = struct.Struct(f"={COLUMNS}q")
 SHOWN = 3  # bad lines that are described
 
 Check = Callable[[Mapping[str, Any]], str | None]
@@ -51,12 +52,19 @@ class LineIndex:
     """Good lines of one file.
 
     Attributes:
-        lines: (N, 3) offset in bytes, length in bytes, and number from 1 on, of each good line.
+        places: offset in bytes, length in bytes, and number from 1 on, of each good line, as int64.
+        count: number of good lines N.
         skipped: the bad ones.
     """
 
-    lines: np.ndarray
+    places: Bytes
+    count: int
     skipped: Skipped
+
+    def place(self, number: int) -> tuple[int, int, int]:
+        """Offset, length and line number of good line `number`."""
+        found: tuple[int, int, int] = ROW.unpack(self.places.read(number * ROW.size, ROW.size))
+        return found
 
 
 def parse_line(line: bytes) -> tuple[str | None, dict[str, Any]]:
@@ -86,7 +94,7 @@ def index_lines(path: Path, content: Bytes, check: Check, key: str, *, limit: in
         found, skipped = array("q"), Skipped()
         for entry in _good_lines(path, content, check, limit, skipped, stop):
             found.extend(entry)
-        return LineIndex(np.frombuffer(found, dtype=np.int64).reshape(-1, COLUMNS), skipped)
+        return LineIndex(InMemory(found.tobytes()), len(found) // COLUMNS, skipped)
 
     def make(target: Path) -> None:
         skipped = Skipped()
@@ -116,11 +124,7 @@ def _read_index(file: Path) -> LineIndex:
         length = int.from_bytes(opened.read(8), "little")
         opened.seek(size - 8 - length)
         count, first = json.loads(opened.read(length))
-    rows = (size - 8 - length) // (8 * COLUMNS)
-    lines = (
-        np.memmap(file, dtype=np.int64, mode="r", shape=(rows, COLUMNS)) if rows else np.empty((0, COLUMNS), np.int64)
-    )
-    return LineIndex(lines, Skipped(count, first))
+    return LineIndex(OnDisk(file), (size - 8 - length) // ROW.size, Skipped(count, first))
 
 
 def _good_lines(

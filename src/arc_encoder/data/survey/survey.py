@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -10,6 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from arc_encoder.data.line_index import Skipped
 from arc_encoder.data.survey.findings import BROKEN, SKIPPED, Findings
 from arc_encoder.data.survey.measure import Measure
 from arc_encoder.data.survey.records import RecordSurvey
@@ -17,8 +17,6 @@ from arc_encoder.data.survey.report import SourceReport
 from arc_encoder.data.survey.samples import survey_task
 from arc_encoder.data.tasks import FewShot, Task
 from arc_encoder.errors import ArcError
-
-_WARNED = re.compile(r"(\d+) bad lines were skipped, first: (.*)", re.DOTALL)
 
 
 def survey_source(
@@ -47,7 +45,7 @@ def survey_source(
         strict: whether a broken line would stop a training.
     """
     findings, report = Findings(), SourceReport(name)
-    with warnings.catch_warnings(record=True) as warned:
+    with warnings.catch_warnings(record=True):  # what is left out stands in the report
         warnings.simplefilter("always")
         try:
             source = build()
@@ -68,7 +66,8 @@ def survey_source(
         except ArcError as error:
             report.error = str(error)
             return report
-        skipped, first = _skipped(source, [str(each.message) for each in warned])
+        left_out: Skipped = getattr(source, "skipped", Skipped())  # a source of a user's own may not count
+        skipped, first = left_out.count, left_out.first
     for place in first:
         findings.add(BROKEN if strict else SKIPPED, place, 0)
     if skipped:
@@ -90,17 +89,3 @@ def _each(source: Any, number: int) -> Iterator[Any]:
         yield from islice(iter(source), number)
     else:
         yield from (source[index] for index in range(number))
-
-
-def _skipped(source: Any, warned: list[str]) -> tuple[int, list[str]]:
-    """How many records a source left out, and the first places with the reason.
-
-    A source of a user's own may have no `skipped`; what reading its files warned about is taken then.
-    """
-    skipped = getattr(source, "skipped", None)
-    if skipped is not None:
-        return int(skipped.count), [str(place) for place in skipped.first]
-    for text in warned:
-        if match := _WARNED.fullmatch(text):
-            return int(match[1]), match[2].split("; ")
-    return 0, []
