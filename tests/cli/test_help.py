@@ -42,4 +42,4 @@ def test_a_command_can_be_run_as_a_module(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert "smollm3_3b, toy_a, toy_b" in done.stdout
+    assert "smollm3_3b, toy_a, toy_b, toy_c" in done.stdout
