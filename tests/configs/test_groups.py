@@ -106,7 +106,9 @@ def bundled(node: Any) -> bool:
     """Whether every bundled model that a configuration names lies in this checkout."""
     text = OmegaConf.to_yaml(node, resolve=True)
     return not any(
-        str(bundled_folder() / name) in text for name in ("toy_a", "toy_b", "toy_c") if not (bundled_folder() / name).is_dir()
+        str(bundled_folder() / name) in text
+        for name in ("toy_a", "toy_b", "toy_c")
+        if not (bundled_folder() / name).is_dir()
     )
 
 

@@ -167,7 +167,9 @@ def test_can_be_built_on_the_meta_device(name: str, monkeypatch: pytest.MonkeyPa
     assert bool(trained) == (name != "add_olmo")
 
 
-@pytest.mark.parametrize("decoder", [name for name in DECODERS if name not in ("huggingface", "toy_a", "toy_b", "toy_c")])
+@pytest.mark.parametrize(
+    "decoder", [name for name in DECODERS if name not in ("huggingface", "toy_a", "toy_b", "toy_c")]
+)
 def test_every_decoder_can_be_built_on_the_meta_device(decoder: str) -> None:
     config = composed([f"decoder={decoder}", "paths.run=."], "plan")
     (name,) = config.decoders
