@@ -60,3 +60,19 @@ def test_sharding_is_seen_in_the_strategy() -> None:
     assert plan.machine_of(config).gpus == 8
     config.sharded = False
     assert not plan.machine_of(config).sharded
+    assert plan.machine_of(composed(["trainer=fsdp", "paths.run=."], "plan")).sharded
+    assert not plan.machine_of(composed(["trainer=ddp", "trainer.devices=2", "paths.run=."], "plan")).sharded
+
+
+def test_decoders_elsewhere_and_at_rest_take_no_memory_here() -> None:
+    experiment = ["experiment=paper/pretrain_arc8_multi", "paths.run=."]
+    llama, mistral = 14.96, 13.50  # GiB in bfloat16
+
+    def frozen(*overrides: str) -> float:
+        return plan.estimate_of(composed([*experiment, *overrides], "plan")).standing.frozen / 2**30
+
+    rest = ["++decoders.llama_3_1_8b.offload=true", "++decoders.mistral_7b_v0_3.offload=true"]
+    assert frozen() == pytest.approx(llama + mistral, abs=0.01)
+    assert frozen("++decoders.llama_3_1_8b.device=cuda:1") == pytest.approx(mistral, abs=0.01)
+    assert frozen(*rest) == pytest.approx(llama, abs=0.01)  # the larger one, when it is its turn
+    assert frozen(rest[1]) == pytest.approx(llama + mistral, abs=0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from arc_encoder.cli import evaluate, train
 from tests.cli.conftest import Make
@@ -41,8 +42,8 @@ def test_all_mistakes_are_named_at_once(run: Command, base: list[str], tmp_path:
     assert len(found) == 7
     expected = {
         "model/pooling=meen: no such choice (did you mean 'mean'?); valid choices: fusion, kmeans, last, mean, memory_tokens, sum",
-        "optim.encoder_lrr: there is no 'encoder_lrr' in optim (did you mean 'encoder_lr'?); valid choices: encoder_lr, "
-        "final_lr, projector_lr, task_token_lr, train_embeddings, train_encoder, train_layers, warmup_steps, weight_decay",
+        "optim.encoder_lrr: there is no 'encoder_lrr' in optim (did you mean 'encoder_lr'?); valid choices: betas, "
+        "encoder_lr, eps, final_lr, projector_lr, task_token_lr, train_embeddings, train_encoder, train_layers, warmup_steps, weight_decay",
         "threads=0: expected a whole number from 1 on",
         "model.chunking.colour: unknown key; valid choices: most, overflow, size",
         "model.pooling: pooling factor 0 is not possible: give a whole number from 1 on (4 and 8 are usual)",
@@ -255,3 +256,18 @@ def test_a_resolved_configuration_is_kept(run: Command, base: list[str], tmp_pat
     text = (tmp_path / "out" / "config.yaml").read_text()
     assert "${" not in text
     assert "seed: 7" in text
+
+
+def test_a_setting_that_only_the_class_knows_is_taken_like_any_other(
+    run: Command, base: list[str], tmp_path: Path
+) -> None:
+    run(*base, "decoders.huggingface.window=400", "data.decoder_weights={huggingface: 2.0}")
+    config = OmegaConf.load(tmp_path / "out/config.yaml")
+    assert config.decoders.huggingface.window == 400
+    assert config.data.decoder_weights == {"huggingface": 2.0}
+    errors = run.fails(*base, "decoders.huggingface.windw=400", "model.pooling.window=3")
+    assert "there is no 'windw' in decoders.huggingface (did you mean 'window'?)" in errors
+    assert "there is no 'window' in model.pooling" in errors
+    assert "decoders.huggingface.window='wide': Input should be a valid integer" in run.fails(
+        *base, "decoders.huggingface.window=wide"
+    )

@@ -73,7 +73,7 @@ def open_session(
     if compressor is not None:
         compressor.to(device)
     collator = ArcCollator(tokenizer, decoder_texts({decoder_name: decoder}))
-    return Session(model, collator, decoder_name, batch_size=batch_size), trained
+    return Session(model, collator, decoder_name, batch_size=batch_size, device=torch.device(device)), trained
 
 
 def run(config: DictConfig) -> list[Row]:

@@ -105,8 +105,14 @@ def parts_of(config: DictConfig) -> Parts:
         optim=instantiate(config.optim),
         chunking=instantiate(model.chunking),
         task_tokens=model.task_tokens,
-        chat=[str(name) for name, node in (config.get("decoders") or {}).items() if node.get("chat")],
+        chat=_decoders_with(config, "chat"),
+        elsewhere=_decoders_with(config, "device"),
+        resting=_decoders_with(config, "offload"),
     )
+
+
+def _decoders_with(config: DictConfig, key: str) -> list[str]:
+    return [str(name) for name, node in (config.get("decoders") or {}).items() if node.get(key)]
 
 
 def machine_of(config: DictConfig) -> Machine:
@@ -130,7 +136,9 @@ def machine_of(config: DictConfig) -> Machine:
         peak_tflops=config.peak_tflops,
         utilisation=config.utilisation,
         reserve_gib=config.reserve_gib,
-        sharded=any(word in strategy.lower() for word in ("fsdp", "deepspeed")) if sharded is None else sharded,
+        sharded=any(word in strategy.lower() for word in ("fsdp", "sharded", "deepspeed"))
+        if sharded is None
+        else sharded,
     )
 
 

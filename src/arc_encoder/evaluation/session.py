@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -30,6 +30,7 @@ class Session:
         factor: pooling factor, None for the trained one.
         batch_size: examples at once.
         progress: show a progress bar.
+        device: where batches are put, and where the model was.
     """
 
     model: ArcModel
@@ -38,6 +39,7 @@ class Session:
     factor: int | None = None
     batch_size: int = 16
     progress: bool = True
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def decoder(self) -> FrozenDecoder:
@@ -46,11 +48,6 @@ class Session:
     @property
     def has_compressor(self) -> bool:
         return self.model.has_compressor
-
-    @property
-    def device(self) -> torch.device:
-        device: torch.device = next(self.decoder.model.parameters()).device
-        return device
 
     def budgets(self, documents: Iterable[str]) -> dict[str, int]:
         """Vectors that each document would become, task token included."""

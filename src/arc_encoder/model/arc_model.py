@@ -116,13 +116,22 @@ class ArcModel(nn.Module):
         """All decoders, by name."""
         return {name: self.decoder(name) for name in self.decoders}
 
+    def bring(self, name: str, home: torch.device) -> FrozenDecoder:
+        """The decoder called `name`, its weights where they compute; others that rest between their turns do."""
+        decoder = self.decoder(name)
+        for other in self.frozen_decoders().values():
+            if other is not decoder:
+                other.placement.rest()
+        decoder.placement.bring(home)
+        return decoder
+
     def merge(self, batch: ArcBatch, *, factor: int | None = None, pad_left: bool = False) -> tuple[Tensor, Layout]:
         """Decoder input embeddings (B, T, E) of a batch, with their layout.
 
         Raises:
             DataError: a sample that is longer than the decoder's window.
         """
-        decoder = self.decoder(batch.decoder)
+        decoder = self.bring(batch.decoder, batch.text_ids.device)
         text = decoder.embed(batch.text_ids)
         if len(batch.context_lengths) > 0:
             vectors, counts = self.compressor(
@@ -142,12 +151,12 @@ class ArcModel(nn.Module):
     def forward(self, batch: ArcBatch, factor: int | None = None) -> ArcOutput:
         """Teacher-forced loss of a batch; logits are computed at target positions only."""
         logits, layout = self._target_logits(batch, factor)
-        targets = batch.text_ids[batch.target_mask]
+        targets = batch.text_ids[batch.target_mask].to(logits.device)
         loss_sum = nn.functional.cross_entropy(_at_least_float32(logits), targets, reduction="sum")
         return ArcOutput(
-            loss_sum=loss_sum,
+            loss_sum=loss_sum.to(batch.text_ids.device),
             target_tokens=batch.target_mask.sum(),
-            correct_tokens=(logits.detach().argmax(-1) == targets).sum(),
+            correct_tokens=(logits.detach().argmax(-1) == targets).sum().to(batch.text_ids.device),
             vectors=int(layout.vector_valid.sum()),
             positions=int(layout.mask.sum()),
             slots=layout.mask.numel(),
@@ -157,7 +166,7 @@ class ArcModel(nn.Module):
     def sample_losses(self, batch: ArcBatch, factor: int | None = None) -> list[tuple[float, int]]:
         """Sum of the targets' cross-entropies in nats, and their number, for each sample."""
         logits, _ = self._target_logits(batch, factor)
-        targets = batch.text_ids[batch.target_mask]
+        targets = batch.text_ids[batch.target_mask].to(logits.device)
         losses = nn.functional.cross_entropy(_at_least_float32(logits), targets, reduction="none")
         counts = batch.target_mask.sum(1).tolist()
         return [(float(part.sum()), count) for part, count in zip(losses.split(counts), counts, strict=True)]

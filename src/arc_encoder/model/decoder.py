@@ -25,6 +25,7 @@ from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.decoder_check import check_decoder, check_decoder_config
 from arc_encoder.model.interchange.language_model import is_foreign_folder, load_language_model
 from arc_encoder.model.interchange.tokenizer import load_tokenizer
+from arc_encoder.model.placement import Placement
 from arc_encoder.model.rotary_scaling import without_rotary_scaling
 from arc_encoder.model.text_part import text_part
 
@@ -39,6 +40,9 @@ class FrozenDecoder(nn.Module):
         tokenizer: its tokenizer.
         bos: put the tokenizer's BOS before each sample; turn off for models without one.
         chat: an instruct model: put the tokenizer's chat template around each sample.
+        window: most positions to use; None uses as many as the model was made for.
+        device: a device of its own for the model, such as ``cuda:1``; None is where the ARC-Encoder is.
+        offload: keep the weights in main memory while another decoder computes.
 
     Raises:
         ConfigError: the model cannot be a decoder; the tokenizer has no BOS (and `bos` is on), no EOS or no
@@ -53,6 +57,8 @@ class FrozenDecoder(nn.Module):
         bos: bool = True,
         chat: bool = False,
         window: int | None = None,
+        device: str | None = None,
+        offload: bool = False,
     ) -> None:
         super().__init__()
         check_decoder(model)
@@ -74,7 +80,12 @@ class FrozenDecoder(nn.Module):
             raise ConfigError(
                 f"tokenizer of {name!r} has {len(tokenizer)} tokens, but the model only {rows}: they do not belong together"
             )
-        self.model: Any = model.eval().requires_grad_(False)
+        self.placement = Placement(model, device, offload=offload)
+        self.model: Any
+        if self.placement.managed:  # out of sight of whoever moves or divides all modules
+            self.__dict__["model"] = model.eval().requires_grad_(False)
+        else:
+            self.model = model.eval().requires_grad_(False)
         # Greedy means greedy: a folder's own sampling settings and penalties do not apply.
         self.model.generation_config = GenerationConfig()
         self.tokenizer, self.bos, self.chat, self._window = tokenizer, bos, chat, window
@@ -87,6 +98,12 @@ class FrozenDecoder(nn.Module):
         """Never leaves evaluation mode: the decoder's dropout would change what it computes."""
         super().train(False)
         return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are now."""
+        device: torch.device = next(self.model.parameters()).device
+        return device
 
     @property
     def width(self) -> int:
@@ -113,9 +130,9 @@ class FrozenDecoder(nn.Module):
         return ids
 
     def embed(self, ids: Tensor) -> Tensor:
-        """Token ids (B, S) → input embeddings (B, S, E), scaled as the model scales them."""
-        embeddings: Tensor = self.model.get_input_embeddings()(ids)
-        return embeddings
+        """Token ids (B, S) → input embeddings (B, S, E), scaled as the model scales them; on the device of `ids`."""
+        embeddings: Tensor = self.model.get_input_embeddings()(ids.to(self.device))
+        return embeddings.to(ids.device)
 
     def logits(self, embeddings: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
         """Logits at chosen positions only.
@@ -126,10 +143,16 @@ class FrozenDecoder(nn.Module):
             keep: (B, T) True where logits are wanted.
 
         Returns:
-            (N, V) for the N chosen positions, row by row.
+            (N, V) for the N chosen positions, row by row, on the device of the weights.
         """
         self.check_length(embeddings.shape[1])
-        output = self.model(inputs_embeds=embeddings, attention_mask=mask.long(), use_cache=False, logits_to_keep=keep)
+        here = self.device
+        output = self.model(
+            inputs_embeds=embeddings.to(here),
+            attention_mask=mask.long().to(here),
+            use_cache=False,
+            logits_to_keep=keep.to(here),
+        )
         logits: Tensor = output.logits
         return logits
 
@@ -150,8 +173,8 @@ class FrozenDecoder(nn.Module):
         self.check_length(embeddings.shape[1] + max_new_tokens)
         pad = self.tokenizer.pad_token_id
         ids: Tensor = self.model.generate(
-            inputs_embeds=embeddings,
-            attention_mask=mask.long(),
+            inputs_embeds=embeddings.to(self.device),
+            attention_mask=mask.long().to(self.device),
             max_new_tokens=max_new_tokens,
             stop_strings=None if stop is None else [stop],
             tokenizer=None if stop is None else self.tokenizer,
@@ -193,6 +216,8 @@ def load_decoder(
     tokenizer: str | Path | None = None,
     rope_scaling: bool = True,
     window: int | None = None,
+    device: str | None = None,
+    offload: bool = False,
     options: Mapping[str, Any] | None = None,
 ) -> FrozenDecoder:
     """Load a causal language model and its tokenizer from a folder or a hub name.
@@ -209,6 +234,8 @@ def load_decoder(
         rope_scaling: False switches off the rotary scaling of models such as Llama 3.1, in front of which the
             released ARC-Encoders were not trained.
         window: most positions to use; None uses as many as the model was made for.
+        device: a device of its own, such as ``cuda:1`` or ``cpu``; None computes where the ARC-Encoder does.
+        offload: keep the weights in main memory while another decoder computes.
         options: further keyword arguments for `AutoModelForCausalLM.from_pretrained`.
 
     Raises:
@@ -247,7 +274,7 @@ def load_decoder(
             f"no decoder could be loaded from {str(path)!r}: {error}. "
             "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach (for a gated one, accept its licence on the hub and log in with `hf auth login`)"
         ) from error
-    return FrozenDecoder(model, found, bos=bos, chat=chat, window=window)
+    return FrozenDecoder(model, found, bos=bos, chat=chat, window=window, device=device, offload=offload)
 
 
 def _drop_weights(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:

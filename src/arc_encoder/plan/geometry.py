@@ -15,16 +15,19 @@ def chunks(parts: Parts, batch: Workload) -> tuple[int, int]:
     return batch.samples * batch.contexts * -(-batch.context_tokens // length), length
 
 
-def row_plan(parts: Parts, length: int) -> list[int]:
-    """Rows of a sequence of `length` tokens before the first pooling block and after each of them."""
+def row_plan(parts: Parts, length: int, factor: int | None = None) -> list[int]:
+    """Rows of a sequence of `length` tokens before the first pooling block and after each of them.
+
+    `factor` is a pooling factor instead of the model's own.
+    """
     pooling = parts.compressor.encoder.pooling
     memory = (pooling.used or pooling.count) if isinstance(pooling, MemoryTokens) else 0
-    return [int(rows) for rows in pooling.plan(torch.tensor([length + memory]))]
+    return [int(rows) for rows in pooling.plan(torch.tensor([length + memory]), factor)]
 
 
 def context_vectors(parts: Parts, batch: Workload) -> int:
     """Vectors M of one context, task token not counted."""
-    return parts.compressor.compressed_length(batch.context_tokens)
+    return parts.compressor.compressed_length(batch.context_tokens, batch.factor)
 
 
 def merged_positions(parts: Parts, decoder: str, batch: Workload) -> int:

@@ -19,7 +19,8 @@ class Standing:
 
     Attributes:
         trained: float32 weights.
-        frozen: weights that are not trained: the decoders, and a frozen encoder.
+        frozen: weights that are not trained: the decoders on this device, and a frozen encoder. Of those that rest in
+            main memory only the largest counts.
         gradients: of what is trained.
         moments: AdamW's two.
         buckets: the copy of the gradients that several processes exchange.
@@ -49,8 +50,14 @@ def standing(parts: Parts, *, processes: int = 1, sharded: bool = False) -> Stan
     """
     own: list[Tensor] = list(parts.compressor.parameters())
     trained = size([p for p in own if p.requires_grad])
-    decoders = [p for model in parts.decoders.values() for p in model.parameters()]
-    frozen = size([p for p in own if not p.requires_grad]) + size(decoders)
+    here = [
+        p
+        for name, model in parts.decoders.items()
+        if name not in parts.elsewhere | parts.resting
+        for p in model.parameters()
+    ]
+    in_turn = max((size(parts.decoders[name].parameters()) for name in parts.resting - parts.elsewhere), default=0)
+    frozen = size([p for p in own if not p.requires_grad]) + size(here) + in_turn
     share = processes if sharded else 1
     return Standing(  # buckets: Lightning's DDP keeps its own copy of the gradients
         trained=trained // share,

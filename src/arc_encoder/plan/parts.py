@@ -31,10 +31,14 @@ class Parts:
     Attributes:
         compressor: everything that is trained, on the meta device; what is frozen asks for no gradient.
         decoders: frozen language models by name, on the meta device, in the dtype that they are kept in.
+        elsewhere: names of the decoders with a device of their own.
+        resting: names of the decoders that lie in main memory while another computes.
     """
 
     compressor: ArcEncoderModel
     decoders: dict[str, Any]
+    elsewhere: frozenset[str] = frozenset()
+    resting: frozenset[str] = frozenset()
 
     def encoder_parameters(self) -> list[Tensor]:
         """Weights of the encoder, memory tokens included."""
@@ -59,6 +63,8 @@ def build_parts(
     chunking: Chunking | None = None,
     task_tokens: bool = True,
     chat: Collection[str] = (),
+    elsewhere: Collection[str] = (),
+    resting: Collection[str] = (),
 ) -> Parts:
     """The parts as `build_arc_model` makes them, but on the meta device.
 
@@ -71,6 +77,8 @@ def build_parts(
         chunking: how long contexts are cut.
         task_tokens: whether each decoder gets a pair of task tokens.
         chat: names of the decoders with a chat template, which get none.
+        elsewhere: names of the decoders with a device of their own.
+        resting: names of the decoders that lie in main memory while another computes.
 
     Raises:
         CheckpointError: an architecture that is not known here.
@@ -89,7 +97,7 @@ def build_parts(
         compressor = ArcEncoderModel.build(body, pooling, heads, causal=encoder.causal, chunking=chunking)
         compressor.encoder.attach(encoder.adapter)
     choose_trained(compressor, optim)
-    return Parts(compressor, models)
+    return Parts(compressor, models, frozenset(elsewhere), frozenset(resting))
 
 
 def language_model(path: str, dtype: str) -> Any:

@@ -61,7 +61,7 @@ def work(parts: Parts, decoder: str, batch: Workload) -> Work:
 def _encoder_forward(parts: Parts, batch: Workload) -> int:
     encoder = parts.compressor.encoder
     sequences, length = chunks(parts, batch)
-    plan, layers = row_plan(parts, length), encoder.backbone.layers
+    plan, layers = row_plan(parts, length, batch.factor), encoder.backbone.layers
     total = 0
     for number, layer in enumerate(layers):
         block, stage = Block.of(encoder.backbone.config, layer), number - (len(layers) - len(plan) + 1)

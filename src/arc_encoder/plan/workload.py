@@ -43,6 +43,7 @@ class Workload:
         plain_tokens: decoder tokens of one sample that are neither compressed nor predicted.
         targets: predicted decoder tokens of one sample.
         padded: whether contexts and samples differ in length, so that attention needs a mask.
+        factor: pooling factor, None for the model's own.
     """
 
     samples: int
@@ -51,6 +52,7 @@ class Workload:
     plain_tokens: int
     targets: int
     padded: bool = True
+    factor: int | None = None
 
     @property
     def tokens(self) -> int:

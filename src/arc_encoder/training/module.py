@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from arc_encoder.batch import ArcBatch
+from arc_encoder.errors import ConfigError
 from arc_encoder.model.arc_model import ArcModel, ArcOutput
 from arc_encoder.training.optim import OptimSettings, make_optimizer
 from arc_encoder.training.sharding import ShardedStrategy, shard
@@ -35,7 +36,18 @@ class ArcLightningModule(L.LightningModule):
         self._sharded = False
 
     def configure_model(self) -> None:
-        """Divide the weights among the processes, where the strategy asks for it."""
+        """Divide the weights among the processes, where the strategy asks for it.
+
+        Raises:
+            ConfigError: decoders whose place does not go with the strategy.
+        """
+        own = {name: d.placement.own for name, d in self.model.frozen_decoders().items()}
+        shared = [f"{name}: {device}" for name, device in own.items() if device is not None and device.type == "cuda"]
+        if shared and self.trainer.world_size > 1:
+            raise ConfigError(
+                f"{', '.join(shared)}: with {self.trainer.world_size} processes all of them would put the decoder on the same "
+                "GPU; use offload=true instead of a device of its own, or one process"
+            )
         if isinstance(self.trainer.strategy, ShardedStrategy) and not self._sharded:
             shard(self.model, self.trainer.strategy.device_mesh["data_parallel"])
             self._sharded = True

@@ -88,6 +88,12 @@ def shard(model: ArcModel, mesh: DeviceMesh) -> None:
         )
     if compressor.encoder.adapter.adds_weights:
         raise ConfigError("an adapter on the encoder cannot be trained with sharded weights; choose trainer=ddp")
+    placed = [name for name, decoder in model.frozen_decoders().items() if decoder.placement.managed]
+    if placed:
+        raise ConfigError(
+            f"decoder {', '.join(placed)}: a device of its own or offload=true does not go with sharded weights; leave both "
+            "away, or choose trainer=ddp"
+        )
     for part in (compressor.encoder.backbone, *(decoder.model for decoder in model.frozen_decoders().values())):
         for layer in layers_of(part):
             fully_shard(layer, mesh=mesh)

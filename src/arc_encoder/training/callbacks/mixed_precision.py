@@ -45,7 +45,7 @@ class MixedPrecision(Callback):
             )
         if self.decoder_dtype is not None:
             # Weights only: rotary frequencies and other buffers stay exact, as when a decoder is loaded in this dtype.
-            for weight in pl_module.model.decoders.parameters():
+            for weight in (w for d in pl_module.model.frozen_decoders().values() for w in d.model.parameters()):
                 weight.data = weight.data.to(DTYPES[self.decoder_dtype])
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -59,7 +59,8 @@ class MixedPrecision(Callback):
             raise ConfigError(
                 f"trained weights must be float32, but {len(wrong)} are not, first: {wrong[0]}; load the encoder in float32"
             )
-        thawed = [name for name, p in pl_module.model.decoders.named_parameters() if p.requires_grad]
+        decoders = pl_module.model.frozen_decoders()
+        thawed = [f"{n}.{w}" for n, d in decoders.items() for w, p in d.model.named_parameters() if p.requires_grad]
         if thawed:
             raise ConfigError(
                 f"decoder weights must be frozen, but {len(thawed)} ask for gradients, first: {thawed[0]}"

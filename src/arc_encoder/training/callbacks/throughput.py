@@ -14,7 +14,7 @@ from arc_encoder.batch import ArcBatch
 
 
 class Throughput(Callback):
-    """Logs every `every_n_steps` batches: encoder and all tokens per second on this process, peak memory.
+    """Logs every `every_n_steps` batches: encoder and all tokens per second on all processes, peak memory of this one.
 
     Args:
         every_n_steps: batches between two figures.
@@ -39,8 +39,8 @@ class Throughput(Callback):
         if self._batches < self.every_n_steps:
             return
         seconds = time.perf_counter() - self._start
-        pl_module.log("throughput/tokens_per_second", self._all / seconds, prog_bar=True)
-        pl_module.log("throughput/encoder_tokens_per_second", self._encoder / seconds)
+        for name, tokens in (("tokens_per_second", self._all), ("encoder_tokens_per_second", self._encoder)):
+            pl_module.log(f"throughput/{name}", tokens / seconds, sync_dist=True, reduce_fx="sum")
         pl_module.log("throughput/peak_memory_gib", peak_memory_gib(pl_module.device))
         self._reset()
 

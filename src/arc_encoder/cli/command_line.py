@@ -1,0 +1,194 @@
+"""What a command line says, held against the configurations that there are."""
+
+from __future__ import annotations
+
+import inspect
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Sweep
+from hydra.errors import HydraException
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from arc_encoder.cli.check import find_problems, suggest
+from arc_encoder.cli.compose import composing, import_modules
+from arc_encoder.errors import ConfigError
+
+
+def check_command_line(
+    arguments: Namespace,
+    config_name: str,
+    *,
+    keys: set[str],
+    ignored: tuple[str, ...] = (),
+    unbuilt: tuple[str, ...] = (),
+) -> tuple[list[str], dict[str, str]]:
+    """Every mistake of the command line and of the configuration that it composes.
+
+    A setting that a class knows, but that its YAML does not show, may be given like any other. Hydra asks for two
+    plus signs in front of it; they are added here.
+
+    Args:
+        arguments: of Hydra's command line.
+        config_name: name of the primary configuration.
+        keys: names allowed at the top level of the configuration.
+        ignored: beginnings of mistakes that do not matter to the command.
+        unbuilt: beginnings of parts that are checked, but not built.
+
+    Returns:
+        the mistakes, and the overrides that Hydra needs in another form.
+
+    Raises:
+        ConfigError: the output folder cannot be written.
+        HydraException: the configuration cannot be composed at all.
+    """
+    overrides = [override for text in arguments.overrides for override in _parsed(text)]
+    name = arguments.config_name or config_name
+    with composing(arguments.config_dir, root=arguments.config_path) as loader:
+        problems: list[str] = []
+        right: list[str] = []
+        keyed = []
+        for override in overrides:
+            group = override.key_or_group.split("@")[0]
+            choices = _options(loader, group)
+            if not choices:
+                keyed.append(override)
+                continue
+            unknown = [choice for choice in _choices(override.value()) if choice not in choices]
+            problems += [f"{group}={choice}: no such choice{suggest(choice, choices)}" for choice in unknown]
+            if not unknown and not override.is_sweep_override():
+                right.append(str(override.input_line))
+        config = compose(name, overrides=right, return_hydra_config=True)
+        added: dict[str, str] = {}
+        for override in keyed:
+            line = str(override.input_line)
+            if not (override.is_add() or override.is_force_add() or override.is_delete()) and _takes(
+                config, override.key_or_group
+            ):
+                added[line] = f"++{line}"
+            adds = override.is_add() or override.is_force_add() or line in added
+            unknown = [] if adds else _unknown_key(config, override.key_or_group)
+            problems += unknown
+            if not unknown and not override.is_sweep_override():
+                right.append(added.get(line, line))
+        config = compose(name, overrides=right, return_hydra_config=True)
+        _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
+        import_modules(config.get("imports") or [])
+        problems += _sweep_problems(config, bool(arguments.multirun))
+        if not arguments.multirun:
+            problems += _composed_problems(config, keys, ignored, unbuilt)
+        return problems, added
+
+
+def _parsed(text: str) -> list[Any]:
+    """One override of the command line.
+
+    Raises:
+        ConfigError: it is not of the form that Hydra reads.
+    """
+    try:
+        return list(OverridesParser.create().parse_overrides([text]))
+    except HydraException as error:
+        raise ConfigError(f"{text}: not an override of the form key=value ({str(error).splitlines()[0]})") from error
+
+
+def _sweep_problems(config: DictConfig, multirun: bool) -> list[str]:
+    """What fits only one of single run and sweep."""
+    devices = (config.get("trainer") or {}).get("devices", 1)
+    if multirun and ((OmegaConf.is_list(devices) and len(devices) > 1) or (isinstance(devices, int) and devices > 1)):
+        return [
+            f"trainer.devices={devices} with --multirun: the further processes of a run would start the whole sweep "
+            "again; sweep with one device a run, or start the runs one by one"
+        ]
+    if multirun or not config.hydra.sweeper.get("params"):
+        return []
+    values = ", ".join(f"{key}={value}" for key, value in config.hydra.sweeper.params.items())
+    return [f"a sweep was chosen ({values}), but this is a single run; add --multirun"]
+
+
+def _options(loader: Any, group: str) -> list[str]:
+    """Choices of a configuration group, those of its sub-folders as folder/name; none if it is no group."""
+    inner = [
+        f"{folder}/{name}"
+        for folder in loader.get_group_options(group, ObjectType.GROUP)
+        for name in _options(loader, f"{group}/{folder}")
+    ]
+    return sorted([*loader.get_group_options(group), *inner])
+
+
+def _composed_problems(
+    config: DictConfig, keys: set[str], ignored: tuple[str, ...], unbuilt: tuple[str, ...]
+) -> list[str]:
+    """Mistakes of a configuration composed with Hydra's own part, which some values refer to."""
+    with read_write(config), open_dict(config):
+        config.hydra.runtime.output_dir = "."
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        return find_problems(own, keys=keys, ignored=ignored, unbuilt=unbuilt)
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _choices(value: Any) -> list[str]:
+    if value is None:
+        return []
+    if isinstance(value, Sweep):
+        items = getattr(value, "list", None) or []
+        return [choice for item in items for choice in _choices(item)]
+    if isinstance(value, list):
+        return [choice for item in value for choice in _choices(item)]
+    return [str(value)]
+
+
+def _unknown_key(config: DictConfig, key: str) -> list[str]:
+    node: Any = config
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if OmegaConf.is_list(node):
+            return []
+        names = [str(name) for name in node] if OmegaConf.is_dict(node) else []
+        if part not in names:
+            parent = ".".join(parts[:depth])
+            shown = {name for name in [*names, *_parameters(node)] if name not in ("hydra", "_target_", "_partial_")}
+            return [f"{key}: there is no {part!r}{' in ' + parent if parent else ''}{suggest(part, shown)}"]
+        if OmegaConf.is_missing(node, part):
+            return []
+        node = node._get_node(part)
+    return []
+
+
+def _takes(config: DictConfig, key: str) -> bool:
+    """Whether `key` names a setting that its class knows and that the configuration does not show yet."""
+    parent, _, name = key.rpartition(".")
+    node: Any = OmegaConf.select(config, parent) if parent else None
+    return name in _parameters(node) and name not in node
+
+
+def _parameters(node: Any) -> list[str]:
+    """Settings that the class or function of a node takes, as far as it can be imported."""
+    if not OmegaConf.is_dict(node) or "_target_" not in node:
+        return []
+    try:
+        parameters = inspect.signature(get_object(node["_target_"])).parameters
+    except Exception:  # an import that fails is told when the configuration is checked
+        return []
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [name for name, parameter in parameters.items() if parameter.kind in named]
+
+
+def _need_writable(folder: str) -> None:
+    """Hydra makes this folder before anything else; a user should learn in plain words that it cannot."""
+    try:
+        Path(folder).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the output folder {folder} cannot be made ({error.strerror}); choose another with paths.logs=<folder>"
+        ) from error
