@@ -10,7 +10,15 @@ import pytest
 
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import ExampleResult, QuestionAnswering
-from arc_encoder.evaluation.results import Row, rows_of, surviving_share, write_examples, write_json, write_results
+from arc_encoder.evaluation.results import (
+    Part,
+    Row,
+    rows_of,
+    surviving_share,
+    write_examples,
+    write_json,
+    write_results,
+)
 from arc_encoder.evaluation.runner import evaluate
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, Truncate
@@ -22,6 +30,9 @@ FIELDS = {
     "pooling_factor",
     "benchmark",
     "version",
+    "protocol",
+    "shots",
+    "seed",
     "metric",
     "value",
     "ci_low",
@@ -32,7 +43,7 @@ FIELDS = {
 
 
 def row(system: str, value: float, factor: int | None = None, metric: str = "loss", decoder: str = "d") -> Row:
-    return Row(system, decoder, factor, "bench", 1, metric, value, value, value, 10, 1.0)
+    return Row(system, decoder, factor, "bench", 1, "strict", 5, 0, metric, value, value, value, 10, 1.0)
 
 
 def test_rows_hold_mean_interval_and_positions() -> None:
@@ -40,7 +51,7 @@ def test_rows_hold_mean_interval_and_positions() -> None:
         ExampleResult("a", {"f1": 100.0, "loss": 1.0}, 4, {"loss": 3.0}),
         ExampleResult("b", {"f1": 0.0, "loss": 2.0}, 8, {"loss": 1.0}),
     ]
-    rows = rows_of(results, system="arc", decoder="d", pooling_factor=4, benchmark="bench", version=3)
+    rows = rows_of(results, Part("arc", "d", 4, "bench", 3, "strict", 5, 0))
     assert [(r.metric, r.value) for r in rows] == [("f1", 50.0), ("loss", pytest.approx(5 / 4))]
     for each in rows:
         assert (each.system, each.decoder, each.pooling_factor, each.benchmark, each.version) == (
@@ -75,7 +86,7 @@ def test_the_surviving_share_of_one_of_several_decoders() -> None:
 
 def test_results_json_holds_every_field(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "results.json"
-    write_results(path, [row("arc", 2.0, 4), row("open_book", 1.0)], {"seed": 3})
+    write_results(path, [row("arc", 2.0, 4), row("open_book", 1.0)], extra={"seed": 3})
     found = json.loads(path.read_text())
     assert found["seed"] == 3
     assert [set(each) for each in found["rows"]] == [FIELDS, FIELDS]
@@ -125,12 +136,12 @@ def test_the_runner_gives_a_row_for_each_system_factor_and_metric(session: Sessi
     assert positions["arc", 4] == positions["truncate", 4] > positions["arc", 8] > positions["closed_book", None] == 0
     assert session.factor is None
     assert {file.name for file in tmp_path.iterdir()} == {
-        "colours_closed_book_decoder.jsonl",
-        "colours_open_book_decoder.jsonl",
-        "colours_truncate_x4_decoder.jsonl",
-        "colours_truncate_x8_decoder.jsonl",
-        "colours_arc_x4_decoder.jsonl",
-        "colours_arc_x8_decoder.jsonl",
+        "colours_closed_book_decoder_1shot_s0.jsonl",
+        "colours_open_book_decoder_1shot_s0.jsonl",
+        "colours_truncate_x4_decoder_1shot_s0.jsonl",
+        "colours_truncate_x8_decoder_1shot_s0.jsonl",
+        "colours_arc_x4_decoder_1shot_s0.jsonl",
+        "colours_arc_x8_decoder_1shot_s0.jsonl",
     }
 
 

@@ -9,7 +9,7 @@ from arc_encoder.reporting.tables import label, markdown_table
 def row(
     system: str, metric: str, value: float, factor: int | None = None, decoder: str = "d", benchmark: str = "qa"
 ) -> Row:
-    return Row(system, decoder, factor, benchmark, 1, metric, value, value - 1, value + 1, 10, 12.34)
+    return Row(system, decoder, factor, benchmark, 1, "strict", 5, 0, metric, value, value - 1, value + 1, 10, 12.34)
 
 
 ROWS = [

@@ -87,7 +87,7 @@ def report(config: DictConfig, rows: list[Row], seconds: dict[str, float], run: 
         "decoder": config.decoder,
         "seed": config.seed,
     }
-    write_results(run / "results.json", rows, extra)
+    write_results(run / "results.json", rows, extra=extra)
     plot_scores(rows, run / "scores.png")
     lines = [markdown_table(rows), ""]
     for factor, share in shares.items():

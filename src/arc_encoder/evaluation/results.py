@@ -14,8 +14,8 @@ from arc_encoder.evaluation.metrics import confidence_interval
 
 
 @dataclass(frozen=True)
-class Row:
-    """One figure: a metric of a system on a benchmark.
+class Part:
+    """One part of an evaluation: one system on one benchmark, under one set of conditions.
 
     Attributes:
         system: closed_book, open_book, truncate, arc, ….
@@ -23,11 +23,9 @@ class Row:
         pooling_factor: tokens per vector of the ARC-Encoder (its budget for truncation), None for text systems.
         benchmark: name of the benchmark.
         version: of the benchmark.
-        metric: exact_match, f1, rouge_l and bleu in percent, loss in nats a token, ….
-        value: mean over examples.
-        ci_low, ci_high: 95 % bootstrap interval.
-        examples: how many.
-        document_positions: mean decoder positions that documents take in a prompt.
+        protocol: strict or paper.
+        shots: answered examples in front of a question, None where there are no questions.
+        seed: of the choice of examples.
     """
 
     system: str
@@ -35,6 +33,31 @@ class Row:
     pooling_factor: int | None
     benchmark: str
     version: int
+    protocol: str
+    shots: int | None
+    seed: int
+
+    @property
+    def slug(self) -> str:
+        """A file name of this part alone."""
+        factor = f"_x{self.pooling_factor}" if self.pooling_factor else ""
+        shots = "" if self.shots is None else f"_{self.shots}shot"
+        words = f"{Path(self.benchmark).name}_{self.system}{factor}_{self.decoder}{shots}_s{self.seed}"
+        return words if self.protocol == "strict" else f"{words}_{self.protocol}"
+
+
+@dataclass(frozen=True)
+class Row(Part):
+    """One figure: a metric of a system on a benchmark.
+
+    Attributes:
+        metric: exact_match, f1, rouge_l and bleu in percent, loss in nats a token, ….
+        value: mean over examples.
+        ci_low, ci_high: 95 % bootstrap interval.
+        examples: how many.
+        document_positions: mean decoder positions that documents take in a prompt.
+    """
+
     metric: str
     value: float
     ci_low: float
@@ -43,15 +66,39 @@ class Row:
     document_positions: float
 
 
-def rows_of(
-    results: list[ExampleResult],
-    *,
-    system: str,
-    decoder: str,
-    pooling_factor: int | None,
-    benchmark: str,
-    version: int,
-) -> list[Row]:
+@dataclass(frozen=True)
+class Cost(Part):
+    """What a system costs on a benchmark: means over its prompts.
+
+    Attributes:
+        document_positions: decoder positions that the documents of a prompt take, task tokens counted.
+        document_tokens: tokens of the decoder that the same documents have as text.
+        prompt_positions: decoder positions of the whole prompt.
+        encoder_gflops: 10⁹ operations of the encoder for the documents of a prompt, none of them stored.
+        decoder_gflops: 10⁹ operations of the decoder until the first token of the answer.
+        first_token_ms: milliseconds from the prompt to the first token of its answer, prompts one by one (median).
+        seconds: of the whole part.
+        peak_memory_gib: of the process (CPU) or on the GPU.
+        decoder_modified: whether the system changes the decoder's weights.
+    """
+
+    document_positions: float
+    document_tokens: float
+    prompt_positions: float
+    encoder_gflops: float
+    decoder_gflops: float
+    first_token_ms: float
+    seconds: float
+    peak_memory_gib: float
+    decoder_modified: bool
+
+    @property
+    def ratio(self) -> float | None:
+        """Tokens of the documents for each position that they take; None where they take none."""
+        return self.document_tokens / self.document_positions if self.document_positions else None
+
+
+def rows_of(results: list[ExampleResult], part: Part) -> list[Row]:
     """Mean and interval of every metric."""
     rows = []
     positions = sum(result.document_positions for result in results) / len(results)
@@ -60,7 +107,15 @@ def rows_of(
         values = [result.scores[name] * weight for result, weight in zip(results, weights, strict=True)]
         value, low, high = confidence_interval(values, weights)
         rows.append(
-            Row(system, decoder, pooling_factor, benchmark, version, name, value, low, high, len(results), positions)
+            Row(
+                **asdict(part),
+                metric=name,
+                value=value,
+                ci_low=low,
+                ci_high=high,
+                examples=len(results),
+                document_positions=positions,
+            )
         )
     return rows
 
@@ -85,9 +140,12 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(part, path)
 
 
-def write_results(path: Path, rows: Iterable[Row], extra: dict[str, Any] | None = None) -> None:
-    """results.json: {"rows": [...], ...}."""
-    write_json(path, {**(extra or {}), "rows": [asdict(row) for row in rows]})
+def write_results(
+    path: Path, rows: Iterable[Row], costs: Iterable[Cost] = (), extra: dict[str, Any] | None = None
+) -> None:
+    """results.json: {"rows": [...], "costs": [...], …}."""
+    spent = [{**asdict(cost), "ratio": cost.ratio} for cost in costs]
+    write_json(path, {**(extra or {}), "rows": [asdict(row) for row in rows], "costs": spent})
 
 
 def write_examples(path: Path, results: Iterable[ExampleResult]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import Benchmark
-from arc_encoder.evaluation.results import Row, rows_of, write_examples
+from arc_encoder.evaluation.results import Part, Row, rows_of, write_examples
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import System
 
@@ -45,17 +45,18 @@ def evaluate(
                     )
                 results = benchmark.run(system, session)
                 shown = (factor or trained_factor) if system.needs_compressor else None
-                rows += rows_of(
-                    results,
+                part = Part(
                     system=system_name,
                     decoder=session.decoder_name,
                     pooling_factor=shown,
                     benchmark=benchmark.name,
                     version=benchmark.version,
+                    protocol="strict",
+                    shots=getattr(benchmark, "shots", None),
+                    seed=getattr(benchmark, "seed", 0),
                 )
+                rows += rows_of(results, part)
                 if folder is not None:
-                    suffix = f"_x{shown}" if shown else ""
-                    name = Path(benchmark.name).name
-                    write_examples(folder / f"{name}_{system_name}{suffix}_{session.decoder_name}.jsonl", results)
+                    write_examples(folder / f"{part.slug}.jsonl", results)
     session.factor = None
     return rows
