@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from arc_encoder.cli import evaluate
+from arc_encoder.evaluation import runner
 from tests.cli.conftest import Make
-from tests.tiny_runs import Command
+from tests.tiny_runs import BIN, Command
 
 FIELDS = ["system", "pooling_factor", "benchmark", "metric", "value", "ci_low", "ci_high"]
 
@@ -102,7 +105,11 @@ def test_text_systems_need_none(run: Command, base: list[str], tmp_path: Path) -
         (["system=open_book", "batch_size=0"], "batch_size=0: expected a whole number from 1 on"),
         (["system=open_book", "factors=4"], "expected a list of whole numbers"),
         (["system=open_book", "factors=[0]"], "factors=0: expected a list of whole numbers from 1 on"),
-        (["system=arc", "checkpoint=gone"], "checkpoint=gone: no compressor could be loaded"),
+        (["system=arc", "checkpoint=gone"], "no compressor could be loaded from 'gone'"),
+        (["system=truncate"], "system truncate needs a budget: give checkpoint=<run>/compressor, or pooling factors"),
+        (["system=icae"], "systems.icae.checkpoint: no value given; set it with systems.icae.checkpoint=…"),
+        (["system=truncate", "systems.truncate.keep=middle"], "systems.truncate.keep='middle': Input should be 'head'"),
+        (["system=open_book", "shots=[9]"], "there are only 6 questions to draw from"),
         (["system=openbook"], "no such choice (did you mean 'open_book'?)"),
     ],
 )
@@ -115,3 +122,92 @@ def test_a_checkpoint_for_another_decoder_says_which_it_serves(run: Command, bas
     given = [*moved, "decoder=[]", "+decoders.mine._target_=arc_encoder.model.decoder.load_decoder"]
     errors = run.fails(*given, "system=arc", f"checkpoint={trained}")
     assert "no projector for decoder 'mine'; it was made for: huggingface" in errors
+
+
+def rows_in(tmp_path: Path) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
+    return found
+
+
+def test_several_benchmarks_shots_and_seeds(run: Command, base: list[str], tmp_path: Path) -> None:
+    own = [each for each in base if not each.startswith(("benchmark", "decoder"))]
+    run(
+        *own,
+        "benchmark.max_new_tokens=2",
+        "decoder=toy_a",
+        "system=open_book",
+        "benchmark=[toy_qa,toy_summary]",
+        "benchmark.limit=3",
+        "shots=[0,1]",
+        "seeds=[0,5]",
+    )
+    found = {(row["benchmark"], row["shots"], row["seed"]) for row in rows_in(tmp_path)}
+    assert found == {(name, k, s) for name in ("toy_qa", "toy_summary") for k in (0, 1) for s in (0, 5)}
+    assert {row["examples"] for row in rows_in(tmp_path)} == {3}
+
+
+def test_every_part_has_its_costs(run: Command, base: list[str], trained: Path, tmp_path: Path) -> None:
+    printed = run(*base, f"checkpoint={trained}", "system=[closed_book,open_book,arc]", "factors=[4,8]")
+    costs = {
+        (cost["system"], cost["pooling_factor"]): cost
+        for cost in json.loads((tmp_path / "out" / "results.json").read_text())["costs"]
+    }
+    closed, text, four, eight = (
+        costs[key] for key in (("closed_book", None), ("open_book", None), ("arc", 4), ("arc", 8))
+    )
+    assert closed["ratio"] is None
+    assert text["ratio"] == 1.0
+    assert 2.5 < four["ratio"] < 4 < eight["ratio"] < 8  # task tokens counted
+    assert closed["encoder_gflops"] == text["encoder_gflops"] == 0 < four["encoder_gflops"]
+    assert closed["decoder_gflops"] < eight["decoder_gflops"] < four["decoder_gflops"] < text["decoder_gflops"]
+    assert all(cost["first_token_ms"] > 0 and cost["peak_memory_gib"] > 0.1 for cost in costs.values())
+    assert "first token ms" in printed
+    run(*base, "system=open_book", "costs=false", "paths.run=other")
+    assert json.loads((tmp_path / "other" / "results.json").read_text())["costs"] == []
+
+
+def test_what_is_finished_is_not_done_again(
+    run: Command, base: list[str], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, int | None]] = []
+    most = [2]
+    original = runner._run
+
+    def watched(each: runner.Planned, *rest: object) -> object:
+        if len(done) == most[0]:
+            raise RuntimeError("the machine went down")
+        done.append((each.part.system, each.part.pooling_factor))
+        return original(each, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "_run", watched)
+    words = [*base, f"checkpoint={trained}", "system=[open_book,arc]", "factors=[4,8]"]
+    assert run.outcome(*words)[0] == 1
+    results = tmp_path / "out" / "results.json"
+    interrupted = json.loads(results.read_text())
+    assert interrupted["status"] == "running"
+    assert len(interrupted["rows"]) == 2 * 2
+    most[0] = 100
+    run("--resume", "out")
+    assert done == [("open_book", None), ("arc", 4), ("arc", 8)]
+    found = json.loads(results.read_text())
+    assert found["status"] == "finished"
+    assert found["rows"][:4] == interrupted["rows"]
+    assert len(found["rows"]) == 3 * 2
+    done.clear()
+    run("--resume", "out", "benchmark.limit=2")  # other questions than before: everything is done again
+    assert len(done) == 3
+    assert {row["examples"] for row in rows_in(tmp_path)} == {2}
+
+
+def test_processes_share_the_parts(run: Command, base: list[str], trained: Path, tmp_path: Path) -> None:
+    words = [*base, f"checkpoint={trained}", "system=[open_book,closed_book,arc]"]
+    command = [str(BIN / "arc-eval"), *words]
+    both = [
+        subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "RANK": rank}, stderr=subprocess.PIPE, text=True)
+        for rank in ("0", "1")
+    ]
+    errors = [process.communicate(timeout=240)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert found["status"] == "finished"
+    assert {row["system"] for row in found["rows"]} == {"open_book", "closed_book", "arc"}

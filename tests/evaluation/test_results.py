@@ -127,7 +127,7 @@ def benchmark() -> QuestionAnswering:
 
 def test_the_runner_gives_a_row_for_each_system_factor_and_metric(session: Session, tmp_path: Path) -> None:
     systems = {"closed_book": ClosedBook(), "open_book": OpenBook(), "truncate": Truncate(), "arc": Arc()}
-    rows = evaluate(systems, [benchmark()], session, factors=[4, 8], folder=tmp_path, trained_factor=4)
+    rows, _ = evaluate(systems, [benchmark()], session, factors=[4, 8], folder=tmp_path)
     wanted = {("closed_book", None), ("open_book", None), ("truncate", 4), ("truncate", 8), ("arc", 4), ("arc", 8)}
     assert {(r.system, r.pooling_factor) for r in rows} == wanted
     assert len(rows) == 2 * len(wanted)
@@ -146,13 +146,13 @@ def test_the_runner_gives_a_row_for_each_system_factor_and_metric(session: Sessi
 
 
 def test_without_factors_the_trained_one_is_named(session: Session) -> None:
-    rows = evaluate({"arc": Arc(), "open_book": OpenBook()}, [benchmark()], session, trained_factor=4)
+    rows, _ = evaluate({"arc": Arc(), "open_book": OpenBook()}, [benchmark()], session)
     assert {(r.system, r.pooling_factor) for r in rows} == {("arc", 4), ("open_book", None)}
-    explicit = evaluate({"arc": Arc()}, [benchmark()], session, factors=[4], trained_factor=4)
+    explicit, _ = evaluate({"arc": Arc()}, [benchmark()], session, factors=[4])
     assert [r for r in rows if r.system == "arc"] == explicit
 
 
 def test_a_system_that_needs_an_arc_encoder_says_so(text_session: Session) -> None:
     with pytest.raises(ConfigError, match="system 'arc' needs an ARC-Encoder; give checkpoint="):
         evaluate({"arc": Arc()}, [benchmark()], text_session)
-    assert evaluate({"open_book": OpenBook()}, [benchmark()], text_session)
+    assert evaluate({"open_book": OpenBook()}, [benchmark()], text_session)[0]

@@ -7,7 +7,16 @@ from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.session import Session
-from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
+from arc_encoder.evaluation.systems import (
+    Arc,
+    AveragedEmbeddings,
+    BestSentences,
+    ClosedBook,
+    OpenBook,
+    System,
+    Truncate,
+)
+from arc_encoder.evaluation.systems.truncate import GAP
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
 from tests.evaluation.conftest import question
 from tests.tiny_models import tiny_tokenizer
@@ -19,7 +28,7 @@ DOCUMENTS = ["First passage.\nSecond: Question: passage?", "A long document abou
 
 def shown(system: System, budgets: dict[str, int] | None = None, examples: int = 1) -> list[tuple[str, str]]:
     """(role, text) of each segment of the prompt."""
-    sample = system.few_shot([EXAMPLE] * examples, QUERY, budgets or {}, tiny_tokenizer())
+    sample = system.few_shot([EXAMPLE] * examples, QUERY, budgets or {}, tiny_tokenizer()).sample
     assert sample.id == "two"
     assert sample.task_token is TaskToken.CONTINUE
     assert not sample.end_of_text
@@ -70,7 +79,6 @@ def test_truncate_keeps_as_many_tokens_as_compression_would_cost_vectors(session
 
 def test_truncate_to_a_fixed_length_needs_no_arc_encoder() -> None:
     system = Truncate(tokens=6)
-    assert not system.needs_compressor
     assert not system.needs_budget
     assert f"Document: {DOCUMENTS[1][:6]}\nQuestion: What is two?" in shown(system)[0][1]
     with pytest.raises(ConfigError, match="tokens=0 must be at least 1"):
@@ -85,12 +93,49 @@ def test_budgets_follow_the_factor_and_the_chunks(session: Session) -> None:
 
 
 def test_what_needs_an_arc_encoder() -> None:
-    assert [system.needs_compressor for system in (Arc(), Truncate(), OpenBook(), ClosedBook())] == [
-        True,
-        True,
-        False,
-        False,
-    ]
+    systems = (Arc(), Arc(checkpoint="elsewhere"), AveragedEmbeddings(), Truncate(), OpenBook(), ClosedBook())
+    assert [system.needs_checkpoint for system in systems] == [True, False, False, False, False, False]
+    assert [system.needs_compressor for system in systems] == [True, True, True, False, False, False]
+    assert [system.needs_budget for system in systems] == [False, False, False, True, False, False]
+
+
+def test_the_tail_or_both_ends() -> None:
+    text = "0123456789abcdefghij"
+    assert presented(Truncate(tokens=5, keep="tail"), text) == "fghij"
+    gap = len(GAP.encode())  # the mark counts
+    assert presented(Truncate(tokens=gap + 5, keep="both"), text) == f"012{GAP}ij"
+    assert presented(Truncate(tokens=20, keep="both"), text) == text
+    with pytest.raises(ConfigError, match="keep='middle' is unknown; choose one of head, tail, both"):
+        Truncate(keep="middle")  # type: ignore[arg-type]
+
+
+def presented(system: System, document: str, query: str = "", budget: int = 0) -> str:
+    segment = system.present(document, tiny_tokenizer(), budget=budget, query=query)
+    assert segment is not None
+    assert segment.role is Role.PLAIN
+    return segment.text
+
+
+TOLD = "Ann lives in Oslo. Bob is a baker. Carl keeps a red boat. Dora sings."
+
+
+def test_the_sentences_most_like_the_question_are_kept_in_reading_order() -> None:
+    query = "What does Bob do, and which boat does Carl keep?"
+    assert presented(BestSentences(tokens=25), TOLD, query) == "Carl keeps a red boat."
+    assert presented(BestSentences(tokens=42), TOLD, query) == "Bob is a baker. Carl keeps a red boat."
+    assert presented(BestSentences(), TOLD, query, budget=20) == "Bob is a baker."  # the best one is too long
+    assert presented(BestSentences(tokens=20), TOLD, "Zebra?") == "Ann lives in Oslo."  # nothing alike: the first
+    assert presented(BestSentences(tokens=100), TOLD, query) == TOLD
+    with pytest.raises(ConfigError, match="tokens=0"):
+        BestSentences(tokens=0)
+
+
+def test_without_an_arc_encoder_the_factor_makes_the_budget(text_session: Session) -> None:
+    text_session.factor = 5
+    assert text_session.budgets(["x" * 16]) == {"x" * 16: 4 + 1}
+    text_session.factor = None
+    with pytest.raises(ConfigError, match="needs an ARC-Encoder or a pooling factor"):
+        text_session.budgets(["x"])
 
 
 @pytest.mark.parametrize(
@@ -104,14 +149,18 @@ def test_what_needs_an_arc_encoder() -> None:
 )
 def test_continuation_samples_keep_prefix_and_target(system: System, wanted: list[tuple[str, str]]) -> None:
     segments = (Segment("before ", Role.PLAIN), Segment("middle ", Role.CONTEXT), Segment("after", Role.TARGET))
-    sample = system.continuation(Sample("d", segments, TaskToken.CONTINUE, True), {"middle ": 3}, tiny_tokenizer())
+    sample = system.continuation(
+        Sample("d", segments, TaskToken.CONTINUE, True), {"middle ": 3}, tiny_tokenizer()
+    ).sample
     assert [(str(segment.role), segment.text) for segment in sample.segments] == wanted
     assert (sample.id, sample.task_token, sample.end_of_text) == ("d", TaskToken.CONTINUE, True)
 
 
 def test_a_system_may_leave_out_some_documents() -> None:
     class Choosy(System):
-        def present(self, document: str, budget: int, tokenizer: PreTrainedTokenizerBase) -> Segment | None:
+        def present(
+            self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
+        ) -> Segment | None:
             return None if document.startswith("First") else Segment(document, Role.CONTEXT)
 
     assert [text for role, text in shown(Choosy()) if role == "context"] == [DOCUMENTS[1]]

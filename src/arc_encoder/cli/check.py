@@ -17,6 +17,7 @@ import pydantic
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, Node, OmegaConf
 
+from arc_encoder.cli.benchmarks import benchmark_nodes
 from arc_encoder.errors import ArcError, ConfigError
 from arc_encoder.training.trained_parts import check_adapter, layer_numbers
 
@@ -182,7 +183,13 @@ def _build_cheap(config: DictConfig, problems: list[str], unbuilt: tuple[str, ..
     }
     cheap |= {f"callbacks.{name}": node for name, node in (config.get("callbacks") or {}).items()}
     cheap |= {f"data.tasks.{name}": node for name, node in ((config.get("data") or {}).get("tasks") or {}).items()}
-    cheap |= {"benchmark": config.get("benchmark")}
+    if (
+        "benchmark" in config
+        and not _concerned("benchmark", problems)
+        and not any(p.startswith("benchmarks.") for p in problems)
+    ):
+        cheap |= {f"benchmarks.{name}": node for name, node in benchmark_nodes(config).items()}
+    cheap |= {f"systems.{name}": node for name, node in (config.get("systems") or {}).items()}
     for path, node in cheap.items():
         if node is None or "_target_" not in node or path.startswith(unbuilt) or _concerned(path, problems):
             continue

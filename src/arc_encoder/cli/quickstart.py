@@ -19,14 +19,16 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from arc_encoder.cli.app import run_app
+from arc_encoder.cli.benchmarks import benchmarks_of
 from arc_encoder.cli.check import check_config
 from arc_encoder.cli.compose import composing, config_dir_of_run
 from arc_encoder.cli.evaluate import open_session
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
 from arc_encoder.cli.train import build_decoders, train
 from arc_encoder.errors import ConfigError
-from arc_encoder.evaluation.results import Row, surviving_share, write_results
+from arc_encoder.evaluation.results import Cost, Part, Row, surviving_share, write_results
 from arc_encoder.evaluation.runner import evaluate
+from arc_encoder.plan.prefill import prefill_work
 from arc_encoder.reporting.plots import plot_scores
 from arc_encoder.reporting.tables import markdown_table
 from arc_encoder.training.callbacks.throughput import peak_memory_gib
@@ -61,9 +63,8 @@ def quickstart(config: DictConfig) -> None:
     print(f"2/3 fine-tuning: {config.finetune_steps} steps of few-shot questions, summaries and translations")
     _timed(seconds, "fine-tuning", lambda: train(second))
     print("3/3 evaluation")
-    rows: list[Row] = []
-    _timed(seconds, "evaluation", lambda: rows.extend(_evaluate(config, run)))
-    report(config, rows, seconds, run)
+    rows, costs = _timed(seconds, "evaluation", lambda: _evaluate(config, run))
+    report(config, rows, costs, seconds, run)
     point_to(run, Path(config.link))
 
 
@@ -76,7 +77,7 @@ def point_to(run: Path, link: Path) -> None:
     os.replace(fresh, link)
 
 
-def report(config: DictConfig, rows: list[Row], seconds: dict[str, float], run: Path) -> None:
+def report(config: DictConfig, rows: list[Row], costs: list[Cost], seconds: dict[str, float], run: Path) -> None:
     """Write and print the results."""
     shares = {factor: surviving_share(rows, factor) for factor in factors_of(config)}
     memory = peak_memory_gib(torch.device("cpu"))
@@ -87,7 +88,7 @@ def report(config: DictConfig, rows: list[Row], seconds: dict[str, float], run: 
         "decoder": config.decoder,
         "seed": config.seed,
     }
-    write_results(run / "results.json", rows, extra=extra)
+    write_results(run / "results.json", rows, costs, extra)
     plot_scores(rows, run / "scores.png")
     lines = [markdown_table(rows), ""]
     for factor, share in shares.items():
@@ -155,7 +156,7 @@ def _compose(overrides: list[str], name: str = "train") -> DictConfig:
         return compose(name, overrides=overrides)
 
 
-def _evaluate(config: DictConfig, run: Path) -> list[Row]:
+def _evaluate(config: DictConfig, run: Path) -> tuple[list[Row], list[Cost]]:
     """Every benchmark with the fine-tuned compressor."""
     order, benchmarks = (
         ["closed_book", "open_book", "truncate", "arc"],
@@ -163,31 +164,33 @@ def _evaluate(config: DictConfig, run: Path) -> list[Row]:
     )
     chosen = [
         f"system=[{','.join(order)}]",
+        f"benchmark=[{','.join(benchmarks)}]",
         f"decoder={config.decoder}",
         f"benchmark.limit={config.limit}",
         "paths.run=.",
     ]
-    composed = [_compose([f"benchmark={name}", *chosen], "eval") for name in benchmarks]
-    first = composed[0]
+    composed = _compose(chosen, "eval")
     compressor = str(run / "finetune" / "compressor")
-    session, trained = open_session(build_decoders(first.decoders), config.decoder, compressor, batch_size=32)
-    rows = evaluate(
-        {name: instantiate(node) for name, node in first.systems.items()},
-        [instantiate(each.benchmark) for each in composed],
-        session,
+    rows, costs = evaluate(
+        {name: instantiate(node) for name, node in composed.systems.items()},
+        [benchmark for benchmark, _ in benchmarks_of(composed)],
+        open_session(build_decoders(composed.decoders), config.decoder, compressor, batch_size=32),
         factors=factors_of(config),
         folder=run / "examples",
-        trained_factor=trained,
-    )
-    return sorted(
-        rows, key=lambda row: (benchmarks.index(row.benchmark), order.index(row.system), row.pooling_factor or 0)
+        price=prefill_work,
     )
 
+    def place(part: Part) -> tuple[int, int, int]:
+        return benchmarks.index(part.benchmark), order.index(part.system), part.pooling_factor or 0
 
-def _timed(seconds: dict[str, float], name: str, work: Any) -> None:
+    return sorted(rows, key=place), sorted(costs, key=place)
+
+
+def _timed(seconds: dict[str, float], name: str, work: Any) -> Any:
     start = time.perf_counter()
-    work()
+    result = work()
     seconds[name] = time.perf_counter() - start
+    return result
 
 
 def main() -> None:

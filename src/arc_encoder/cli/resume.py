@@ -51,13 +51,14 @@ def is_first_process() -> bool:
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
-def expand_resume(arguments: list[str]) -> list[str]:
+def expand_resume(arguments: list[str], command: str = "train") -> list[str]:
     """The command line without `--resume <run>`, which becomes what Hydra understands.
 
     Changes to the folder in which the run was started, as paths in its configuration may be relative.
 
     Args:
         arguments: words of the command line, the command itself left out.
+        command: what wrote the run: train, whose checkpoint is looked for, or eval.
 
     Raises:
         ConfigError: no folder behind it, or words that cannot be combined with it.
@@ -72,8 +73,10 @@ def expand_resume(arguments: list[str]) -> list[str]:
     if arguments[place] == "--resume" and place < len(rest) and not rest[place].startswith("-"):
         value = rest.pop(place)
     if not value or len(given) > 1:
-        raise ConfigError("--resume needs the folder of one run, such as: arc-train --resume logs/train/<date_time>")
-    run, checkpoint = run_of(Path(value))
+        raise ConfigError(
+            f"--resume needs the folder of one run, such as: arc-{command} --resume logs/{command}/<date_time>"
+        )
+    run, checkpoint = run_of(Path(value), command)
     _check_words(rest)
     starts = read_starts(run)
     folder = Path(starts[-1]["folder"]) if starts else Path.cwd()
@@ -81,18 +84,21 @@ def expand_resume(arguments: list[str]) -> list[str]:
         sys.argv[0] = os.path.abspath(sys.argv[0]) if os.path.exists(sys.argv[0]) else sys.argv[0]
         os.chdir(folder)
         print(f"paths are read from {folder}, where the run was started", file=sys.stderr)
-    _write_settings(run)
+    _write_settings(run, command)
+    place_of_run = [f"paths.run={_quoted(run)}", f"hydra.run.dir={_quoted(run)}", "hydra.output_subdir=null"]
+    settings = ["--config-path", str(run / SETTINGS), "--config-name", command, *place_of_run]
+    if command != "train":
+        return [*settings, *rest]
     own = [word for word in rest if not word.startswith("resume=")]
     chosen = [word for word in rest if word.startswith("resume=")]
     if not chosen and checkpoint is None and not newest_first(run / "checkpoints"):
         print(f"{run} has no checkpoint yet: the run begins again, with its own settings", file=sys.stderr)
         chosen = ["resume=null"]
     chosen = chosen or [f"resume={_quoted(checkpoint or run)}"]
-    place_of_run = [f"paths.run={_quoted(run)}", f"hydra.run.dir={_quoted(run)}", "hydra.output_subdir=null"]
-    return ["--config-path", str(run / SETTINGS), "--config-name", "train", *place_of_run, *chosen, *own]
+    return [*settings, *chosen, *own]
 
 
-def run_of(path: Path) -> tuple[Path, Path | None]:
+def run_of(path: Path, command: str = "train") -> tuple[Path, Path | None]:
     """The run that a path names: its folder, and the checkpoint if it is one.
 
     Raises:
@@ -107,8 +113,8 @@ def run_of(path: Path) -> tuple[Path, Path | None]:
     run = path.parent.parent if is_checkpoint else path
     if not (run / "config.yaml").is_file():
         raise CheckpointError(
-            f"--resume {path}: this is no run of arc-train, for {run} holds no config.yaml; "
-            "give the folder that a training wrote, such as logs/train/<date_time>"
+            f"--resume {path}: this is no run of arc-{command}, for {run} holds no config.yaml; "
+            f"give the folder that it wrote, such as logs/{command}/<date_time>"
         )
     return run, path if is_checkpoint else None
 
@@ -133,14 +139,14 @@ def _check_words(words: list[str]) -> None:
             )
 
 
-def _write_settings(run: Path) -> None:
+def _write_settings(run: Path, command: str) -> None:
     """Copy the run's config.yaml to where Hydra reads it; if the run was moved, its old folder becomes the new one."""
     try:
         config: Any = OmegaConf.to_container(OmegaConf.load(run / "config.yaml"))
         old = config["paths"]["run"]
     except Exception as error:  # whatever a spoilt file makes the YAML parser raise
         raise CheckpointError(
-            f"{run / 'config.yaml'} cannot be read ({error}); it must be what the training wrote"
+            f"{run / 'config.yaml'} cannot be read ({error}); it must be what the run wrote"
         ) from error
 
     def moved(value: Any, writes: bool = True) -> Any:
@@ -156,7 +162,7 @@ def _write_settings(run: Path) -> None:
     config = {key: moved(part, key in ("paths", "logger", "callbacks")) for key, part in config.items()}
 
     (run / SETTINGS).mkdir(exist_ok=True)
-    with replacing(run / SETTINGS / "train.yaml") as file:
+    with replacing(run / SETTINGS / f"{command}.yaml") as file:
         file.write(OmegaConf.to_yaml(OmegaConf.create(config)).encode())
 
 

@@ -1,15 +1,33 @@
-"""Systems × benchmarks × pooling factors → rows."""
+"""Systems × benchmarks × pooling factors → rows and costs, part by part, so that nothing finished is done twice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from arc_encoder.errors import ConfigError
-from arc_encoder.evaluation.benchmarks import Benchmark
-from arc_encoder.evaluation.results import Part, Row, rows_of, write_examples
+from arc_encoder.evaluation.benchmarks import Benchmark, ExampleResult
+from arc_encoder.evaluation.finished import FinishedParts
+from arc_encoder.evaluation.meter import peak_memory_gib, reset_peak_memory
+from arc_encoder.evaluation.results import Cost, Part, Row, rows_of, write_examples
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import System
+
+# (model, decoder, contexts=, context_tokens=, positions=, factor=) → operations of encoder and decoder for a prompt
+Price = Callable[..., tuple[float, float]]
+
+
+@dataclass
+class Planned:
+    """A part that is to be evaluated, and with what."""
+
+    part: Part
+    system: System
+    benchmark: Benchmark
+    factor: int | None
 
 
 def evaluate(
@@ -19,44 +37,132 @@ def evaluate(
     *,
     factors: Sequence[int | None] = (None,),
     folder: Path | None = None,
-    trained_factor: int | None = None,
-) -> list[Row]:
+    finished: FinishedParts | None = None,
+    price: Price | None = None,
+    told: Callable[[list[Row], list[Cost]], None] | None = None,
+) -> tuple[list[Row], list[Cost]]:
     """Run every system on every benchmark.
 
     Args:
         systems: by name.
         benchmarks: what to run.
         session: model and tokenizers; its factor is set for each run.
-        factors: pooling factors for the systems that compress; None takes the trained one.
+        factors: pooling factors for the systems that compress or have a budget; None takes the trained one.
         folder: where a JSONL of the examples of each run is written.
-        trained_factor: what None stands for, in the rows.
+        finished: parts of an earlier start, which are not done again, and where new ones are kept.
+        price: operations for a prompt; without it no costs are told.
+        told: called with all rows and costs so far after each part.
 
     Raises:
-        ConfigError: a system that needs an ARC-Encoder, without one.
+        ConfigError: a system that needs an ARC-Encoder, without one; two benchmarks of one name.
     """
     rows: list[Row] = []
-    for system_name, system in systems.items():
-        for benchmark in benchmarks:
-            for factor in factors if system.needs_compressor else (None,):
-                session.factor = factor
-                if system.needs_compressor and not session.has_compressor:
-                    raise ConfigError(
-                        f"system {system_name!r} needs an ARC-Encoder; give checkpoint=<folder of a trained one>"
-                    )
-                results = benchmark.run(system, session)
-                shown = (factor or trained_factor) if system.needs_compressor else None
-                part = Part(
-                    system=system_name,
-                    decoder=session.decoder_name,
-                    pooling_factor=shown,
-                    benchmark=benchmark.name,
-                    version=benchmark.version,
-                    protocol="strict",
-                    shots=getattr(benchmark, "shots", None),
-                    seed=getattr(benchmark, "seed", 0),
-                )
-                rows += rows_of(results, part)
-                if folder is not None:
-                    write_examples(folder / f"{part.slug}.jsonl", results)
+    costs: list[Cost] = []
+    for name, system in systems.items():
+        opened: Session | None = None
+        planned = plan_parts(name, system, benchmarks, session, factors)
+        for each in _claimed(planned, finished):
+            known = finished.read(each.part) if finished else None
+            if known is None:
+                opened = opened or system.open(session)
+                found, cost = _run(each, opened, folder, price)
+                known = rows_of(found, each.part), [cost] if cost else []
+                if finished:
+                    finished.write(each.part, *known)
+            rows += known[0]
+            costs += known[1]
+            if told is not None:
+                told(rows, costs)
     session.factor = None
-    return rows
+    return rows, costs
+
+
+def plan_parts(
+    name: str, system: System, benchmarks: Sequence[Benchmark], session: Session, factors: Sequence[int | None]
+) -> list[Planned]:
+    """The parts of one system.
+
+    Raises:
+        ConfigError: an ARC-Encoder or a factor is missing, or two parts could not be told apart.
+    """
+    if system.needs_checkpoint and not session.has_compressor:
+        raise ConfigError(f"system {name!r} needs an ARC-Encoder; give checkpoint=<folder of a trained one>")
+    planned: dict[str, Planned] = {}
+    for benchmark in benchmarks:
+        for factor, shown in system.factors(session, factors):
+            part = Part(
+                system=name,
+                decoder=session.decoder_name,
+                pooling_factor=shown,
+                benchmark=benchmark.name,
+                version=benchmark.version,
+                protocol=benchmark.protocol,
+                shots=benchmark.shots,
+                seed=benchmark.seed,
+            )
+            if part.slug in planned:
+                raise ConfigError(
+                    f"two parts of the evaluation are called {part.slug!r}; give benchmarks and factors different names"
+                )
+            planned[part.slug] = Planned(part, system, benchmark, factor)
+    return list(planned.values())
+
+
+def _claimed(planned: list[Planned], finished: FinishedParts | None) -> Iterator[Planned]:
+    """The parts one after the other; those that another process works on come last, when it has finished them."""
+    if finished is None:
+        yield from planned
+        return
+    later = []
+    for each in planned:
+        with finished.claim(each.part, wait=False) as ours:
+            if ours:
+                yield each
+            else:
+                later.append(each)
+    for each in later:
+        with finished.claim(each.part, wait=True):
+            yield each
+
+
+def _run(
+    each: Planned, session: Session, folder: Path | None, price: Price | None
+) -> tuple[list[ExampleResult], Cost | None]:
+    session.factor = each.factor
+    session.meter.reset()
+    reset_peak_memory(session.device)
+    start = time.perf_counter()
+    results = each.benchmark.run(each.system, session)
+    seconds = time.perf_counter() - start
+    if folder is not None:
+        write_examples(folder / f"{each.part.slug}.jsonl", results)
+    cost = None if price is None else _cost(each, session, results, seconds, price)
+    session.factor = None
+    return results, cost
+
+
+def _cost(each: Planned, session: Session, results: list[ExampleResult], seconds: float, price: Price) -> Cost:
+    memory = peak_memory_gib(session.device)
+    meter, count = session.meter, len(results)
+    documents = sum(result.document_positions for result in results) / count
+    positions = meter.text_tokens / meter.prompts + (documents if meter.contexts else 0.0)
+    encoder, decoder = price(
+        session.model,
+        session.decoder_name,
+        contexts=meter.contexts / meter.prompts,
+        context_tokens=meter.context_tokens / max(1, meter.contexts),
+        positions=positions,
+        factor=each.factor,
+    )
+    values: dict[str, Any] = {
+        "document_positions": documents,
+        "document_tokens": sum(result.document_tokens for result in results) / count,
+        "prompt_positions": positions,
+        "encoder_gflops": encoder / 1e9,
+        "decoder_gflops": decoder / 1e9,
+        "first_token_ms": meter.first_token_ms(session.model, each.factor),
+        "seconds": seconds,
+        "peak_memory_gib": memory,
+        "decoder_modified": each.system.decoder_modified,
+    }
+    return Cost(**asdict(each.part), **values)

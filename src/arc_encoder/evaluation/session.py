@@ -1,19 +1,23 @@
-"""What an evaluation works with: model, tokenizers, batch size, progress bar."""
+"""What an evaluation works with: model, tokenizers, batch size, progress bar, and a count of what passed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from arc_encoder.batch import ArcBatch
 from arc_encoder.data.collator import ArcCollator
 from arc_encoder.data.tokens import context_ids
+from arc_encoder.errors import ConfigError
+from arc_encoder.evaluation.meter import Meter
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.remembered import Remembered
 from arc_encoder.segments import Role, Sample
 
 Item = TypeVar("Item")
@@ -31,6 +35,8 @@ class Session:
         batch_size: examples at once.
         progress: show a progress bar.
         device: where batches are put, and where the model was.
+        cache_gib: memory for vectors of contexts that may come again.
+        meter: what passed since it was last reset.
     """
 
     model: ArcModel
@@ -40,6 +46,9 @@ class Session:
     batch_size: int = 16
     progress: bool = True
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    cache_gib: float = 1.0
+    meter: Meter = field(default_factory=Meter)
+    _token_counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def decoder(self) -> FrozenDecoder:
@@ -49,12 +58,37 @@ class Session:
     def has_compressor(self) -> bool:
         return self.model.has_compressor
 
+    @property
+    def trained_factor(self) -> int | None:
+        """The pooling factor that the compressor was trained with; None if it has none."""
+        compressor: Any = self.model.compressor if self.has_compressor else None
+        if compressor is None or hasattr(compressor, "overall_factor"):
+            return getattr(compressor, "overall_factor", None)
+        return compressor.encoder.pooling.overall_factor
+
+    def with_compressor(self, compressor: nn.Module) -> Session:
+        """A session like this one, with another compressor in front of the same decoder."""
+        remembered: Any = Remembered(compressor.to(self.device).eval(), limit_gib=self.cache_gib)
+        return replace(self, model=ArcModel(remembered, {self.decoder_name: self.decoder}), meter=Meter())
+
     def budgets(self, documents: Iterable[str]) -> dict[str, int]:
-        """Vectors that each document would become, task token included."""
-        compressor = self.model.compressor
-        extra = compressor.head(self.decoder_name).extra_vectors()
+        """Vectors that each document would become, task token included.
+
+        Without an ARC-Encoder: ⌈tokens of the decoder ÷ pooling factor⌉ and one for a task token.
+
+        Raises:
+            ConfigError: neither ARC-Encoder nor pooling factor.
+        """
         unique = list(dict.fromkeys(documents))
         ids = context_ids(unique, self.collator.encoder_tokenizer)
+        if not self.has_compressor:
+            if self.factor is None:
+                raise ConfigError(
+                    "a budget of tokens needs an ARC-Encoder or a pooling factor: give checkpoint=<folder> or factors=[4]"
+                )
+            return {text: -(-len(row) // self.factor) + 1 for text, row in zip(unique, ids, strict=True)}
+        compressor = self.model.compressor
+        extra = compressor.head(self.decoder_name).extra_vectors()
         return {
             text: compressor.compressed_length(len(row), self.factor) + extra
             for text, row in zip(unique, ids, strict=True)
@@ -68,11 +102,23 @@ class Session:
             yield order[start : start + self.batch_size]
 
     def collate(self, samples: Sequence[Sample], task: str) -> ArcBatch:
-        return self.collator(samples, decoder=self.decoder_name, task=task).to(self.device)
+        batch = self.collator(samples, decoder=self.decoder_name, task=task).to(self.device)
+        self.meter.count(batch)
+        return batch
 
     def document_positions(self, sample: Sample, shown: Sequence[str], budgets: dict[str, int]) -> int:
         """Decoder positions of a sample's documents: vectors where compressed, tokens where text."""
         compressed = [segment.text for segment in sample.segments if segment.role is Role.CONTEXT]
         if compressed:
             return sum(budgets[text] for text in compressed)
-        return sum(len(self.decoder.token_ids(text)) for text in shown)
+        return self.text_tokens(shown)
+
+    def text_tokens(self, documents: Sequence[str]) -> int:
+        """Tokens of the decoder that documents have as text."""
+        return sum(self._tokens_of(text) for text in documents)
+
+    def _tokens_of(self, text: str) -> int:
+        found = self._token_counts.get(text)
+        if found is None:
+            found = self._token_counts[text] = len(self.decoder.token_ids(text))
+        return found

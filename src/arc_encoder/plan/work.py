@@ -50,7 +50,7 @@ def work(parts: Parts, decoder: str, batch: Workload) -> Work:
     vectors = batch.samples * batch.contexts * (context_vectors(parts, batch) + 1)
     projector = 2 * count(parts.compressor.head(decoder).projector.parameters()) * vectors
     frozen = first_trained(parts) is None
-    encoder = _encoder_forward(parts, batch)
+    encoder = encoder_forward(parts, batch)
     return Work(
         encoder=encoder * (1 if frozen else 3) + 3 * projector,
         decoder=2 * (matrices + head) + 3 * attention,
@@ -58,7 +58,8 @@ def work(parts: Parts, decoder: str, batch: Workload) -> Work:
     )
 
 
-def _encoder_forward(parts: Parts, batch: Workload) -> int:
+def encoder_forward(parts: Parts, batch: Workload) -> int:
+    """Operations of the encoder on a batch's contexts, forward."""
     encoder = parts.compressor.encoder
     sequences, length = chunks(parts, batch)
     plan, layers = row_plan(parts, length, batch.factor), encoder.backbone.layers

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from arc_encoder.evaluation.results import Row
+from arc_encoder.evaluation.results import Cost, Part, Row
+from arc_encoder.reporting.markdown import table
 
 TITLES = {"exact_match": "EM %", "f1": "F1 %", "rouge_l": "ROUGE-L %", "bleu": "BLEU %", "loss": "loss (nats/token)"}
 HIDDEN = {"perplexity"}
 
 
-def label(row: Row) -> str:
+def label(row: Part) -> str:
     """System and factor in words: "arc ×4"."""
     return row.system if row.pooling_factor is None else f"{row.system} ×{row.pooling_factor}"
 
@@ -44,3 +45,21 @@ def markdown_table(rows: Sequence[Row]) -> str:
 def _cell(row: Row) -> str:
     digits = 3 if row.metric == "loss" else 1
     return f"{row.value:.{digits}f} [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"
+
+
+def cost_table(costs: Sequence[Cost]) -> str:
+    """What a prompt costs with each system, on average."""
+    names = [
+        "benchmark", "system", "positions", "of which documents", "ratio", "encoder GFLOPs", "decoder GFLOPs",
+        "first token ms", "peak GiB", "seconds in all",
+    ]  # fmt: skip
+    rows = []
+    for cost in costs:
+        shown = label(cost) + (" (decoder modified)" if cost.decoder_modified else "")
+        ratio = "" if cost.ratio is None else f"{cost.ratio:.2f}"
+        figures = [
+            f"{cost.prompt_positions:.1f}", f"{cost.document_positions:.1f}", ratio, f"{cost.encoder_gflops:.3g}",
+            f"{cost.decoder_gflops:.3g}", f"{cost.first_token_ms:.1f}", f"{cost.peak_memory_gib:.2f}", f"{cost.seconds:.1f}",
+        ]  # fmt: skip
+        rows.append([cost.benchmark, shown, *figures])
+    return table(names, rows)

@@ -22,6 +22,7 @@ class ExampleResult:
         scores: metric → value.
         weights: metric → weight in the mean (1 where not named).
         document_positions: decoder positions that its documents took.
+        document_tokens: tokens of the decoder that they have as text.
         details: whatever a person wants to read: prompt, answer, accepted answers.
     """
 
@@ -30,6 +31,7 @@ class ExampleResult:
     document_positions: int
     weights: dict[str, float] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    document_tokens: int = 0
 
 
 class Benchmark(ABC):
@@ -38,10 +40,16 @@ class Benchmark(ABC):
     Attributes:
         name: how results call it.
         version: raised whenever a change makes scores incomparable.
+        protocol: how it is asked and scored.
+        shots: answered examples in front of a question; None where nothing is asked.
+        seed: of whatever is drawn.
     """
 
     name: str
     version: int
+    protocol: str = "strict"
+    shots: int | None = None
+    seed: int = 0
 
     @abstractmethod
     def run(self, system: System, session: Session) -> list[ExampleResult]:

@@ -35,7 +35,8 @@ class ContinuationLoss(Benchmark):
         originals = [self.task.sample(i, self.seed, tokenizer) for i in range(min(self.limit, len(self.task.source)))]
         contexts = [s.text for sample in originals for s in sample.segments if s.role is Role.CONTEXT]
         budgets = session.budgets(contexts) if system.needs_compressor or system.needs_budget else {}
-        samples = [system.continuation(sample, budgets, session.decoder.tokenizer) for sample in originals]
+        prompts = [system.continuation(sample, budgets, session.decoder.tokenizer) for sample in originals]
+        samples = [prompt.sample for prompt in prompts]
         losses: dict[int, tuple[float, int]] = {}
         for numbers in session.batches(samples, lambda s: sum(len(x.text) for x in s.segments), self.name):
             batch = session.collate([samples[i] for i in numbers], self.name)
@@ -43,16 +44,15 @@ class ContinuationLoss(Benchmark):
             for number, (total, tokens) in zip(numbers, per_sample, strict=True):
                 losses[number] = (total, tokens)
         results = []
-        for i, (original, sample) in enumerate(zip(originals, samples, strict=True)):
+        for i, (original, prompt) in enumerate(zip(originals, prompts, strict=True)):
             total, tokens = losses[i]
-            context = next(s.text for s in original.segments if s.role is Role.CONTEXT)
-            shown = system.present(context, budgets.get(context, 0), session.decoder.tokenizer)
             results.append(
                 ExampleResult(
                     id=original.id,
                     scores={"loss": total / tokens, "perplexity": math.exp(min(total / tokens, 50.0))},
                     weights={"loss": float(tokens)},
-                    document_positions=session.document_positions(sample, [shown.text] if shown else [], budgets),
+                    document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
+                    document_tokens=session.text_tokens(prompt.documents),
                 )
             )
         return results

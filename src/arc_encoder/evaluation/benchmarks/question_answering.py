@@ -12,7 +12,7 @@ from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
 from arc_encoder.evaluation.metrics import metric
 from arc_encoder.evaluation.session import Session
-from arc_encoder.evaluation.systems import System
+from arc_encoder.evaluation.systems import Prompt, System
 from arc_encoder.segments import Sample
 
 
@@ -56,7 +56,8 @@ class QuestionAnswering(Benchmark):
             source, examples, name = JsonlQuestions(path), None, path
         if source is None or name is None:
             raise ConfigError("benchmark: give a name and a source of questions, or benchmark.path=<file.jsonl>")
-        self.name, self.version, self.shots, self.seed = name, version, shots, seed
+        self.name, self.version, self.seed = name, version, seed
+        self.shots: int = shots
         self.max_new_tokens = max_new_tokens
         self.metrics = {each: metric(each) for each in metrics}
         if shots < 0:
@@ -82,7 +83,8 @@ class QuestionAnswering(Benchmark):
         documents = [joined_passages(question) for group in shown for question in group]
         budgets = session.budgets(documents) if system.needs_compressor or system.needs_budget else {}
         tokenizer = session.decoder.tokenizer
-        samples = [system.few_shot(group[:-1], group[-1], budgets, tokenizer) for group in shown]
+        prompts = [system.few_shot(group[:-1], group[-1], budgets, tokenizer) for group in shown]
+        samples = [prompt.sample for prompt in prompts]
         answers: dict[int, str] = {}
         for numbers in session.batches(samples, _characters, f"{self.name}"):
             batch = session.collate([samples[i] for i in numbers], self.name)
@@ -90,31 +92,18 @@ class QuestionAnswering(Benchmark):
                 batch, max_new_tokens=self.max_new_tokens, factor=session.factor, stop=SEPARATOR
             )
             answers.update(zip(numbers, texts, strict=True))
-        return [
-            self._result(i, samples[i], shown[i], answers[i], system, session, budgets) for i in range(len(samples))
-        ]
+        return [self._result(i, prompts[i], answers[i], session, budgets) for i in range(len(samples))]
 
     def _result(
-        self,
-        number: int,
-        sample: Sample,
-        group: list[Question],
-        text: str,
-        system: System,
-        session: Session,
-        budgets: dict[str, int],
+        self, number: int, prompt: Prompt, text: str, session: Session, budgets: dict[str, int]
     ) -> ExampleResult:
         question = self.questions[number]
         answer = text.split(SEPARATOR)[0].strip()
-        presented = [
-            system.present(joined_passages(q), budgets.get(joined_passages(q), 0), session.decoder.tokenizer)
-            for q in group
-        ]
-        texts = [segment.text for segment in presented if segment is not None]
         return ExampleResult(
             id=question.id,
             scores={name: score(answer, question.answers) for name, score in self.metrics.items()},
-            document_positions=session.document_positions(sample, texts, budgets),
+            document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
+            document_tokens=session.text_tokens(prompt.documents),
             details={"question": question.question, "answer": answer, "accepted": list(question.answers)},
         )
 

@@ -1,17 +1,52 @@
-"""The ARC-Encoder: documents as compressed vectors."""
+"""The ARC-Encoder, and everything else that a training of this project makes: documents as compressed vectors."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.data.collator import ArcCollator
+from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems.base import System
+from arc_encoder.model.loading import load_arc_encoder
+from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.segments import Role, Segment
 
 
 class Arc(System):
-    """Every document, those of the examples too, is compressed."""
+    """Every document, those of the examples too, is compressed.
+
+    Args:
+        checkpoint: folder of a trained compressor of its own, so that several can be compared at once;
+            None takes the one that the command was given.
+        encoder_tokenizer: folder or hub name of its tokenizer, if it does not lie there.
+    """
 
     needs_compressor = True
 
-    def present(self, document: str, budget: int, tokenizer: PreTrainedTokenizerBase) -> Segment | None:
+    def __init__(self, checkpoint: str | None = None, encoder_tokenizer: str | None = None) -> None:
+        self.checkpoint, self.encoder_tokenizer = checkpoint, encoder_tokenizer
+        self.needs_checkpoint = checkpoint is None
+        self._loaded: tuple[ArcEncoderModel, PreTrainedTokenizerBase] | None = None
+
+    def open(self, session: Session) -> Session:
+        if self.checkpoint is None:
+            return session
+        if self._loaded is None:
+            self._loaded = load_arc_encoder(self.checkpoint, tokenizer=self.encoder_tokenizer)
+        model, tokenizer = self._loaded
+        return replace(session.with_compressor(model), collator=ArcCollator(tokenizer, session.collator.decoders))
+
+    def own_factor(self, session: Session) -> int | None:
+        return self.open(session).trained_factor
+
+    def factors(self, session: Session, asked: Sequence[int | None]) -> list[tuple[int | None, int | None]]:
+        """Those that are asked for; a compressor that always gives the same number of vectors runs once."""
+        return [(None, None)] if self.own_factor(session) is None else super().factors(session, asked)
+
+    def present(
+        self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
+    ) -> Segment | None:
         return Segment(document, Role.CONTEXT)

@@ -1,65 +1,116 @@
-"""What a system is: a way to put documents before a decoder.
+"""What a system is: how documents are shown to the decoder.
 
-To add one: subclass `System`, and name the class in a YAML file of `configs/system`.
+ARC-Encoder and the baselines differ in nothing else: examples, questions, decoder and scoring are the same.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.prompts import few_shot_segments, joined_passages, merge_plain
 from arc_encoder.data.records import Question
+from arc_encoder.evaluation.session import Session
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the decoder gets, and which documents are in it.
+
+    Attributes:
+        sample: the prompt.
+        documents: the documents as they are.
+        shown: what stands as text in their place; nothing where vectors stand, or where they were left out.
+    """
+
+    sample: Sample
+    documents: tuple[str, ...]
+    shown: tuple[str, ...]
 
 
 class System(ABC):
     """Turns questions and documents into samples for the decoder.
 
     Attributes:
-        needs_compressor: whether an ARC-Encoder must be loaded.
+        needs_compressor: whether documents become vectors.
         needs_budget: whether `present` needs to know what compression would cost.
+        needs_checkpoint: whether it works with the ARC-Encoder that the command was given.
+        decoder_modified: whether the decoder's weights are not its own.
     """
 
     needs_compressor = False
     needs_budget = False
+    needs_checkpoint = False
+    decoder_modified = False
 
     @abstractmethod
-    def present(self, document: str, budget: int, tokenizer: PreTrainedTokenizerBase) -> Segment | None:
+    def present(
+        self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
+    ) -> Segment | None:
         """How the decoder sees a document; None leaves it out.
 
         Args:
             document: the text.
-            budget: vectors that the ARC-Encoder would make of it, task token included (0 if not needed).
             tokenizer: the decoder's.
+            budget: vectors that the ARC-Encoder would make of it, task token included (0 if not needed).
+            query: the question about it; the text before it, where none is asked.
         """
+
+    def open(self, session: Session) -> Session:
+        """The session in which this system works: the given one, or one with a model of its own."""
+        return session
+
+    def own_factor(self, session: Session) -> int | None:
+        """The pooling factor where the command names none: that of the session's ARC-Encoder."""
+        return session.trained_factor
+
+    def factors(self, session: Session, asked: Sequence[int | None]) -> list[tuple[int | None, int | None]]:
+        """Pooling factors to run at, as they are set and as results name them."""
+        if not (self.needs_compressor or self.needs_budget):
+            return [(None, None)]
+        own = self.own_factor(session)
+        return list(dict.fromkeys((factor, factor or own) for factor in asked))
 
     def few_shot(
         self, examples: Sequence[Question], query: Question, budgets: dict[str, int], tokenizer: PreTrainedTokenizerBase
-    ) -> Sample:
+    ) -> Prompt:
         """The prompt for `query`, after answered examples."""
         drawn = [(question, joined_passages(question)) for question in [*examples, query]]
-        shown = {text: self.present(text, budgets.get(text, 0), tokenizer) for _, text in drawn}
-        if all(segment is None for segment in shown.values()):
+        shown = [
+            self.present(text, tokenizer, budget=budgets.get(text, 0), query=question.question)
+            for question, text in drawn
+        ]
+        if all(segment is None for segment in shown):
             segments = few_shot_segments(drawn[:-1], drawn[-1], context=None)
         else:
+            waiting = iter(shown)
             marked = few_shot_segments(drawn[:-1], drawn[-1], context=Role.CONTEXT)
-            chosen = [shown[s.text] if s.role is Role.CONTEXT else s for s in marked]
+            chosen = [next(waiting) if segment.role is Role.CONTEXT else segment for segment in marked]
             segments = merge_plain([segment for segment in chosen if segment is not None])
-        return Sample(query.id, tuple(segments), TaskToken.CONTINUE)
+        sample = Sample(query.id, tuple(segments), TaskToken.CONTINUE)
+        return Prompt(sample, tuple(text for _, text in drawn), _as_text(shown))
 
-    def continuation(self, sample: Sample, budgets: dict[str, int], tokenizer: PreTrainedTokenizerBase) -> Sample:
+    def continuation(self, sample: Sample, budgets: dict[str, int], tokenizer: PreTrainedTokenizerBase) -> Prompt:
         """A continuation sample, its context shown as this system shows documents."""
-        segments = []
-        for segment in sample.segments:
-            shown = (
-                self.present(segment.text, budgets.get(segment.text, 0), tokenizer)
-                if segment.role is Role.CONTEXT
-                else segment
+        shown = {
+            place: self.present(
+                segment.text,
+                tokenizer,
+                budget=budgets.get(segment.text, 0),
+                query="".join(before.text for before in sample.segments[:place]),
             )
-            if shown is not None:
-                segments.append(shown)
-        return replace(sample, segments=tuple(merge_plain(segments)))
+            for place, segment in enumerate(sample.segments)
+            if segment.role is Role.CONTEXT
+        }
+        chosen = [shown.get(place, segment) for place, segment in enumerate(sample.segments)]
+        segments = tuple(merge_plain([segment for segment in chosen if segment is not None]))
+        documents = tuple(sample.segments[place].text for place in shown)
+        return Prompt(replace(sample, segments=segments), documents, _as_text(list(shown.values())))
+
+
+def _as_text(shown: Sequence[Segment | None]) -> tuple[str, ...]:
+    return tuple(segment.text for segment in shown if segment is not None and segment.role is not Role.CONTEXT)

@@ -11,5 +11,7 @@ from arc_encoder.segments import Segment
 class ClosedBook(System):
     """The decoder sees questions and answers alone."""
 
-    def present(self, document: str, budget: int, tokenizer: PreTrainedTokenizerBase) -> Segment | None:
+    def present(
+        self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
+    ) -> Segment | None:
         return None

@@ -11,5 +11,7 @@ from arc_encoder.segments import Role, Segment
 class OpenBook(System):
     """The decoder reads every document as it is."""
 
-    def present(self, document: str, budget: int, tokenizer: PreTrainedTokenizerBase) -> Segment | None:
+    def present(
+        self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
+    ) -> Segment | None:
         return Segment(document, Role.PLAIN)

@@ -1,0 +1,80 @@
+"""Which benchmarks an evaluation asks: those that were chosen, at every number of shots, with every seed."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from arc_encoder.errors import ConfigError
+from arc_encoder.evaluation.benchmarks import Benchmark
+
+LOCAL = "arc_encoder.evaluation.benchmarks.QuestionAnswering"
+
+
+def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
+    """The chosen benchmarks' configurations; what `benchmark.<key>` sets is set in each that has such a setting.
+
+    `benchmark.path` asks a file of questions instead of those that were chosen.
+
+    Raises:
+        ConfigError: none was chosen.
+    """
+    common = {str(key): value for key, value in (config.get("benchmark") or {}).items() if value is not None}
+    nodes = {str(name): node for name, node in (config.get("benchmarks") or {}).items()}
+    if "_target_" in common:  # a file of one's own that does not say where it belongs
+        return {str(common.get("name", "benchmark")): OmegaConf.create(common)}
+    if "path" in common:
+        nodes = {"local": nodes.get("local") or OmegaConf.create({"_target_": LOCAL})}
+    if not nodes:
+        raise ConfigError("no benchmark was chosen: give benchmark=toy_qa, or a file with benchmark.path=<file.jsonl>")
+    found: dict[str, DictConfig] = {}
+    for name, node in nodes.items():
+        taken = inspect.signature(get_object(node["_target_"])).parameters
+        changes = {key: value for key, value in common.items() if key in taken}
+        found[name] = _changed(node, changes)
+    return found
+
+
+def benchmarks_of(config: DictConfig) -> Iterator[tuple[Benchmark, str]]:
+    """Every benchmark at every number of shots and with every seed, with a text that says all of its settings.
+
+    Raises:
+        ConfigError, DataError: what a benchmark says about its settings.
+    """
+    for node in benchmark_nodes(config).values():
+        taken = inspect.signature(get_object(node["_target_"])).parameters
+        for shots in (list(config.get("shots") or []) if "shots" in taken else []) or [None]:
+            for seed in (list(config.get("seeds") or []) if "seed" in taken else []) or [None]:
+                changes = {key: value for key, value in (("shots", shots), ("seed", seed)) if value is not None}
+                variant = _changed(node, changes)
+                yield instantiate(variant), json.dumps(OmegaConf.to_container(variant, resolve=True), sort_keys=True)
+
+
+def identity(*settings: Any, weights: str | None = None) -> str:
+    """A fingerprint of settings and of the file of weights that they name: its path, size and time."""
+    digest = hashlib.sha256()
+    for each in settings:
+        plain = OmegaConf.to_container(each, resolve=True) if OmegaConf.is_config(each) else each
+        digest.update(json.dumps(plain, sort_keys=True, default=str).encode() + b"\0")
+    file = Path(weights) / "model.safetensors" if weights else None
+    if file is not None and file.is_file():
+        stat = file.stat()
+        digest.update(f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _changed(node: DictConfig, changes: dict[str, Any]) -> DictConfig:
+    """A copy of a node with other values; what refers to other places of the configuration still does."""
+    copied = copy.copy(node)
+    with open_dict(copied):
+        for key, value in changes.items():
+            copied[key] = value
+    return copied

@@ -1,0 +1,118 @@
+"""What an evaluation cost: how much was read, how long the first token takes, how much memory was used."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from arc_encoder.batch import ArcBatch
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.remembered import Remembered
+
+CLEAR_REFS = Path("/proc/self/clear_refs")
+TIMED = 8  # prompts whose first token is timed
+
+
+@dataclass
+class Meter:
+    """Counts prompts as they are collated.
+
+    Attributes:
+        prompts: how many.
+        contexts: compressed contexts in them.
+        context_tokens: encoder tokens of these.
+        text_tokens: decoder tokens that stand as text.
+    """
+
+    prompts: int = 0
+    contexts: int = 0
+    context_tokens: int = 0
+    text_tokens: int = 0
+    _kept: list[ArcBatch] = field(default_factory=list)
+
+    def count(self, batch: ArcBatch) -> None:
+        """Add a batch of prompts."""
+        self.prompts += len(batch.sample_ids)
+        self.contexts += len(batch.context_lengths)
+        self.context_tokens += batch.encoder_tokens
+        self.text_tokens += int(batch.text_lengths.sum())
+        if len(self._kept) < TIMED:
+            self._kept.append(batch)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.prompts = self.contexts = self.context_tokens = self.text_tokens = 0
+        self._kept = []
+
+    def first_token_ms(self, model: ArcModel, factor: int | None) -> float:
+        """Median milliseconds until a prompt's first token, one prompt at a time, its contexts encoded anew."""
+        times = []
+        compressor = model.compressor if model.has_compressor else None
+        with compressor.forgetting() if isinstance(compressor, Remembered) else nullcontext():
+            for number, batch in enumerate([*self._kept[:1], *self._kept]):  # the first of all warms up
+                single = first_sample(batch)
+                wait(single)
+                start = time.perf_counter()
+                model.generate(single, max_new_tokens=1, factor=factor)
+                wait(single)
+                if number:
+                    times.append(1000 * (time.perf_counter() - start))
+        return statistics.median(times)
+
+
+def first_sample(batch: ArcBatch) -> ArcBatch:
+    """The first sample of a batch as a batch of its own, without padding."""
+    own = batch.context_rows == 0
+    length = int(batch.text_lengths[0])
+    contexts = batch.context_lengths[own]
+    longest = int(contexts.max()) if len(contexts) else 0
+    return ArcBatch(
+        task=batch.task,
+        decoder=batch.decoder,
+        task_token=batch.task_token,
+        sample_ids=batch.sample_ids[:1],
+        context_ids=batch.context_ids[own][:, :longest],
+        context_lengths=contexts,
+        context_rows=batch.context_rows[own],
+        context_positions=batch.context_positions[own],
+        text_ids=batch.text_ids[:1, :length],
+        text_lengths=batch.text_lengths[:1],
+        target_mask=batch.target_mask[:1, :length],
+        factor=batch.factor,
+        end_ids=batch.end_ids,
+    )
+
+
+def wait(batch: ArcBatch) -> None:
+    """Until the GPU has done its work."""
+    if batch.text_ids.device.type == "cuda":
+        torch.cuda.synchronize(batch.text_ids.device)
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory_gib` speak of what comes from now on; on a CPU this works on Linux alone."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif CLEAR_REFS.exists():
+        try:
+            CLEAR_REFS.write_text("5")
+        except OSError:  # not allowed in every container: the peak of the whole process is told then
+            return
+
+
+def peak_memory_gib(device: torch.device) -> float:
+    """Peak memory in GiB: allocated on the GPU, or resident in this process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM:")), None)
+        if peak is not None:
+            return int(peak.split()[1]) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
