@@ -28,9 +28,10 @@ ALLOWED: dict[str, set[str]] = {
     "parity": FOUNDATION | {"model", "evaluation"},
     "inference": FOUNDATION | {"data", "model"},
     "plan": FOUNDATION | {"data", "model", "training", "reporting"},
+    "study": FOUNDATION,
     "bench": FOUNDATION | {"model", "training"},
     "cli": FOUNDATION
-    | {"plan", "bench", "data", "model", "toy", "training", "evaluation", "reporting", "inference", "parity"},
+    | {"plan", "bench", "study", "data", "model", "toy", "training", "evaluation", "reporting", "inference", "parity"},
     "__init__": {"inference", "model"},  # the public names, imported when they are used
 }
 

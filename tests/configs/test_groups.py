@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.cli import (
+    ablate,
     bench,
     compress,
     convert,
@@ -53,12 +54,21 @@ KEYS = {
     "check": data_check.KEYS,
     "prepare": data_prepare.KEYS,
     "quickstart": quickstart.KEYS,
+    "ablate": ablate.KEYS,
     "toy_model": toy_models.KEYS,
 }
 OPTIONS = sorted(str(file.relative_to(CONFIGS).with_suffix("")) for file in CONFIGS.rglob("*.yaml"))
 GROUPS = [option for option in OPTIONS if "/" in option]
 # Groups that another command than arc-train reads.
-ROOT_OF = {"benchmark": "eval", "system": "eval", "toy_model": "toy_model", "recipe": "prepare", "retriever": "prepare"}
+ROOT_OF = {
+    "benchmark": "eval",
+    "system": "eval",
+    "toy_model": "toy_model",
+    "recipe": "prepare",
+    "retriever": "prepare",
+    "ablation": "ablate",
+    "scale": "ablate",
+}
 # Their models lie on a hub that is not reached here.
 HUB = [
     option
@@ -94,6 +104,7 @@ def override_of(option: str) -> str:
 def _with_option(option: str) -> DictConfig:
     root = root_of(option)
     elsewhere = [] if root == "toy_model" else ["paths.run=."]  # outside a command Hydra has no output folder
+    elsewhere += ["ablation=pooling"] if root == "ablate" and not option.startswith("ablation/") else []
     start = ["ckpt=somewhere"] if option in FROM_CKPT else []
     return composed([override_of(option), *elsewhere, *start], root)
 
@@ -108,7 +119,7 @@ def bundled(node: Any) -> bool:
     text = OmegaConf.to_yaml(node, resolve=True)
     return not any(
         str(bundled_folder() / name) in text
-        for name in ("toy_a", "toy_b", "toy_c")
+        for name in ("toy_a", "toy_b", "toy_c", "toy_long")
         if not (bundled_folder() / name).is_dir()
     )
 
@@ -121,6 +132,7 @@ def test_every_command_has_its_configuration() -> None:
 @pytest.mark.parametrize("root", sorted(KEYS))
 def test_the_commands_own_configurations_are_right(root: str) -> None:
     elsewhere = [] if root in ("toy_model", "compress", "convert") else ["paths.run=."]
+    elsewhere += ["ablation=pooling"] if root == "ablate" else []
     config = composed(elsewhere, root)
     if not bundled(config):
         pytest.skip("a bundled model is not here")
@@ -186,7 +198,7 @@ def test_every_option_builds_what_it_names(option: str) -> None:
     if group in built:
         assert built[group]()
     else:  # whole experiments: everything that a run needs
-        assert group in ("ablation", "debug", "experiment", "hparams_search", "paths", "toy_model")
+        assert group in ("ablation", "debug", "experiment", "hparams_search", "paths", "scale", "toy_model")
         if root_of(option) == "train":
             assert all(built[part]() for part in ("decoder", "model", "optim", "data", "callbacks", "trainer"))
 
@@ -215,7 +227,7 @@ def test_every_file_says_what_its_values_mean(option: str) -> None:
 
 def test_sweeps_name_values_that_exist() -> None:
     for option in GROUPS:
-        if not option.startswith(("ablation/", "hparams_search/")):
+        if not option.startswith("hparams_search/"):
             continue
         file = OmegaConf.load(Path(CONFIGS) / f"{option}.yaml")
         for key, values in file.hydra.sweeper.params.items():

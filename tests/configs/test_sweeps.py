@@ -37,8 +37,8 @@ def hyperparameters(events: EventAccumulator) -> dict[str, Any]:
     return {name: getattr(value, value.WhichOneof("kind")) for name, value in values.items()}
 
 
-def test_an_ablation_writes_comparable_runs(run: Command, base: list[str], tmp_path: Path) -> None:
-    run("--multirun", "ablation=pooling", "debug=fast", *base)
+def test_a_sweep_writes_comparable_runs(run: Command, base: list[str], tmp_path: Path) -> None:
+    run("--multirun", "model/pooling=mean,last,sum,fusion,kmeans", "debug=fast", *base)
     (sweep,) = (tmp_path / "logs" / "debug").iterdir()
     runs = sorted(path for path in sweep.iterdir() if path.is_dir())
     assert [path.name for path in runs] == ["0", "1", "2", "3", "4"]

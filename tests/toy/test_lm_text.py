@@ -10,7 +10,7 @@ from arc_encoder.cli.locations import bundled_folder
 from arc_encoder.data.toy_world import ToyWorld
 from arc_encoder.toy.lm_text import LanguageModelRows
 
-KINDS = ["questions", "renamed", "twice", "articles", "summaries", "translations"]
+KINDS = ["questions", "renamed", "joined", "twice", "articles", "summaries", "translations"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_a_row_is_full_and_depends_on_its_seed_and_number_alone(tokenizer: PreTr
     assert not torch.equal(ids, rows(tokenizer, kind, seed=1)[2][0])
 
 
-@pytest.mark.parametrize("kind", ["questions", "renamed", "twice", "summaries", "translations"])
+@pytest.mark.parametrize("kind", ["questions", "renamed", "joined", "twice", "summaries", "translations"])
 def test_what_can_be_copied_weighs_more(tokenizer: PreTrainedTokenizerBase, kind: str) -> None:
     ids, weights = rows(tokenizer, kind)[0]
     heavy = tokenizer.decode(ids[weights > 1])
@@ -65,3 +65,17 @@ def test_a_renamed_answer_stands_in_its_document(tokenizer: PreTrainedTokenizerB
         document, *asked = prompt.split("\nQuestion: ")
         for each in asked:
             assert each.split("\nAnswer: ")[1].split("\n")[0].strip() in document
+
+
+def test_joined_documents_name_nobody_twice_and_hold_the_answers(tokenizer: PreTrainedTokenizerBase) -> None:
+    world = ToyWorld(0, "train")
+    rows_of_many = LanguageModelRows(world, tokenizer, rows=8, window=2000, mix={"joined": 1.0})
+    longest = 0
+    for index in range(8):
+        first = tokenizer.decode(rows_of_many[index][0]).split("\n\n")[0]
+        document, *asked = first.split("\nQuestion: ")
+        longest = max(longest, len(document.split()))
+        assert asked
+        for question in asked:
+            assert question.split("\nAnswer: ")[1] in document
+    assert longest > 100  # several documents

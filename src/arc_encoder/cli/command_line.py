@@ -64,7 +64,12 @@ def check_command_line(
             problems += [f"{group}={choice}: no such choice{suggest(choice, choices)}" for choice in unknown]
             if not unknown and not override.is_sweep_override():
                 right.append(str(override.input_line))
-        config = compose(name, overrides=right, return_hydra_config=True)
+        try:
+            config = compose(name, overrides=right, return_hydra_config=True)
+        except HydraException:
+            if problems:  # such as a choice that must be made, and was misspelt
+                return problems, {}
+            raise
         added: dict[str, str] = {}
         for override in keyed:
             line = str(override.input_line)

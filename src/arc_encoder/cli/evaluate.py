@@ -16,7 +16,7 @@ from typing import Any
 import lightning as L
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.cli.app import choose_device, fail, run_app
 from arc_encoder.cli.benchmarks import benchmarks_of, identity
@@ -36,7 +36,7 @@ from arc_encoder.plan.prefill import prefill_work
 from arc_encoder.reporting.tables import cost_table, markdown_table
 
 KEYS = {
-    "checkpoint", "encoder_tokenizer", "imports", "factors", "shots", "seeds", "batch_size", "cache_gib", "costs",
+    "checkpoint", "encoder_tokenizer", "imports", "factors", "shots", "seeds", "batch_size", "cache_gib", "costs", "conditions",
     "seed", "threads", "device", "benchmark", "benchmarks", "systems", "decoders", "paths", "experiment_name",
 }  # fmt: skip
 
@@ -95,7 +95,8 @@ def run(config: DictConfig) -> list[Row]:
     costs: list[Cost] = []
 
     def write(status: str, new_rows: list[Row], new_costs: list[Cost]) -> None:
-        write_results(folder / "results.json", rows + new_rows, costs + new_costs, {"status": status})
+        extra = {"status": status, "conditions": OmegaConf.to_container(config.conditions) if config.conditions else {}}
+        write_results(folder / "results.json", rows + new_rows, costs + new_costs, extra)
 
     for name, decoder in build_decoders(config.get("decoders") or {}).items():
         needing = any(system.needs_checkpoint or system.needs_budget for system in systems.values())

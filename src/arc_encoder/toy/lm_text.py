@@ -5,6 +5,7 @@ A row holds one kind of text, cut at `window` tokens:
 - ``questions``: few-shot prompts in the wording of the evaluation (answers weigh more);
 - ``renamed``: the same, with every name replaced by a word made up at random, so that answers are
   copied and not guessed from the names that are known;
+- ``joined``: questions about one of several documents joined to one, up to as many as fit the window;
 - ``twice``: documents followed by themselves, from which copying is learned;
 - ``articles``: documents followed by a retelling in other words;
 - ``summaries`` and ``translations``: the same few-shot prompts for these tasks.
@@ -23,8 +24,10 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.toy_world import ToyWorld
+from arc_encoder.data.toy_world.world import ToyDocument
 
 Pieces = list[tuple[str, float]]
+JOINED, ASKED = 8, 4  # documents of about 53 tokens joined at most, and questions about them
 _CONSONANTS, _VOWELS = "bcdfghjklmnprstvwz", "aeiou"
 
 
@@ -63,6 +66,7 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         self._builders: dict[str, Callable[[random.Random], Pieces]] = {
             "questions": self._question,
             "renamed": lambda rng: self._renamed(self._question(rng), rng),
+            "joined": self._joined,
             "twice": self._twice,
             "articles": self._article,
             "summaries": self._summary,
@@ -75,7 +79,7 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rng = random.Random(f"lm-row-{self.seed}-{index}")
         kind = rng.choices(self.kinds, weights=self.shares)[0]
-        prompts = kind in ("questions", "summaries", "translations")
+        prompts = kind in ("questions", "joined", "summaries", "translations")
         ids: list[int] = [self.tokenizer.bos_token_id]
         weights = [1.0]
         for pieces in self._units(kind, rng):
@@ -113,6 +117,21 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         count = 1 if rng.random() < 0.6 else min(3, len(document.questions))
         asked = [(q.question, q.answer) for q in rng.sample(document.questions, count)]
         return self._prompt(rng, document.text, asked)
+
+    def _joined(self, rng: random.Random) -> Pieces:
+        """Questions about several documents, of which no two name the same entity."""
+        documents: list[ToyDocument] = []
+        named: set[str] = set()
+        for _ in range(rng.randint(1, JOINED)):
+            document = self.world[rng.randrange(2**40)]
+            own = {question.entity for question in document.questions}
+            if not own & named:
+                documents.append(document)
+                named |= own
+        count = 1 if rng.random() < 0.5 else min(len(documents), ASKED)
+        asked = [rng.choice(document.questions) for document in rng.sample(documents, count)]
+        text = " ".join(document.text for document in documents)
+        return self._prompt(rng, text, [(question.question, question.answer) for question in asked])
 
     def _renamed(self, pieces: Pieces, rng: random.Random) -> Pieces:
         """`pieces` with each name replaced by one made-up word, which is no name of the world."""

@@ -1,0 +1,102 @@
+"""`arc-ablate`: pretrain, fine-tune and evaluate every variant of an ablation with several seeds.
+
+Run command: ``arc-ablate ablation=pooling``, ``arc-ablate ablation=pooling scale=paper dry_run=true``. The same
+words again go on where it stopped.
+"""
+
+from __future__ import annotations
+
+import shlex
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from arc_encoder.cli.app import run_app
+from arc_encoder.cli.check import suggest
+from arc_encoder.cli.command_line import check_command_line
+from arc_encoder.cli.compose import config_dir_of_run
+from arc_encoder.cli.evaluate import KEYS as EVAL_KEYS
+from arc_encoder.cli.train import KEYS as TRAIN_KEYS
+from arc_encoder.errors import ConfigError
+from arc_encoder.study.stages import Scale, Stage, Variant, stages_of, variant_of
+from arc_encoder.study.work import is_done, run_stages
+
+KEYS = {"ablation", "scale", "variants", "seeds", "jobs", "threads", "overrides", "dry_run", "paths", "folder"}
+
+
+def ablate(config: DictConfig) -> None:
+    """Run the stages of `config`, or print their commands."""
+    stages = stages_of_config(config)
+    check_stages(stages, first_seed=config.seeds[0])
+    left = [stage for stage in stages if not is_done(stage)]
+    if config.dry_run:
+        for stage in stages:
+            print(f"{'# done: ' if stage not in left else ''}{stage.command} {shlex.join(stage.words)}")
+        return
+    print(f"{config.ablation.question} {len(stages)} stages, {len(stages) - len(left)} of them finished before")
+    own = config_dir_of_run()
+    run_stages(stages, jobs=config.jobs, options=["--config-dir", own] if own else [])
+    print(f"finished: {config.folder}; compare with: arc-report {config.folder}")
+
+
+def stages_of_config(config: DictConfig) -> list[Stage]:
+    """The stages of a composed configuration.
+
+    Raises:
+        ConfigError: a variant that is not there, or a setting that makes no sense.
+    """
+    described: Any = OmegaConf.to_container(config.ablation, resolve=True)
+    variants: dict[str, Variant] = {
+        str(name): variant_of(str(name), given) for name, given in (described.get("variants") or {}).items()
+    }
+    for name in config.variants:
+        if name not in variants:
+            raise ConfigError(f"ablation {described['name']} has no variant {name!r}{suggest(name, variants)}")
+    chosen = {name: variants[name] for name in config.variants or variants}
+    scale: Scale = instantiate(config.scale, _convert_="all")
+    threads = [] if config.threads is None else [f"threads={config.threads}"]
+    return stages_of(
+        described["name"],
+        chosen,
+        scale,
+        seeds=list(config.seeds),
+        folder=Path(config.folder),
+        more=[*threads, *config.overrides],
+    )
+
+
+def check_stages(stages: list[Stage], *, first_seed: int) -> None:
+    """Hold every command against the configurations before the first one runs; further seeds differ in nothing.
+
+    Raises:
+        ConfigError: every mistake of every command.
+    """
+    problems: dict[str, None] = {}
+    for stage in stages:
+        if any(word.startswith("seed=") and word != f"seed={first_seed}" for word in stage.overrides):
+            continue
+        name, keys = ("train", TRAIN_KEYS) if stage.command == "arc-train" else ("eval", EVAL_KEYS)
+        given = Namespace(
+            overrides=stage.words, config_name=None, config_dir=config_dir_of_run(), config_path=None, multirun=False
+        )
+        try:
+            found, _ = check_command_line(given, name, keys=keys, ignored=("ckpt", "model.init_from"))
+        except (HydraException, OmegaConfBaseException) as error:
+            found = [str(error)]
+        problems |= {f"{stage.title}: {problem}": None for problem in found}
+    if problems:
+        raise ConfigError("\n  - ".join(["the ablation's commands cannot run:", *problems]))
+
+
+def main() -> None:
+    """Console entry point."""
+    run_app("ablate", ablate, keys=KEYS)
+
+
+if __name__ == "__main__":
+    main()

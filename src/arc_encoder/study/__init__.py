@@ -1,0 +1,1 @@
+"""Ablations: the same chain of commands for every variant and seed."""

@@ -1,0 +1,98 @@
+"""Running the stages of an ablation: several at once, each a command of its own, none of them twice."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Event
+
+from tqdm import tqdm
+
+from arc_encoder.errors import ArcError, ConfigError
+from arc_encoder.study.stages import Stage
+
+DONE = "done"
+MODULES = {"arc-train": "arc_encoder.cli.train", "arc-eval": "arc_encoder.cli.evaluate"}
+
+
+class StageError(ArcError):
+    """A command of an ablation failed."""
+
+
+def run_stages(stages: Sequence[Stage], *, jobs: int, options: Sequence[str] = (), progress: bool = True) -> int:
+    """Run every stage that is not finished; returns how many were run.
+
+    What is running when one fails, or when the user interrupts, is asked to stop and goes on the next time.
+
+    Args:
+        stages: each after those that it needs.
+        jobs: how many at once.
+        options: words in front of the overrides of each, such as ``--config-dir``.
+        progress: show a bar with the time left.
+
+    Raises:
+        StageError: one failed, with the end of what it printed.
+        ConfigError: fewer than one job.
+    """
+    if jobs < 1:
+        raise ConfigError(f"jobs={jobs} must be at least 1")
+    finished = {stage.folder for stage in stages if is_done(stage)}
+    waiting = [stage for stage in stages if stage.folder not in finished]
+    count, stop = len(waiting), Event()
+    running: dict[Future[None], Stage] = {}
+    with (
+        ThreadPoolExecutor(jobs) as pool,
+        tqdm(total=count, unit="stage", disable=not progress) as bar,
+    ):
+        try:
+            while waiting or running:
+                ready = [stage for stage in waiting if set(stage.after) <= finished]
+                for stage in ready[: jobs - len(running)]:
+                    waiting.remove(stage)
+                    running[pool.submit(_run, stage, options, stop)] = stage
+                bar.set_description("; ".join(stage.title for stage in running.values()))
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    stage = running.pop(future)
+                    future.result()
+                    finished.add(stage.folder)
+                    bar.update()
+        finally:
+            stop.set()  # nothing is left running, whatever ended the loop
+    return count
+
+
+def is_done(stage: Stage) -> bool:
+    """Whether a stage was finished, with the same words as now."""
+    file = stage.folder / DONE
+    return file.is_file() and file.read_text(encoding="utf-8") == _words(stage)
+
+
+def _run(stage: Stage, options: Sequence[str], stop: Event) -> None:
+    stage.folder.mkdir(parents=True, exist_ok=True)
+    log = stage.folder / f"{stage.command}.log"
+    command = [sys.executable, "-m", MODULES[stage.command], *options, *stage.words]
+    with log.open("a", encoding="utf-8") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        while True:
+            try:
+                status = process.wait(timeout=0.2)
+                break
+            except subprocess.TimeoutExpired:
+                if stop.is_set():
+                    process.terminate()
+                    process.wait()
+                    return
+    if status != 0:
+        end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
+        raise StageError(f"{stage.title} failed with status {status}. The end of {log}:\n{end}")
+    part = stage.folder / f"{DONE}.part"
+    part.write_text(_words(stage), encoding="utf-8")
+    os.replace(part, stage.folder / DONE)
+
+
+def _words(stage: Stage) -> str:
+    return "\n".join([stage.command, *stage.overrides]) + "\n"

@@ -1,0 +1,65 @@
+"""Running commands: several at once, in order, none twice."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from arc_encoder.errors import ConfigError
+from arc_encoder.study import work
+from arc_encoder.study.stages import Stage
+from arc_encoder.study.work import StageError, is_done, run_stages
+
+SCRIPT = """
+import sys, time, pathlib
+words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+folder = pathlib.Path(words["paths.run"])
+with (folder.parent / "order").open("a") as file:
+    file.write(folder.name + "\\n")
+if words["do"] == "fail":
+    sys.exit("it went wrong")
+time.sleep(float(words["do"]))
+"""
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    (tmp_path / "pretend_command.py").write_text(SCRIPT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(work, "MODULES", {"arc-train": "pretend_command"})
+    assert sys.executable
+
+    def make(name: str, do: str = "0", after: tuple[str, ...] = ()) -> Stage:
+        return Stage(name, "arc-train", (f"do={do}",), tmp_path / name, tuple(tmp_path / each for each in after))
+
+    return make
+
+
+def test_stages_wait_for_what_they_need_and_are_not_done_twice(stage: object, tmp_path: Path) -> None:
+    stages = [stage("a"), stage("b", after=("a",)), stage("c"), stage("d", after=("b", "c"))]  # type: ignore[operator]
+    assert run_stages(stages, jobs=2, progress=False) == 4
+    order = (tmp_path / "order").read_text().split()
+    assert sorted(order) == ["a", "b", "c", "d"]
+    assert order.index("a") < order.index("b") < order.index("d") > order.index("c")
+    assert all(is_done(each) for each in stages)
+    assert run_stages(stages, jobs=2, progress=False) == 0
+    changed = [*stages[:3], stage("d", do="0.0", after=("b", "c"))]  # type: ignore[operator]
+    assert run_stages(changed, jobs=1, progress=False) == 1  # other words than before
+
+
+def test_a_failure_is_told_with_the_end_of_its_log_and_the_rest_is_stopped(stage: object, tmp_path: Path) -> None:
+    stages = [stage("long", do="60"), stage("bad", do="fail"), stage("never", after=("bad",))]  # type: ignore[operator]
+    start = time.perf_counter()
+    with pytest.raises(StageError, match=r"bad failed with status 1. The end of .*arc-train.log:\nit went wrong"):
+        run_stages(stages, jobs=2, progress=False)
+    assert time.perf_counter() - start < 30
+    assert not any(is_done(each) for each in stages)
+    assert not (tmp_path / "never").exists()
+
+
+def test_no_jobs(stage: object) -> None:
+    with pytest.raises(ConfigError, match="jobs=0 must be at least 1"):
+        run_stages([stage("a")], jobs=0)  # type: ignore[operator]
