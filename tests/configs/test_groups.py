@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
+import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from arc_encoder.data import ArcDataModule
 from arc_encoder.data.prepare import Recipe
 from arc_encoder.data.retrieval import Retriever
 from arc_encoder.evaluation.benchmarks import Benchmark
+from arc_encoder.evaluation.protocols import Protocol
 from arc_encoder.evaluation.systems import System
 from arc_encoder.model.adapters import Adapter
 from arc_encoder.model.decoder import FrozenDecoder
@@ -62,6 +65,7 @@ GROUPS = [option for option in OPTIONS if "/" in option]
 # Groups that another command than arc-train reads.
 ROOT_OF = {
     "benchmark": "eval",
+    "protocol": "eval",
     "system": "eval",
     "toy_model": "toy_model",
     "recipe": "prepare",
@@ -78,6 +82,13 @@ HUB = [
 ]
 # Their data is the user's; test_paper.py looks at them.
 PAPER = [option for option in GROUPS if option.startswith(("experiment/paper/", "data/paper_"))]
+
+# Benchmarks that ask a file of the user's → the recipe that makes it.
+FILES = {
+    option: str(yaml.safe_load((CONFIGS / f"{option}.yaml").read_text())["prepare"])
+    for option in GROUPS
+    if option.startswith("benchmark/") and "\nprepare:" in (CONFIGS / f"{option}.yaml").read_text()
+}
 
 # They start from a trained ARC-Encoder.
 FROM_CKPT = ("model/extend", "experiment/add_decoder")
@@ -154,11 +165,42 @@ def test_every_option_composes_and_binds(option: str) -> None:
     # what a user must fill in is named with how to do it, and nothing else is wrong
     unset = sorted(problem.split(":")[0] for problem in problems if "no value given; set it with" in problem)
     follow = [problem for problem in problems if "no value given; set it with" not in problem]
+    if option in FILES:  # how to make the file is told
+        assert [problem.split("; make it with: arc-data prepare ")[1].split()[0] for problem in follow] == [
+            FILES[option]
+        ]
+        return
     if option == "benchmark/local":
         assert [problem.split("give a name")[0] for problem in follow] == ["benchmarks.local: benchmark: "]
         return
     assert follow == []
     assert unset == sorted(str(key) for key in missing_keys(config))
+
+
+@pytest.mark.parametrize("option", sorted(FILES))
+def test_benchmarks_of_files_ask_them(option: str, tmp_path: Path) -> None:
+    """With a file in place, or with one's own instead, and a recipe that there is."""
+    assert (CONFIGS / "recipe" / f"{FILES[option]}.yaml").is_file()
+    name = option.split("/")[1]
+    asked = "Translate the previous document into {}."
+    words = [asked.format(language) for language in ("Danish", "German", "French", "Spanish")]
+    lines = [json.dumps({"question": word, "answers": ["a", "b"], "passages": ["p"]}) for word in words * 8]
+    with gzip.open(tmp_path / f"{FILES[option]}.jsonl.gz", "wt") as file:
+        file.write("\n".join(lines))
+    (made,) = [
+        made
+        for made, _ in benchmarks_of(composed([override_of(option), f"paths.corpus={tmp_path}", "paths.run=."], "eval"))
+    ]
+    kept = {0: 0, 3: 3, 5: 5}[made.shots or 0]
+    assert made.name == name
+    assert len(made.questions) == (8 if name.startswith("flores") else 32) - kept
+    own = tmp_path / "own.jsonl"
+    own.write_text("\n".join(lines))
+    (mine,) = [
+        made
+        for made, _ in benchmarks_of(composed([override_of(option), f"benchmark.path={own}", "paths.run=."], "eval"))
+    ]
+    assert (mine.name, type(mine.layout), mine.scoring.names) == (name, type(made.layout), made.scoring.names)
 
 
 def missing_keys(config: DictConfig) -> set[str]:
@@ -169,7 +211,7 @@ def missing_keys(config: DictConfig) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("option", [o for o in GROUPS if o not in [*HUB, *PAPER]])
+@pytest.mark.parametrize("option", [o for o in GROUPS if o not in [*HUB, *PAPER, *FILES]])
 def test_every_option_builds_what_it_names(option: str) -> None:
     needs_library(option)
     config = with_option(option)
@@ -180,6 +222,7 @@ def test_every_option_builds_what_it_names(option: str) -> None:
     group = option.split("/")[0] if not option.startswith("model/") else option.rsplit("/", 1)[0]
     built = {
         "benchmark": lambda: all(isinstance(made, Benchmark) for made, _ in benchmarks_of(config)),
+        "protocol": lambda: isinstance(instantiate(config.protocol), Protocol),
         "system": lambda: all(isinstance(instantiate(node), System) for node in config.systems.values()),
         "recipe": lambda: isinstance(instantiate(config.recipe, _convert_="all"), Recipe),
         "retriever": lambda: isinstance(instantiate(config.retriever), Retriever),

@@ -102,7 +102,7 @@ def test_questions_of_a_file(tmp_path: Path, session: Session, name: str) -> Non
     lines = "".join(json.dumps(record) + "\n" for record in records)
     path = tmp_path / name
     path.write_bytes(gzip.compress(lines.encode()) if name.endswith(".gz") else lines.encode())
-    made = QuestionAnswering("local", path=str(path), shots=2, limit=None, max_new_tokens=2)
+    made = QuestionAnswering(path=str(path), shots=2, limit=None, max_new_tokens=2)
     assert made.name == str(path)
     assert [q.question for q in made.questions] == ["Q0?", "Q1?", "Q2?"]
     assert {q.question for q in made.examples_of(0)} == {"Q3?", "Q4?"}

@@ -9,15 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.metrics import (
-    METRICS,
     bleu,
     confidence_interval,
     corpus_bleu,
     exact_match,
     f1,
-    metric,
     normalise,
     rouge_l,
     substring_match,
@@ -88,12 +85,6 @@ def test_scores_by_hand() -> None:
     assert rouge_l("cats sat here", ["cat sat"]) == pytest.approx(80.0)
     assert bleu("the cat sat on the mat", ["The cat sat on the mat"]) == pytest.approx(100.0)
     assert bleu("x y z w", ["The cat sat on the mat"]) < 10
-
-
-def test_metrics_are_found_by_name_and_unknown_ones_are_refused() -> None:
-    assert {name: metric(name) for name in METRICS} == METRICS
-    with pytest.raises(ConfigError, match="'exact' is unknown; choose from exact_match, f1, rouge_l, bleu"):
-        metric("exact")
 
 
 def test_the_interval_holds_the_mean_and_shrinks_with_more_examples() -> None:

@@ -116,7 +116,8 @@ def test_examples_are_written_as_lines(tmp_path: Path) -> None:
         path, [ExampleResult("a", {"f1": 50.0}, 4, details={"answer": "café"}), ExampleResult("b", {"f1": 0.0}, 2)]
     )
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert json.loads(lines[0]) == {"id": "a", "f1": 50.0, "document_positions": 4, "answer": "café"}
+    said = {"id": "a", "f1": 50.0, "weights": {}, "document_positions": 4, "document_tokens": 0, "answer": "café"}
+    assert json.loads(lines[0]) == said
     assert "café" in lines[0]
     assert len(lines) == 2
 

@@ -22,7 +22,8 @@ LOCAL = "arc_encoder.evaluation.benchmarks.QuestionAnswering"
 def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
     """The chosen benchmarks' configurations; what `benchmark.<key>` sets is set in each that has such a setting.
 
-    `benchmark.path` asks a file of questions instead of those that were chosen.
+    `benchmark.path` asks a file of questions instead of those that were chosen. A benchmark that is asked
+    from a file, such as narrative_qa, keeps its words and metrics then.
 
     Raises:
         ConfigError: none was chosen.
@@ -31,7 +32,8 @@ def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
     nodes = {str(name): node for name, node in (config.get("benchmarks") or {}).items()}
     if "_target_" in common:  # a file of one's own that does not say where it belongs
         return {str(common.get("name", "benchmark")): OmegaConf.create(common)}
-    if "path" in common:
+    files = [name for name, node in nodes.items() if node.get("path") is not None]
+    if "path" in common and (len(nodes) != 1 or not files):  # not the place of a chosen benchmark's own file
         nodes = {"local": nodes.get("local") or OmegaConf.create({"_target_": LOCAL})}
     if not nodes:
         raise ConfigError("no benchmark was chosen: give benchmark=toy_qa, or a file with benchmark.path=<file.jsonl>")
@@ -49,13 +51,17 @@ def benchmarks_of(config: DictConfig) -> Iterator[tuple[Benchmark, str]]:
     Raises:
         ConfigError, DataError: what a benchmark says about its settings.
     """
+    protocol = instantiate(config.protocol) if config.get("protocol") else None
+    rules = OmegaConf.to_container(config.protocol, resolve=True) if protocol else None
     for node in benchmark_nodes(config).values():
         taken = inspect.signature(get_object(node["_target_"])).parameters
+        more = {"protocol": protocol} if protocol is not None and "protocol" in taken else {}
         for shots in (list(config.get("shots") or []) if "shots" in taken else []) or [None]:
             for seed in (list(config.get("seeds") or []) if "seed" in taken else []) or [None]:
                 changes = {key: value for key, value in (("shots", shots), ("seed", seed)) if value is not None}
                 variant = _changed(node, changes)
-                yield instantiate(variant), json.dumps(OmegaConf.to_container(variant, resolve=True), sort_keys=True)
+                settings = [OmegaConf.to_container(variant, resolve=True), rules if more else None]
+                yield instantiate(variant, **more), json.dumps(settings, sort_keys=True)
 
 
 def identity(*settings: Any, weights: str | None = None) -> str:

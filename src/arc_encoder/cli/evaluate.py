@@ -37,7 +37,7 @@ from arc_encoder.reporting.tables import cost_table, markdown_table
 
 KEYS = {
     "checkpoint", "encoder_tokenizer", "imports", "factors", "shots", "seeds", "batch_size", "cache_gib", "costs", "conditions",
-    "seed", "threads", "device", "benchmark", "benchmarks", "systems", "decoders", "paths", "experiment_name",
+    "seed", "threads", "device", "protocol", "benchmark", "benchmarks", "systems", "decoders", "paths", "experiment_name",
 }  # fmt: skip
 
 

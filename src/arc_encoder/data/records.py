@@ -21,7 +21,8 @@ class Question:
     """A question with its accepted answers and the passages that hold them.
 
     `subset` names the data set; few-shot examples come from the same one. `instruction` says what
-    is wanted beside the question, for instruct decoders; most data sets have none.
+    is wanted beside the question, for instruct decoders; most data sets have none. `conditions` are
+    what a generated question was made with, such as ("depth", 0.5), for tables by condition.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Question:
     passages: tuple[str, ...]
     subset: str
     instruction: str = ""
+    conditions: tuple[tuple[str, float], ...] = ()
 
 
 class Source(Protocol[Record]):

@@ -17,8 +17,6 @@ from typing import Any
 import regex
 import torch
 
-from arc_encoder.errors import ConfigError
-
 _WORD = regex.compile(r"[\p{L}\p{N}\p{M}]+|[^\p{Z}\p{C}]")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -74,17 +72,6 @@ METRICS: dict[str, Callable[[str, Sequence[str]], float]] = {
 }
 
 
-def metric(name: str) -> Callable[[str, Sequence[str]], float]:
-    """The metric called `name`.
-
-    Raises:
-        ConfigError: unknown metric.
-    """
-    if name not in METRICS:
-        raise ConfigError(f"metric {name!r} is unknown; choose from {', '.join(METRICS)}")
-    return METRICS[name]
-
-
 def confidence_interval(
     numerators: Sequence[float],
     weights: Sequence[float] | None = None,
@@ -103,12 +90,13 @@ def confidence_interval(
         seed: of the draws.
 
     Returns:
-        mean, lower bound, upper bound.
+        mean, lower bound, upper bound. Draws whose weights are all 0 are left out.
     """
     values = torch.tensor(list(numerators), dtype=torch.float64)
     weight = torch.ones_like(values) if weights is None else torch.tensor(list(weights), dtype=torch.float64)
     drawn = torch.randint(len(values), (draws, len(values)), generator=torch.Generator().manual_seed(seed))
-    means = (values[drawn].sum(1) / weight[drawn].sum(1)).sort().values
+    sums = weight[drawn].sum(1)
+    means = values[drawn].sum(1)[sums > 0] / sums[sums > 0]
     edge = (1 - level) / 2
     low, high = means.quantile(torch.tensor([edge, 1 - edge], dtype=torch.float64)).tolist()
     return float(values.sum() / weight.sum()), low, high

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from arc_encoder.evaluation.benchmarks import ExampleResult
+from arc_encoder.evaluation.corpus_scores import CORPUS
 from arc_encoder.evaluation.metrics import confidence_interval
 
 
@@ -52,9 +53,9 @@ class Row(Part):
 
     Attributes:
         metric: exact_match, f1, rouge_l and bleu in percent, loss in nats a token, ….
-        value: mean over examples.
+        value: mean over examples; bleu of all examples together.
         ci_low, ci_high: 95 % bootstrap interval.
-        examples: how many.
+        examples: how many it is about.
         document_positions: mean decoder positions that documents take in a prompt.
     """
 
@@ -99,13 +100,20 @@ class Cost(Part):
 
 
 def rows_of(results: list[ExampleResult], part: Part) -> list[Row]:
-    """Mean and interval of every metric."""
+    """Value and interval of every metric; one that no example has a weight for is left out."""
     rows = []
     positions = sum(result.document_positions for result in results) / len(results)
     for name in results[0].scores:
         weights = [result.weights.get(name, 1.0) for result in results]
-        values = [result.scores[name] * weight for result, weight in zip(results, weights, strict=True)]
-        value, low, high = confidence_interval(values, weights)
+        if not any(weights):
+            continue
+        if name in CORPUS:
+            value, low, high = CORPUS[name](
+                [result.details["answer"] for result in results], [result.details["accepted"] for result in results]
+            )
+        else:
+            values = [result.scores[name] * weight for result, weight in zip(results, weights, strict=True)]
+            value, low, high = confidence_interval(values, weights)
         rows.append(
             Row(
                 **asdict(part),
@@ -113,7 +121,7 @@ def rows_of(results: list[ExampleResult], part: Part) -> list[Row]:
                 value=value,
                 ci_low=low,
                 ci_high=high,
-                examples=len(results),
+                examples=sum(weight > 0 for weight in weights),
                 document_positions=positions,
             )
         )
@@ -157,7 +165,9 @@ def write_examples(path: Path, results: Iterable[ExampleResult]) -> None:
             record = {
                 "id": result.id,
                 **result.scores,
+                "weights": result.weights,
                 "document_positions": result.document_positions,
+                "document_tokens": result.document_tokens,
                 **result.details,
             }
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")

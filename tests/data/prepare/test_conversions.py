@@ -14,9 +14,12 @@ from arc_encoder.data.prepare.narrative_qa import NarrativeQa
 from arc_encoder.data.prepare.open_questions import OpenQuestions
 from arc_encoder.data.prepare.paraphrases import Paraphrases
 from arc_encoder.data.prepare.plain_text import PlainText
+from arc_encoder.data.prepare.quac import Quac
 from arc_encoder.data.prepare.questions import Questions
+from arc_encoder.data.prepare.reading import Reading
 from arc_encoder.data.prepare.scrolls import Scrolls
 from arc_encoder.data.prepare.squad import Squad
+from arc_encoder.data.prepare.squality import Squality
 from arc_encoder.data.prepare.summaries import Summaries
 from arc_encoder.errors import DataError
 
@@ -161,3 +164,38 @@ def test_a_missing_field_lists_the_fields_found() -> None:
     with pytest.raises(DataError, match=r"no field 'context' or 'passage'; it has: text, answers \{text\}"):
         pick({"text": 1, "answers": {"text": []}}, "context", "passage")
     assert pick({"a": None, "b": {"c": 2}}, "a", "b.c") == 2
+
+
+def test_reading_sets() -> None:
+    assert all_of(Reading(), {"question": "is it", "answer": True, "passage": "p", "title": "t"}) == [
+        {"question": "is it", "answers": ["yes"], "passages": ["p"]}
+    ]
+    musique = Reading(answers=["answer", "answer_aliases"], passages=["paragraphs"], passage_text="paragraph_text")
+    paragraphs = [{"idx": 0, "title": "t", "paragraph_text": "one"}, {"idx": 1, "title": "u", "paragraph_text": "two"}]
+    row = {"question": "q", "answer": "a", "answer_aliases": ["b", "a"], "paragraphs": paragraphs}
+    assert all_of(musique, row) == [{"question": "q", "answers": ["a", "b"], "passages": ["one", "two"]}]
+    with pytest.raises(DataError, match="no field 'answer' or 'answer_aliases'"):
+        all_of(musique, {"question": "q", "paragraphs": paragraphs})
+
+
+def test_quac_leaves_unanswerable_questions_out_in_both_formats() -> None:
+    expected = [{"question": "who", "answers": ["Ann", "Ann B"], "passages": ["Ann B did."]}, LeftOut("unanswerable")]
+    table = {
+        "context": "Ann B did. CANNOTANSWER",
+        "questions": ["who", "why"],
+        "answers": {"texts": [["Ann", "Ann B"], ["CANNOTANSWER"]]},
+    }
+    assert all_of(Quac(), table) == expected
+    turns = [
+        {"question": "who", "answers": [{"text": "Ann"}, {"text": "Ann B"}]},
+        {"question": "why", "answers": [{"text": "CANNOTANSWER"}]},
+    ]
+    assert all_of(Quac(), {"paragraphs": [{"context": "Ann B did. CANNOTANSWER", "qas": turns}]}) == expected
+
+
+def test_squality_gives_a_record_for_each_question() -> None:
+    row = {
+        "document": "story",
+        "questions": [{"question_text": "plot?", "responses": [{"response_text": "a"}, {"response_text": "b"}]}],
+    }
+    assert all_of(Squality(), row) == [{"question": "plot?", "answers": ["a", "b"], "passages": ["story"]}]

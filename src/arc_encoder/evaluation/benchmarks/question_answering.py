@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import random
+import glob
 from collections.abc import Sequence
+from dataclasses import replace
 
 from arc_encoder.data.jsonl import JsonlQuestions
 from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
-from arc_encoder.evaluation.metrics import metric
+from arc_encoder.evaluation.protocols import Layout, Protocol, Strict
+from arc_encoder.evaluation.scoring import LOSS, Scoring
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import Prompt, System
-from arc_encoder.segments import Sample
+from arc_encoder.segments import Role, Sample, Segment
 
 
 class QuestionAnswering(Benchmark):
     """Questions with k answered examples in front; the answer is cut at the first blank line.
 
     Args:
-        name: how results call it; with `path`, the path does.
+        name: how results call it; with `path` and no name, the path does.
         source: the questions.
-        examples: where examples are drawn from; None draws them from the end of `source`,
-            after the questions that are asked.
-        path: JSONL file with question, passages and answers, instead of `source` and `examples`.
-        shots: examples in a prompt, drawn once for each question by its number and `seed`,
-            the same for every system.
+        examples: where examples are drawn from; None takes them from `source`, and does not ask those.
+        path: JSONL file with question, passages and answers, instead of `source`.
+        prepare: the recipe of ``arc-data prepare`` that makes this file, for who does not have it.
+        examples_path: likewise, instead of `examples`.
+        only: ask only questions of `path` that hold this text, for files of several kinds.
+        shots: examples in a prompt, the same for every system.
         limit: how many questions are asked; None asks all (fewer where examples come from the same source).
         metrics: which scores.
         max_new_tokens: longest answer.
         seed: choice of the examples.
+        protocol: which examples, words and accepted answers; None takes `Strict`.
+        layout: words of its own around documents and questions; None takes the protocol's.
         version: raised whenever scores become incomparable.
 
     Raises:
         ConfigError: neither source nor path, or an unknown metric.
-        DataError: not enough questions for the shots.
+        DataError: not enough questions for the shots, or a question without an accepted answer.
     """
 
     def __init__(
@@ -45,67 +50,136 @@ class QuestionAnswering(Benchmark):
         *,
         examples: Source[Question] | None = None,
         path: str | None = None,
+        prepare: str | None = None,
+        examples_path: str | None = None,
+        only: str | None = None,
         shots: int = 5,
         limit: int | None = 500,
         metrics: Sequence[str] = ("exact_match", "f1"),
         max_new_tokens: int = 64,
         seed: int = 0,
+        protocol: Protocol | None = None,
+        layout: Layout | None = None,
         version: int = 1,
     ) -> None:
         if path is not None:
-            source, examples, name = JsonlQuestions(path), None, path
+            if prepare is not None and not glob.glob(path):
+                raise DataError(
+                    f"benchmark {name}: {path} is not there; make it with: arc-data prepare {prepare}"
+                    " (docs/preparing.md), or name your own file with benchmark.path=<file.jsonl>"
+                )
+            source, examples, name = _asking(JsonlQuestions(path), only, path), None, name or path
+        if examples_path is not None:
+            examples = _asking(JsonlQuestions(examples_path), only, examples_path)
         if source is None or name is None:
             raise ConfigError("benchmark: give a name and a source of questions, or benchmark.path=<file.jsonl>")
         self.name, self.version, self.seed = name, version, seed
         self.shots: int = shots
         self.max_new_tokens = max_new_tokens
-        self.metrics = {each: metric(each) for each in metrics}
+        self.scoring = Scoring(metrics)
         if shots < 0:
             raise ConfigError(f"benchmark {name}: shots={shots} must not be negative")
-        kept = shots if examples is None else 0
-        asked = len(source) - kept if limit is None else min(limit, len(source) - kept)
-        if asked < 1 or (examples is not None and len(examples) < shots):
-            pool = len(source) if examples is None else len(examples)
+        rules = protocol or Strict()
+        self.protocol, self.layout = rules.name, layout or rules
+        chosen = rules.choose(name, source, examples, shots=shots, limit=limit, seed=seed)
+        self.examples_of = chosen.examples_of
+        self.questions = [replace(question, answers=rules.accepted(name, question)) for question in chosen.questions]
+        unanswered = [question.id for question in self.questions if not any(map(str.strip, question.answers))]
+        if unanswered:
+            shown = ", ".join(unanswered[:3]) + (", …" if len(unanswered) > 3 else "")
             raise DataError(
-                f"benchmark {name}: {shots} examples were asked for, but there are only {pool} questions to draw from"
+                f"benchmark {name}: {len(unanswered)} questions have no accepted answer ({shown}); "
+                "give each an answer, or leave them out"
             )
-        self.questions = [source[i] for i in range(asked)]
-        self._pool, self._pool_start = (source, asked) if examples is None else (examples, 0)
-
-    def examples_of(self, number: int) -> list[Question]:
-        """The answered examples in front of question `number`."""
-        rng = random.Random(f"examples-{self.seed}-{number}")
-        size = min(len(self._pool) - self._pool_start, 100_000)
-        return [self._pool[self._pool_start + i] for i in rng.sample(range(size), self.shots)]
 
     def run(self, system: System, session: Session) -> list[ExampleResult]:
         shown = [[*self.examples_of(i), question] for i, question in enumerate(self.questions)]
-        documents = [joined_passages(question) for group in shown for question in group]
+        documents = [
+            text
+            for group in shown
+            for question in group
+            for text in self.layout.documents(question, asked=question is group[-1])
+        ]
         budgets = session.budgets(documents) if system.needs_compressor or system.needs_budget else {}
         tokenizer = session.decoder.tokenizer
-        prompts = [system.few_shot(group[:-1], group[-1], budgets, tokenizer) for group in shown]
+        prompts = [system.few_shot(group[:-1], group[-1], budgets, tokenizer, self.layout) for group in shown]
         samples = [prompt.sample for prompt in prompts]
         answers: dict[int, str] = {}
-        for numbers in session.batches(samples, _characters, f"{self.name}"):
+        for numbers in session.batches(samples, _characters, self.name) if self.scoring.wants_answers else ():
             batch = session.collate([samples[i] for i in numbers], self.name)
             texts = session.model.generate(
                 batch, max_new_tokens=self.max_new_tokens, factor=session.factor, stop=SEPARATOR
             )
             answers.update(zip(numbers, texts, strict=True))
-        return [self._result(i, prompts[i], answers[i], session, budgets) for i in range(len(samples))]
+        losses = self._losses(samples, session) if self.scoring.wants_loss else {}
+        return [
+            self._result(i, prompts[i], answers.get(i, ""), losses.get(i), session, budgets)
+            for i in range(len(samples))
+        ]
+
+    def _losses(self, samples: Sequence[Sample], session: Session) -> dict[int, tuple[float, int]]:
+        """Cross-entropy of the first accepted answer after each prompt: sum and number of tokens."""
+        answered = [
+            replace(sample, segments=(*sample.segments, Segment(_lead(sample) + question.answers[0], Role.TARGET)))
+            for sample, question in zip(samples, self.questions, strict=True)
+        ]
+        losses: dict[int, tuple[float, int]] = {}
+        for numbers in session.batches(answered, _characters, f"{self.name}, loss"):
+            batch = session.collate([answered[i] for i in numbers], self.name)
+            found = session.model.sample_losses(batch, factor=session.factor)
+            losses.update(zip(numbers, found, strict=True))
+        return losses
 
     def _result(
-        self, number: int, prompt: Prompt, text: str, session: Session, budgets: dict[str, int]
+        self,
+        number: int,
+        prompt: Prompt,
+        text: str,
+        loss: tuple[float, int] | None,
+        session: Session,
+        budgets: dict[str, int],
     ) -> ExampleResult:
         question = self.questions[number]
         answer = text.split(SEPARATOR)[0].strip()
+        scores, weights = self.scoring.scores(answer, question.answers, joined_passages(question))
+        if loss is not None:
+            scores[LOSS], weights[LOSS] = loss[0] / loss[1], float(loss[1])
+        details = {"question": question.question, "answer": answer, "accepted": list(question.answers)}
         return ExampleResult(
             id=question.id,
-            scores={name: score(answer, question.answers) for name, score in self.metrics.items()},
+            scores=scores,
+            weights=weights,
             document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
             document_tokens=session.text_tokens(prompt.documents),
-            details={"question": question.question, "answer": answer, "accepted": list(question.answers)},
+            details={**details, **dict(question.conditions)},
         )
+
+
+class _Some:
+    """Some of a source's questions."""
+
+    def __init__(self, source: Source[Question], places: Sequence[int]) -> None:
+        self.source, self.places = source, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> Question:
+        return self.source[self.places[index]]
+
+
+def _asking(source: Source[Question], only: str | None, path: str) -> Source[Question]:
+    if only is None:
+        return source
+    places = [i for i in range(len(source)) if only in source[i].question]
+    if not places:
+        raise DataError(f"no question in {path} holds the text {only!r}")
+    return _Some(source, places)
+
+
+def _lead(sample: Sample) -> str:
+    """White space between the prompt's end and the answer: none where the prompt ends a line."""
+    return "" if sample.segments[-1].text.endswith(("\n", " ")) else " "
 
 
 def _characters(sample: Sample) -> int:

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.data.prompts import few_shot_segments, joined_passages, merge_plain
+from arc_encoder.data.prompts import merge_plain
 from arc_encoder.data.records import Question
+from arc_encoder.evaluation.protocols import Layout, Strict
 from arc_encoder.evaluation.session import Session
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
+
+STRICT = Strict()
 
 
 @dataclass(frozen=True)
@@ -76,23 +79,26 @@ class System(ABC):
         return list(dict.fromkeys((factor, factor or own) for factor in asked))
 
     def few_shot(
-        self, examples: Sequence[Question], query: Question, budgets: dict[str, int], tokenizer: PreTrainedTokenizerBase
+        self,
+        examples: Sequence[Question],
+        query: Question,
+        budgets: dict[str, int],
+        tokenizer: PreTrainedTokenizerBase,
+        layout: Layout = STRICT,
     ) -> Prompt:
-        """The prompt for `query`, after answered examples."""
-        drawn = [(question, joined_passages(question)) for question in [*examples, query]]
-        shown = [
-            self.present(text, tokenizer, budget=budgets.get(text, 0), query=question.question)
-            for question, text in drawn
-        ]
-        if all(segment is None for segment in shown):
-            segments = few_shot_segments(drawn[:-1], drawn[-1], context=None)
-        else:
-            waiting = iter(shown)
-            marked = few_shot_segments(drawn[:-1], drawn[-1], context=Role.CONTEXT)
-            chosen = [next(waiting) if segment.role is Role.CONTEXT else segment for segment in marked]
-            segments = merge_plain([segment for segment in chosen if segment is not None])
+        """The prompt for `query`, after answered examples, in the words of `layout`."""
+        documents: list[str] = []
+        blocks = []
+        for question in [*examples, query]:
+            texts = layout.documents(question, asked=question is query)
+            shown = [
+                self.present(text, tokenizer, budget=budgets.get(text, 0), query=question.question) for text in texts
+            ]
+            documents += texts
+            blocks.append((question, shown))
+        segments = layout.segments(blocks[:-1], blocks[-1])
         sample = Sample(query.id, tuple(segments), TaskToken.CONTINUE)
-        return Prompt(sample, tuple(text for _, text in drawn), _as_text(shown))
+        return Prompt(sample, tuple(documents), _as_text([segment for _, shown in blocks for segment in shown]))
 
     def continuation(self, sample: Sample, budgets: dict[str, int], tokenizer: PreTrainedTokenizerBase) -> Prompt:
         """A continuation sample, its context shown as this system shows documents."""
