@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -228,3 +229,42 @@ def test_sessions_batch_by_length_and_miss_nothing() -> None:
     items = ["x" * n for n in (3, 9, 1, 7, 5, 2, 8)]
     batches = list(Session.batches(session, items, len, "title"))  # type: ignore[arg-type]
     assert [[len(items[i]) for i in batch] for batch in batches] == [[9, 8, 7], [5, 3, 2], [1]]
+
+
+@pytest.mark.parametrize("system", [Arc(), OpenBook(), Truncate()])
+def test_prompts_that_do_not_fit_lose_examples_first_and_then_the_documents_end(
+    session: Session, system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session.decoder, "_window", 220)
+    made = benchmark(shots=4, limit=4, overflow="shorten", source=Long(12, words=(4,)))
+    with pytest.warns(
+        UserWarning, match=r"benchmark colours: 4 of 4 prompts did not fit the window of 220 .*fewer than 4"
+    ):
+        results = made.run(system, session)
+    assert all(0 < result.details["examples"] < 4 and not result.details["document_cut"] for result in results)
+    made = benchmark(shots=1, limit=2, overflow="shorten", source=Long(12, words=(1500,)))
+    if isinstance(system, OpenBook):
+        with pytest.warns(UserWarning, match="2 documents were cut"):
+            results = made.run(system, session)
+        assert all(result.details["examples"] == 0 and result.details["document_cut"] for result in results)
+        with pytest.raises(DataError, match="does not fit the window of 220"):
+            benchmark(shots=1, limit=2, source=Long(12, words=(1500,))).run(system, session)
+    with pytest.raises(ConfigError, match="overflow='cut' is unknown; choose stop or shorten"):
+        benchmark(overflow="cut")
+
+
+def test_prompts_that_fit_stay_as_they_are(session: Session) -> None:
+    usual, shortened = benchmark().run(OpenBook(), session), benchmark(overflow="shorten").run(OpenBook(), session)
+    assert usual == shortened
+    assert "examples" not in usual[0].details
+
+
+class Long(Questions):
+    """Documents of so many words."""
+
+    def __init__(self, count: int, words: tuple[int, ...]) -> None:
+        super().__init__(count)
+        self.words = words
+
+    def __getitem__(self, index: int) -> Any:
+        return replace(super().__getitem__(index), passages=tuple(" ".join(["word"] * count) for count in self.words))

@@ -34,7 +34,9 @@ def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
         return {str(common.get("name", "benchmark")): OmegaConf.create(common)}
     files = [name for name, node in nodes.items() if node.get("path") is not None]
     if "path" in common and (len(nodes) != 1 or not files):  # not the place of a chosen benchmark's own file
-        nodes = {"local": nodes.get("local") or OmegaConf.create({"_target_": LOCAL})}
+        nodes = {
+            "local": nodes.get("local") or OmegaConf.create({"_target_": LOCAL, "limit": None, "overflow": "shorten"})
+        }
     if not nodes:
         raise ConfigError("no benchmark was chosen: give benchmark=toy_qa, or a file with benchmark.path=<file.jsonl>")
     found: dict[str, DictConfig] = {}

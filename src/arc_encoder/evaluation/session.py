@@ -106,6 +106,12 @@ class Session:
         self.meter.count(batch)
         return batch
 
+    def positions(self, sample: Sample, budgets: dict[str, int]) -> int:
+        """Decoder positions of a sample: its text, and the vectors of its contexts."""
+        batch = self.collator([sample], decoder=self.decoder_name, task="length")
+        vectors = sum(budgets[segment.text] for segment in sample.segments if segment.role is Role.CONTEXT)
+        return int(batch.text_lengths[0]) + vectors
+
     def document_positions(self, sample: Sample, shown: Sequence[str], budgets: dict[str, int]) -> int:
         """Decoder positions of a sample's documents: vectors where compressed, tokens where text."""
         compressed = [segment.text for segment in sample.segments if segment.role is Role.CONTEXT]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import glob
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from arc_encoder.data.jsonl import JsonlQuestions
 from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
+from arc_encoder.evaluation.benchmarks.fitting import CHOICES, Fitted, Overflow, fitted, warn_of_shortened
 from arc_encoder.evaluation.protocols import Layout, Protocol, Strict
 from arc_encoder.evaluation.scoring import LOSS, Scoring
 from arc_encoder.evaluation.session import Session
@@ -36,6 +38,9 @@ class QuestionAnswering(Benchmark):
         seed: choice of the examples.
         protocol: which examples, words and accepted answers; None takes `Strict`.
         layout: words of its own around documents and questions; None takes the protocol's.
+        overflow: what is done where a prompt and its answer do not fit the decoder's window: ``stop`` with an error,
+            or ``shorten``: leave examples out, then cut the document's end, and warn. What was done stands in
+            each line of the examples.
         version: raised whenever scores become incomparable.
 
     Raises:
@@ -60,6 +65,7 @@ class QuestionAnswering(Benchmark):
         seed: int = 0,
         protocol: Protocol | None = None,
         layout: Layout | None = None,
+        overflow: Overflow = "stop",
         version: int = 1,
     ) -> None:
         if path is not None:
@@ -76,7 +82,9 @@ class QuestionAnswering(Benchmark):
         self.name, self.version, self.seed = name, version, seed
         self.shots: int = shots
         self.max_new_tokens = max_new_tokens
-        self.scoring = Scoring(metrics)
+        self.scoring, self.overflow = Scoring(metrics), overflow
+        if overflow not in CHOICES:
+            raise ConfigError(f"benchmark {name}: overflow={overflow!r} is unknown; choose {' or '.join(CHOICES)}")
         if shots < 0:
             raise ConfigError(f"benchmark {name}: shots={shots} must not be negative")
         rules = protocol or Strict()
@@ -94,16 +102,32 @@ class QuestionAnswering(Benchmark):
 
     def run(self, system: System, session: Session) -> list[ExampleResult]:
         shown = [[*self.examples_of(i), question] for i, question in enumerate(self.questions)]
-        documents = [
-            text
-            for group in shown
-            for question in group
-            for text in self.layout.documents(question, asked=question is group[-1])
-        ]
-        budgets = session.budgets(documents) if system.needs_compressor or system.needs_budget else {}
-        tokenizer = session.decoder.tokenizer
-        prompts = [system.few_shot(group[:-1], group[-1], budgets, tokenizer, self.layout) for group in shown]
-        samples = [prompt.sample for prompt in prompts]
+        budgets: dict[str, int] = {}
+        budgeted = system.needs_compressor or system.needs_budget
+
+        def measure(groups: Sequence[Sequence[Question]]) -> None:
+            texts = {
+                text
+                for group in groups
+                for question in group
+                for text in self.layout.documents(question, asked=question is group[-1])
+            }
+            budgets.update(session.budgets(sorted(texts - budgets.keys())) if budgeted else {})
+
+        def build(group: Sequence[Question]) -> Prompt:
+            measure([group])
+            return system.few_shot(group[:-1], group[-1], budgets, session.decoder.tokenizer, self.layout)
+
+        def positions(prompt: Prompt) -> int:
+            return session.positions(prompt.sample, budgets)
+
+        measure(shown)
+        room = None
+        if self.overflow == "shorten" and session.decoder.window is not None:
+            room = session.decoder.window - self.max_new_tokens
+        prompts = [fitted(group, build, positions, room) for group in shown]
+        warn_of_shortened(self.name, self.shots, prompts, session)
+        samples = [each.prompt.sample for each in prompts]
         answers: dict[int, str] = {}
         for numbers in session.batches(samples, _characters, self.name) if self.scoring.wants_answers else ():
             batch = session.collate([samples[i] for i in numbers], self.name)
@@ -133,18 +157,20 @@ class QuestionAnswering(Benchmark):
     def _result(
         self,
         number: int,
-        prompt: Prompt,
+        shown: Fitted,
         text: str,
         loss: tuple[float, int] | None,
         session: Session,
         budgets: dict[str, int],
     ) -> ExampleResult:
-        question = self.questions[number]
+        question, prompt = self.questions[number], shown.prompt
         answer = text.split(SEPARATOR)[0].strip()
         scores, weights = self.scoring.scores(answer, question.answers, joined_passages(question))
         if loss is not None:
             scores[LOSS], weights[LOSS] = loss[0] / loss[1], float(loss[1])
-        details = {"question": question.question, "answer": answer, "accepted": list(question.answers)}
+        details: dict[str, Any] = {"question": question.question, "answer": answer, "accepted": list(question.answers)}
+        if shown.examples < self.shots or shown.cut:
+            details |= {"examples": shown.examples, "document_cut": shown.cut}
         return ExampleResult(
             id=question.id,
             scores=scores,
