@@ -10,7 +10,7 @@ from arc_encoder.cli.locations import bundled_folder
 from arc_encoder.data.toy_world import ToyWorld
 from arc_encoder.toy.lm_text import LanguageModelRows
 
-KINDS = ["questions", "renamed", "joined", "twice", "articles", "summaries", "translations"]
+KINDS = ["questions", "renamed", "joined", "joined_many", "twice", "articles", "summaries", "translations"]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,9 @@ def test_a_row_is_full_and_depends_on_its_seed_and_number_alone(tokenizer: PreTr
     assert not torch.equal(ids, rows(tokenizer, kind, seed=1)[2][0])
 
 
-@pytest.mark.parametrize("kind", ["questions", "renamed", "joined", "twice", "summaries", "translations"])
+@pytest.mark.parametrize(
+    "kind", ["questions", "renamed", "joined", "joined_many", "twice", "summaries", "translations"]
+)
 def test_what_can_be_copied_weighs_more(tokenizer: PreTrainedTokenizerBase, kind: str) -> None:
     ids, weights = rows(tokenizer, kind)[0]
     heavy = tokenizer.decode(ids[weights > 1])

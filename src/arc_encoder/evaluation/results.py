@@ -74,6 +74,7 @@ class Cost(Part):
     Attributes:
         document_positions: decoder positions that the documents of a prompt take, task tokens counted.
         document_tokens: tokens of the decoder that the same documents have as text.
+        stored_bytes: bytes that these documents take if they are stored as the system needs them.
         prompt_positions: decoder positions of the whole prompt.
         encoder_gflops: 10⁹ operations of the encoder for the documents of a prompt, none of them stored.
         decoder_gflops: 10⁹ operations of the decoder until the first token of the answer.
@@ -85,6 +86,7 @@ class Cost(Part):
 
     document_positions: float
     document_tokens: float
+    stored_bytes: float
     prompt_positions: float
     encoder_gflops: float
     decoder_gflops: float

@@ -157,6 +157,7 @@ def _cost(each: Planned, session: Session, results: list[ExampleResult], seconds
     values: dict[str, Any] = {
         "document_positions": documents,
         "document_tokens": sum(result.document_tokens for result in results) / count,
+        "stored_bytes": sum(result.stored_bytes for result in results) / count,
         "prompt_positions": positions,
         "encoder_gflops": encoder / 1e9,
         "decoder_gflops": decoder / 1e9,

@@ -119,6 +119,17 @@ class Session:
             return sum(budgets[text] for text in compressed)
         return self.text_tokens(shown)
 
+    def stored_bytes(self, sample: Sample, shown: Sequence[str], budgets: dict[str, int]) -> int:
+        """Bytes that a sample's documents take if they are kept: vectors in 16 bits a number, or UTF-8 text.
+
+        Task tokens are the same for every document and are not stored with each.
+        """
+        compressed = [segment.text for segment in sample.segments if segment.role is Role.CONTEXT]
+        if not compressed:
+            return sum(len(text.encode()) for text in shown)
+        extra = self.model.compressor.head(self.decoder_name).extra_vectors()
+        return 2 * self.decoder.width * sum(budgets[text] - extra for text in compressed)
+
     def text_tokens(self, documents: Sequence[str]) -> int:
         """Tokens of the decoder that documents have as text."""
         return sum(self._tokens_of(text) for text in documents)

@@ -5,7 +5,8 @@ A row holds one kind of text, cut at `window` tokens:
 - ``questions``: few-shot prompts in the wording of the evaluation (answers weigh more);
 - ``renamed``: the same, with every name replaced by a word made up at random, so that answers are
   copied and not guessed from the names that are known;
-- ``joined``: questions about one of several documents joined to one, up to as many as fit the window;
+- ``joined``: one question about one of several documents joined to one, up to as many as fit the window;
+- ``joined_many``: often several questions about them in a row, from which more is learned at once, but not to stop;
 - ``twice``: documents followed by themselves, from which copying is learned;
 - ``articles``: documents followed by a retelling in other words;
 - ``summaries`` and ``translations``: the same few-shot prompts for these tasks.
@@ -66,7 +67,8 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         self._builders: dict[str, Callable[[random.Random], Pieces]] = {
             "questions": self._question,
             "renamed": lambda rng: self._renamed(self._question(rng), rng),
-            "joined": self._joined,
+            "joined": lambda rng: self._joined(rng, 1),
+            "joined_many": lambda rng: self._joined(rng, ASKED),
             "twice": self._twice,
             "articles": self._article,
             "summaries": self._summary,
@@ -79,7 +81,7 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         rng = random.Random(f"lm-row-{self.seed}-{index}")
         kind = rng.choices(self.kinds, weights=self.shares)[0]
-        prompts = kind in ("questions", "joined", "summaries", "translations")
+        prompts = kind in ("questions", "joined", "joined_many", "summaries", "translations")
         ids: list[int] = [self.tokenizer.bos_token_id]
         weights = [1.0]
         for pieces in self._units(kind, rng):
@@ -118,8 +120,8 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         asked = [(q.question, q.answer) for q in rng.sample(document.questions, count)]
         return self._prompt(rng, document.text, asked)
 
-    def _joined(self, rng: random.Random) -> Pieces:
-        """Questions about several documents, of which no two name the same entity."""
+    def _joined(self, rng: random.Random, most: int) -> Pieces:
+        """Up to `most` questions about several documents, of which no two name the same entity."""
         documents: list[ToyDocument] = []
         named: set[str] = set()
         for _ in range(rng.randint(1, JOINED)):
@@ -128,7 +130,7 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
             if not own & named:
                 documents.append(document)
                 named |= own
-        count = 1 if rng.random() < 0.5 else min(len(documents), ASKED)
+        count = 1 if rng.random() < 0.5 else min(len(documents), most)
         asked = [rng.choice(document.questions) for document in rng.sample(documents, count)]
         text = " ".join(document.text for document in documents)
         return self._prompt(rng, text, [(question.question, question.answer) for question in asked])

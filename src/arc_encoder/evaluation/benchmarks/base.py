@@ -23,6 +23,7 @@ class ExampleResult:
         weights: metric → weight in the mean (1 where not named).
         document_positions: decoder positions that its documents took.
         document_tokens: tokens of the decoder that they have as text.
+        stored_bytes: what its documents take if they are stored as this system needs them.
         details: whatever a person wants to read: prompt, answer, accepted answers.
     """
 
@@ -32,6 +33,7 @@ class ExampleResult:
     weights: dict[str, float] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     document_tokens: int = 0
+    stored_bytes: int = 0
 
 
 class Benchmark(ABC):

@@ -53,6 +53,7 @@ class ContinuationLoss(Benchmark):
                     weights={"loss": float(tokens)},
                     document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
                     document_tokens=session.text_tokens(prompt.documents),
+                    stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
                 )
             )
         return results

@@ -177,6 +177,7 @@ class QuestionAnswering(Benchmark):
             weights=weights,
             document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
             document_tokens=session.text_tokens(prompt.documents),
+            stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
             details={**details, **dict(question.conditions)},
         )
 

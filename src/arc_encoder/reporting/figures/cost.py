@@ -1,0 +1,45 @@
+"""What a prompt costs, against the length of its documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arc_encoder.evaluation.results import Cost
+from arc_encoder.reporting.figures.axes import MARKERS, legend_below, panels
+from arc_encoder.reporting.material import Material
+from arc_encoder.reporting.tables import label
+
+SHOWN = {"operations until the first token (GFLOPs)": "gflops", "first token (ms)": "first_token_ms"}
+
+
+def cost_against_length(material: Material) -> Any | None:
+    """Operations and time until the first token; None unless documents of two lengths were measured."""
+    costs = [cost for run in material.runs for cost in run.costs]
+    if len({round(cost.document_tokens) for cost in costs}) < 2:
+        return None
+    names = list(dict.fromkeys(label(cost) for cost in costs))
+    drawing, axes = panels(len(SHOWN), columns=2)
+    for axis, (title, what) in zip(axes, SHOWN.items(), strict=True):
+        for number, name in enumerate(names):
+            points: dict[float, list[float]] = {}
+            for cost in costs:
+                if label(cost) == name:
+                    points.setdefault(round(cost.document_tokens, 1), []).append(_value(cost, what))
+            places = sorted(points)
+            axis.plot(
+                places,
+                [sum(points[place]) / len(points[place]) for place in places],
+                color=f"C{number % 10}",
+                marker=MARKERS[number % len(MARKERS)],
+                label=name,
+            )
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_xlabel("decoder tokens of a prompt's documents")
+        axis.set_ylabel(title)
+    legend_below(drawing, axes)
+    return drawing
+
+
+def _value(cost: Cost, what: str) -> float:
+    return cost.encoder_gflops + cost.decoder_gflops if what == "gflops" else float(getattr(cost, what))

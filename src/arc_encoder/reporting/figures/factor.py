@@ -1,0 +1,61 @@
+"""Score against pooling factor; systems without one are lines across."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arc_encoder.reporting.figures.axes import MARKERS, legend_below, panels, title_of
+from arc_encoder.reporting.material import Material
+from arc_encoder.reporting.published import published_score
+from arc_encoder.reporting.summary import Figure
+
+
+def score_against_factor(material: Material) -> Any | None:
+    """A panel for each benchmark and decoder; None unless a system was evaluated at two factors."""
+    groups: dict[tuple[str, str], list[Figure]] = {}
+    for figure in material.shown():
+        groups.setdefault((figure.row.benchmark, figure.row.decoder), []).append(figure)
+    groups = {key: found for key, found in groups.items() if _several(found)}
+    if not groups:
+        return None
+    lines = list(dict.fromkeys(_line(figure) for found in groups.values() for figure in found))
+    drawing, axes = panels(len(groups))
+    for axis, ((benchmark, decoder), found) in zip(axes, groups.items(), strict=True):
+        factors = sorted({figure.row.pooling_factor for figure in found if figure.row.pooling_factor})
+        for number, line in enumerate(lines):
+            own = sorted((f for f in found if _line(f) == line), key=lambda f: f.row.pooling_factor or 0)
+            if not own:
+                continue
+            colour, marker = f"C{number % 10}", MARKERS[number % len(MARKERS)]
+            if own[0].row.pooling_factor is None:
+                axis.axhline(own[0].value, color=colour, linestyle="--", label=line)
+                continue
+            errors = [[max(0.0, f.value - f.low) for f in own], [max(0.0, f.high - f.value) for f in own]]
+            places = [f.row.pooling_factor for f in own]
+            axis.errorbar(
+                places, [f.value for f in own], yerr=errors, color=colour, marker=marker, capsize=3, label=line
+            )
+            known = [(f.row.pooling_factor, score) for f in own if (score := published_score(f)) is not None]
+            if known:
+                axis.plot(*zip(*known, strict=True), linestyle=":", marker="x", color=colour, label=f"{line} (paper)")
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(factors, [str(factor) for factor in factors])
+        axis.minorticks_off()
+        axis.set_xlabel("pooling factor")
+        axis.set_ylabel(title_of(material.main[benchmark]))
+        axis.set_title(f"{benchmark}, {decoder}")
+    legend_below(drawing, axes)
+    return drawing
+
+
+def _line(figure: Figure) -> str:
+    parts = [figure.variant if figure.variant != "reference" else "", figure.row.system]
+    return ": ".join(part for part in parts if part)
+
+
+def _several(found: list[Figure]) -> bool:
+    factors: dict[str, set[int]] = {}
+    for figure in found:
+        if figure.row.pooling_factor is not None:
+            factors.setdefault(_line(figure), set()).add(figure.row.pooling_factor)
+    return any(len(each) > 1 for each in factors.values())

@@ -1,0 +1,42 @@
+"""Score against the bytes that the documents of a prompt take when they are stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arc_encoder.reporting.figures.axes import MARKERS, legend_below, panels, title_of
+from arc_encoder.reporting.material import Material
+from arc_encoder.reporting.summary import Figure
+
+
+def score_against_bytes(material: Material) -> Any | None:
+    """A panel for each benchmark and decoder; None where costs were not measured."""
+    groups: dict[tuple[str, str], list[Figure]] = {}
+    for figure in material.shown():
+        if figure.stored_bytes:
+            groups.setdefault((figure.row.benchmark, figure.row.decoder), []).append(figure)
+    groups = {key: found for key, found in groups.items() if len(found) > 1}
+    if not groups:
+        return None
+    names = list(dict.fromkeys(figure.name for found in groups.values() for figure in found))
+    drawing, axes = panels(len(groups))
+    for axis, ((benchmark, decoder), found) in zip(axes, groups.items(), strict=True):
+        for figure in found:
+            number = names.index(figure.name)
+            errors = [[max(0.0, figure.value - figure.low)], [max(0.0, figure.high - figure.value)]]
+            axis.errorbar(
+                (figure.stored_bytes or 0) / 1024,
+                figure.value,
+                yerr=errors,
+                color=f"C{number % 10}",
+                marker=MARKERS[number % len(MARKERS)],
+                linestyle="none",
+                capsize=3,
+                label=figure.name,
+            )
+        axis.set_xscale("log")
+        axis.set_xlabel("KiB stored for a prompt's documents")
+        axis.set_ylabel(title_of(material.main[benchmark]))
+        axis.set_title(f"{benchmark}, {decoder}")
+    legend_below(drawing, axes)
+    return drawing

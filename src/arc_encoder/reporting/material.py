@@ -1,0 +1,61 @@
+"""What a report is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from arc_encoder.errors import DataError
+from arc_encoder.evaluation.results import Part
+from arc_encoder.reporting.runs import Run, read_runs
+from arc_encoder.reporting.summary import Figure, main_metrics, summarise
+
+
+@dataclass
+class Material:
+    """Runs, and what follows from them.
+
+    Attributes:
+        places: folders that were given.
+        runs: evaluations found there.
+    """
+
+    places: Sequence[Path]
+    runs: Sequence[Run]
+
+    @classmethod
+    def of(cls, places: Sequence[str | Path], protocol: str | None = None) -> Material:
+        """Everything in and below `places`."""
+        return cls([Path(place) for place in places], read_runs(places, protocol=protocol))
+
+    @cached_property
+    def figures(self) -> list[Figure]:
+        return summarise(self.runs)
+
+    @cached_property
+    def main(self) -> dict[str, str]:
+        """Benchmark → the metric that plots show."""
+        return main_metrics(self.figures)
+
+    def shown(self) -> Iterator[Figure]:
+        """The figures of the main metrics."""
+        return (figure for figure in self.figures if figure.row.metric == self.main[figure.row.benchmark])
+
+
+def examples_of(run: Run, part: Part) -> list[dict[str, Any]]:
+    """The examples of one part of a run.
+
+    Raises:
+        DataError: their file is not there, or is broken.
+    """
+    file = run.folder / "examples" / f"{part.slug}.jsonl"
+    if not file.is_file():
+        raise DataError(f"{file} is not there; the examples lie beside results.json unless they were moved")
+    try:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except ValueError as error:
+        raise DataError(f"{file} is broken: {error}") from error

@@ -1,0 +1,114 @@
+"""Figures of several seeds put together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from arc_encoder.evaluation.results import Cost, Row
+from arc_encoder.reporting.runs import Run
+
+LOSSES = {"loss", "answer_token_loss", "perplexity"}  # lower is better
+HIDDEN = {"perplexity"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric of one system on one benchmark, over seeds.
+
+    Attributes:
+        value: mean over seeds.
+        low, high: one standard deviation over seeds to both sides; of a single one its bootstrap interval of 95 %.
+        seeds: how many runs it is the mean of.
+        values: of each of them.
+        document_positions: mean decoder positions that documents take.
+        stored_bytes: bytes of a prompt's documents as the system would store them, None where it was not measured.
+        conditions: of the runs, without their seed.
+        row: the first of the rows, for names.
+    """
+
+    value: float
+    low: float
+    high: float
+    seeds: int
+    values: tuple[float, ...]
+    document_positions: float
+    stored_bytes: float | None
+    conditions: Mapping[str, Any]
+    row: Row
+
+    @property
+    def variant(self) -> str:
+        return str(self.conditions.get("variant", ""))
+
+    @property
+    def system(self) -> str:
+        """System and factor in words."""
+        return self.row.system if self.row.pooling_factor is None else f"{self.row.system} ×{self.row.pooling_factor}"
+
+    @property
+    def name(self) -> str:
+        """What tells it apart beside benchmark and decoder: the variant, or the system."""
+        if self.variant in ("", "reference"):
+            return self.system
+        return self.variant if self.row.system == "arc" else f"{self.variant}: {self.system}"
+
+    @property
+    def text(self) -> str:
+        """The value with its spread."""
+        digits = 3 if self.row.metric in LOSSES else 1
+        if self.seeds == 1:
+            return f"{self.value:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]"
+        return f"{self.value:.{digits}f} ± {self.high - self.value:.{digits}f}"
+
+
+def summarise(runs: Iterable[Run]) -> list[Figure]:
+    """One figure for each variant, decoder, benchmark, number of shots, system, factor and metric."""
+    groups: dict[tuple[Any, ...], list[tuple[Run, Row]]] = {}
+    for run in runs:
+        for row in run.rows:
+            if row.metric in HIDDEN:
+                continue
+            conditions = tuple(sorted((key, str(value)) for key, value in run.conditions.items() if key != "seed"))
+            key = (conditions, row.decoder, row.benchmark, row.shots, row.system, row.pooling_factor, row.metric)
+            groups.setdefault(key, []).append((run, row))
+    return [_figure(group) for group in groups.values()]
+
+
+def _figure(group: Sequence[tuple[Run, Row]]) -> Figure:
+    run, row = group[0]
+    values = [each.value for _, each in group]
+    mean = sum(values) / len(values)
+    if len(values) == 1:
+        low, high = row.ci_low, row.ci_high
+    else:
+        spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
+        low, high = mean - spread, mean + spread
+    stored = [cost.stored_bytes for each, part in group for cost in each.costs if same_part(cost, part)]
+    return Figure(
+        value=mean,
+        low=low,
+        high=high,
+        seeds=len(values),
+        values=tuple(values),
+        document_positions=sum(each.document_positions for _, each in group) / len(group),
+        stored_bytes=sum(stored) / len(stored) if stored else None,
+        conditions={key: value for key, value in run.conditions.items() if key != "seed"},
+        row=row,
+    )
+
+
+def same_part(cost: Cost, row: Row) -> bool:
+    """Whether a cost is about what a row is about."""
+    names = ("system", "decoder", "pooling_factor", "benchmark", "shots", "seed")
+    return all(getattr(cost, name) == getattr(row, name) for name in names)
+
+
+def main_metrics(figures: Iterable[Figure]) -> dict[str, str]:
+    """Benchmark → its first metric, which plots show."""
+    found: dict[str, str] = {}
+    for figure in figures:
+        found.setdefault(figure.row.benchmark, figure.row.metric)
+    return found
