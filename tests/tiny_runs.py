@@ -129,9 +129,14 @@ class Command:
     """Runs a command's `main` in this process, as if started with arguments in an empty folder."""
 
     def __init__(
-        self, main: Callable[[], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self,
+        main: Callable[[], None],
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        *,
+        hydra: bool = True,
     ) -> None:
-        self.main, self.monkeypatch, self.capsys = main, monkeypatch, capsys
+        self.main, self.monkeypatch, self.capsys, self.hydra = main, monkeypatch, capsys, hydra
 
     def __call__(self, *arguments: str) -> str:
         """What it printed; it must succeed."""
@@ -149,7 +154,7 @@ class Command:
 
     def outcome(self, *arguments: str) -> tuple[int, str, str]:
         """Exit status, output and errors."""
-        quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"]
+        quiet = ["hydra/job_logging=disabled", "hydra/hydra_logging=disabled"] if self.hydra else []
         self.monkeypatch.setattr(sys, "argv", ["command", *arguments, *quiet])
         self.capsys.readouterr()
         code = 0

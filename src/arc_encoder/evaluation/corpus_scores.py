@@ -26,7 +26,7 @@ def bleu_of(statistics: torch.Tensor) -> float:
 
     counted = [int(value) for value in statistics.sum(0).tolist()]
     scorer: Any = BLEU
-    return float(scorer.compute_bleu(counted[:4], counted[4:8], counted[8], counted[9]).score)
+    return float(scorer.compute_bleu(counted[:4], counted[4:8], counted[8], counted[9], "exp").score)
 
 
 def bleu_interval(

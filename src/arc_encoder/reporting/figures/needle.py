@@ -34,9 +34,17 @@ def needle_heat_map(material: Material) -> Any | None:
         lengths, depths = sorted({a for a, _ in cells}), sorted({b for _, b in cells})
         means = {place: sum(scores) / len(scores) for place, scores in cells.items()}
         values = [[means.get((length, depth), float("nan")) for length in lengths] for depth in depths]
-        image = axis.imshow(values, cmap="RdYlGn", vmin=0, vmax=100, aspect="auto")
+        image = axis.imshow(values, cmap="viridis", vmin=0, vmax=100, aspect="auto")
         for (length, depth), mean in means.items():
-            axis.text(lengths.index(length), depths.index(depth), f"{mean:.0f}", ha="center", va="center", fontsize=8)
+            axis.text(
+                lengths.index(length),
+                depths.index(depth),
+                f"{mean:.0f}",
+                ha="center",
+                va="center",
+                color="white" if mean < 70 else "black",
+                fontsize=8,
+            )
         axis.set_xticks(range(len(lengths)), [f"{length:g}" for length in lengths])
         axis.set_yticks(range(len(depths)), [f"{100 * depth:.0f} %" for depth in depths])
         axis.set_xlabel("length")

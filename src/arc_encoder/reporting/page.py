@@ -1,0 +1,108 @@
+"""A report as files: tables in three forms, plots in two, and one HTML page that holds everything."""
+
+from __future__ import annotations
+
+import base64
+import html
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from arc_encoder.reporting.figures import PLOTS
+from arc_encoder.reporting.figures.axes import save
+from arc_encoder.reporting.material import Material
+from arc_encoder.reporting.score_tables import cost_table_of, score_table, share_table
+from arc_encoder.reporting.table_files import Table
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+img { max-width: 100%; height: auto; } .note { color: #555; font-size: 13px; } code { background: #f3f3f3; }
+"""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A plot that was written.
+
+    Attributes:
+        name: of its files.
+        title: what it shows.
+        png, svg: paths.
+    """
+
+    name: str
+    title: str
+    png: Path
+    svg: Path
+
+
+def write_report(material: Material, folder: Path, *, title: str) -> list[Path]:
+    """Write everything; returns the paths, the page first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = [
+        table
+        for table in (score_table(material.figures), share_table(material.runs), cost_table_of(material.runs))
+        if table
+    ]
+    written: list[Path] = []
+    for table in tables:
+        for ending, text in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
+            written.append(_write(folder / f"{table.name}.{ending}", text))
+    drawn = []
+    for name, (shown, draw) in PLOTS.items():
+        figure = draw(material)
+        if figure is not None:
+            png, svg = save(figure, folder, name)
+            drawn.append(Drawn(name, shown, png, svg))
+            written += [png, svg]
+    provenance = _provenance(material)
+    markdown = _write(folder / "report.md", _markdown(title, tables, drawn, provenance))
+    page = _write(folder / "report.html", _html(title, tables, drawn, provenance))
+    return [page, markdown, *written]
+
+
+def _provenance(material: Material) -> list[str]:
+    """Where the figures come from, a line for each benchmark and one for the runs."""
+    asked: dict[str, str] = {}
+    for run in material.runs:
+        for row in run.rows:
+            questions = "" if row.shots is None else f", {row.shots} shots"
+            asked[row.benchmark] = (
+                f"{row.benchmark} version {row.version}, protocol {row.protocol}{questions}, {row.examples} examples"
+            )
+    folders = sorted({str(run.folder) for run in material.runs})
+    shown = ", ".join(folders[:6]) + (f" and {len(folders) - 6} more" if len(folders) > 6 else "")
+    return [*asked.values(), f"{len(folders)} runs: {shown}"]
+
+
+def _markdown(title: str, tables: Sequence[Table], drawn: Sequence[Drawn], provenance: Sequence[str]) -> str:
+    plots = "\n\n".join(f"## {plot.title}\n\n![{plot.title}]({plot.png.name})" for plot in drawn)
+    sources = "\n".join(f"- {line}" for line in provenance)
+    body = "\n".join(table.markdown() for table in tables)
+    return f"# {title}\n\n{body}\n{plots}\n\n## Where this comes from\n\n{sources}\n"
+
+
+def _html(title: str, tables: Sequence[Table], drawn: Sequence[Drawn], provenance: Sequence[str]) -> str:
+    plots = "\n".join(
+        f"<h2>{html.escape(plot.title)}</h2>\n<img alt='{html.escape(plot.title)}' "
+        f"src='data:image/svg+xml;base64,{base64.b64encode(plot.svg.read_bytes()).decode()}'>"
+        for plot in drawn
+    )
+    sources = "\n".join(f"<li>{html.escape(line)}</li>" for line in provenance)
+    body = "\n".join(table.html() for table in tables)
+    return (
+        f"<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>{html.escape(title)}</title>"
+        f"<style>{STYLE}</style></head>\n<body><h1>{html.escape(title)}</h1>\n{body}\n{plots}\n"
+        f"<h2>Where this comes from</h2>\n<ul>{sources}</ul>\n</body></html>\n"
+    )
+
+
+def _write(file: Path, text: str) -> Path:
+    part = file.with_name(file.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, file)
+    return file

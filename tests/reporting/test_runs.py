@@ -1,0 +1,80 @@
+"""What can be read and put side by side, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from arc_encoder.errors import DataError
+from arc_encoder.reporting.runs import read_runs
+from arc_encoder.reporting.summary import main_metrics, summarise
+from tests.reporting.conftest import Finished, part
+
+
+def test_runs_are_found_below_a_folder_and_read_once(finished: Finished, tmp_path: Path) -> None:
+    first = finished("a/seed_0", {part(): [100.0, 0.0]}, conditions={"variant": "mean", "seed": 0})
+    finished("b", {part("open_book", None): [100.0]})
+    runs = read_runs([tmp_path, first, first / "results.json"])
+    assert [run.folder.name for run in runs] == ["seed_0", "b"]
+    assert runs[0].variant == "mean"
+    assert [row.value for row in runs[0].rows] == [50.0]
+    assert runs[0].costs[0].document_positions == 75
+
+
+def test_what_is_no_finished_run_is_refused(finished: Finished, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere is not there; give folders of finished evaluations"):
+        read_runs([tmp_path / "nowhere"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty holds no results\.json"):
+        read_runs([tmp_path / "empty"])
+    half = finished("half", {part(): [1.0]}, status="running")
+    with pytest.raises(DataError, match=r"says 'running': .* go on with: arc-eval --resume .*half"):
+        read_runs([half])
+    broken = finished("broken", {part(): [1.0]})
+    for text in ("{", "[]", '{"rows": [{"system": "arc"}]}'):
+        (broken / "results.json").write_text(text)
+        with pytest.raises(DataError, match="is no results file of this project's arc-eval"):
+            read_runs([broken])
+
+
+@pytest.mark.parametrize("other", [{"version": 2}, {"protocol": "paper"}])
+def test_versions_and_protocols_are_not_mixed(finished: Finished, tmp_path: Path, other: dict[str, str]) -> None:
+    finished("one", {part(): [100.0]})
+    finished("two", {part(**other): [100.0]})
+    with pytest.raises(DataError, match=r"benchmark toy_qa was asked in different ways.*one.*two"):
+        read_runs([tmp_path])
+    if "protocol" in other:
+        assert [run.folder.name for run in read_runs([tmp_path], protocol="paper")] == ["two"]
+        with pytest.raises(DataError, match="no figure of protocol=other"):
+            read_runs([tmp_path], protocol="other")
+
+
+def test_other_benchmarks_may_have_other_versions(finished: Finished, tmp_path: Path) -> None:
+    finished("one", {part(): [100.0]})
+    finished("two", {part(benchmark="toy_summary", version=2): [100.0]})
+    assert len(read_runs([tmp_path])) == 2
+
+
+def test_a_figure_without_a_key_is_named(finished: Finished) -> None:
+    folder = finished("old", {part(): [100.0]})
+    content = json.loads((folder / "results.json").read_text())
+    del content["costs"][0]["stored_bytes"]
+    (folder / "results.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match="stored_bytes"):
+        read_runs([folder])
+
+
+def test_seeds_are_put_together(finished: Finished, tmp_path: Path) -> None:
+    for seed, score in enumerate([80.0, 90.0, 100.0]):
+        finished(f"mean_{seed}", {part(): [score]}, conditions={"variant": "mean", "seed": seed})
+    finished("last_0", {part(): [50.0, 100.0]}, conditions={"variant": "last", "seed": 0})
+    figures = {figure.name: figure for figure in summarise(read_runs([tmp_path]))}
+    mean, last = figures["mean"], figures["last"]
+    assert (mean.value, mean.seeds, mean.text) == (90.0, 3, "90.0 ± 10.0")
+    assert sorted(mean.values) == [80.0, 90.0, 100.0]
+    assert mean.stored_bytes == 7500.0
+    assert last.seeds == 1
+    assert last.text == "75.0 [50.0, 100.0]"
+    assert main_metrics(figures.values()) == {"toy_qa": "exact_match"}
