@@ -17,7 +17,7 @@ from tests.tiny_runs import environment
     ("command", "words"),
     [
         (train, "model/pooling: fusion, kmeans, last, mean, memory_tokens, sum"),
-        (evaluate, "system: arc, closed_book, open_book, truncate"),
+        (evaluate, "system: arc, averaged_embeddings, best_sentences, closed_book"),
         (compress, "text_field: text"),
         (convert, "layout: huggingface"),
         (plan, "utilisation: 0.4"),

@@ -41,6 +41,7 @@ from arc_encoder.evaluation.protocols import Protocol
 from arc_encoder.evaluation.systems import System
 from arc_encoder.model.adapters import Adapter
 from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.decoder_adapter import DecoderLora
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.projectors import Projector
 from arc_encoder.training.optim import OptimSettings
@@ -96,7 +97,7 @@ FROM_CKPT = ("model/extend", "experiment/add_decoder")
 
 def needs_library(option: str) -> None:
     """Skip an option of an extra that is not installed."""
-    if option == "model/encoder/adapter/lora":
+    if option in ("model/encoder/adapter/lora", "experiment/baseline/pisco"):
         pytest.importorskip("peft", reason="needs the extra lora (peft)")
 
 
@@ -231,6 +232,9 @@ def test_every_option_builds_what_it_names(option: str) -> None:
         "model/encoder": lambda: instantiate(config.model.encoder).config().num_hidden_layers > 0,
         "model/encoder/adapter": lambda: isinstance(instantiate(config.model.encoder.adapter), Adapter),
         "model/pooling": lambda: isinstance(instantiate(config.model.pooling), Pooling),
+        "model/decoder_adapter": lambda: (
+            config.model.decoder_adapter is None or isinstance(instantiate(config.model.decoder_adapter), DecoderLora)
+        ),
         "model/projector": lambda: isinstance(instantiate(config.model.projector)(32, 48), Projector),
         "optim": lambda: isinstance(instantiate(config.optim), OptimSettings),
         "data": lambda: isinstance(instantiate(config.data), ArcDataModule),

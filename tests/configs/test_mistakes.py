@@ -66,7 +66,7 @@ FOUND_AT_ONCE = {
         ("~optim.nothing", "there is no 'nothing' in optim"),
         ("+nothing=3", "nothing: unknown key; valid keys: callbacks, ckpt, data, decoders"),
         ("+trainer.max_epoch=3", "trainer.max_epoch: unknown key (did you mean 'max_epochs'?)"),
-        ("model/projector=lienar", "did you mean 'linear'?); valid choices: linear, mlp, rms"),
+        ("model/projector=lienar", "did you mean 'linear'?); valid choices: gelu, linear, mlp, rms"),
         ("experiment=toy/pretrian", "experiment=toy/pretrian: no such choice (did you mean 'toy/pretrain'?)"),
         ("data=toy_pretrian", "data=toy_pretrian: no such choice (did you mean 'toy_pretrain'?)"),
     ],

@@ -105,6 +105,7 @@ def parts_of(config: DictConfig) -> Parts:
         optim=instantiate(config.optim),
         chunking=instantiate(model.chunking),
         task_tokens=model.task_tokens,
+        decoder_adapter=instantiate(model.decoder_adapter) if model.get("decoder_adapter") else None,
         chat=_decoders_with(config, "chat"),
         elsewhere=_decoders_with(config, "device"),
         resting=_decoders_with(config, "offload"),

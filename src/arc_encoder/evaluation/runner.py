@@ -164,6 +164,6 @@ def _cost(each: Planned, session: Session, results: list[ExampleResult], seconds
         "first_token_ms": meter.first_token_ms(session.model, each.factor),
         "seconds": seconds,
         "peak_memory_gib": memory,
-        "decoder_modified": each.system.decoder_modified,
+        "decoder_modified": each.system.decoder_modified or session.model.decoder_modified,
     }
     return Cost(**asdict(each.part), **values)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,7 @@ from arc_encoder.batch import ArcBatch
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.activation_checkpointing import checkpoint_layers
 from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.decoder_adapter import DecoderAdapter
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.rotary_scaling import has_rotary_scaling
 from arc_encoder.model.splice import Layout, lay_out, prediction_mask, splice
@@ -73,6 +75,9 @@ class ArcModel(nn.Module):
                     f"the projector of decoder {name!r} gives vectors of width {width}, but the decoder's embeddings "
                     f"have width {decoder.width}: this ARC-Encoder was trained for another decoder"
                 )
+            adapter = compressor.head(name).adapter
+            if adapter is not None:
+                adapter.check(name, decoder.model)
             if has_rotary_scaling(decoder.model.config) and not compressor.config.rotary_scaling:
                 warnings.warn(
                     f"decoder {name!r} scales its rotary positions, but this ARC-Encoder was trained without; "
@@ -115,6 +120,19 @@ class ArcModel(nn.Module):
     def frozen_decoders(self) -> dict[str, FrozenDecoder]:
         """All decoders, by name."""
         return {name: self.decoder(name) for name in self.decoders}
+
+    @property
+    def decoder_modified(self) -> bool:
+        """Whether a decoder computes with trained changes, as no decoder of the method does."""
+        return self.has_compressor and any(self._adapter(name) is not None for name in self.decoders)
+
+    def _adapter(self, name: str) -> DecoderAdapter | None:
+        return self.compressor.head(name).adapter if self.has_compressor else None
+
+    def _as_trained(self, name: str) -> AbstractContextManager[None]:
+        """Within it the decoder has the changes that belong to its head, if it has any."""
+        adapter = self._adapter(name)
+        return nullcontext() if adapter is None else adapter.active(self.decoder(name).model)
 
     def bring(self, name: str, home: torch.device) -> FrozenDecoder:
         """The decoder called `name`, its weights where they compute; others that rest between their turns do."""
@@ -165,17 +183,25 @@ class ArcModel(nn.Module):
     @torch.no_grad()
     def sample_losses(self, batch: ArcBatch, factor: int | None = None) -> list[tuple[float, int]]:
         """Sum of the targets' cross-entropies in nats, and their number, for each sample."""
+        return [(loss, count) for loss, _, count in self.sample_scores(batch, factor)]
+
+    @torch.no_grad()
+    def sample_scores(self, batch: ArcBatch, factor: int | None = None) -> list[tuple[float, int, int]]:
+        """For each sample: its targets' cross-entropies in nats, summed, how many are predicted first, how many there are."""
         logits, _ = self._target_logits(batch, factor)
         targets = batch.text_ids[batch.target_mask].to(logits.device)
         losses = nn.functional.cross_entropy(_at_least_float32(logits), targets, reduction="none")
+        right = logits.argmax(-1) == targets
         counts = batch.target_mask.sum(1).tolist()
-        return [(float(part.sum()), count) for part, count in zip(losses.split(counts), counts, strict=True)]
+        parts = zip(losses.split(counts), right.split(counts), counts, strict=True)
+        return [(float(loss.sum()), int(first.sum()), count) for loss, first, count in parts]
 
     def _target_logits(self, batch: ArcBatch, factor: int | None) -> tuple[Tensor, Layout]:
         """Logits (N, V) that predict the targets, sample by sample."""
         embeddings, layout = self.merge(batch, factor=factor)
         keep = prediction_mask(layout, batch.target_mask)
-        return self.decoder(batch.decoder).logits(embeddings, layout.mask, keep), layout
+        with self._as_trained(batch.decoder):
+            return self.decoder(batch.decoder).logits(embeddings, layout.mask, keep), layout
 
     @torch.no_grad()
     def generate(
@@ -187,7 +213,10 @@ class ArcModel(nn.Module):
         """
         decoder = self.decoder(batch.decoder)
         embeddings, layout = self.merge(batch, factor=factor, pad_left=True)
-        ids = decoder.generate(embeddings, layout.mask, max_new_tokens=max_new_tokens, stop=stop, end_ids=batch.end_ids)
+        with self._as_trained(batch.decoder):
+            ids = decoder.generate(
+                embeddings, layout.mask, max_new_tokens=max_new_tokens, stop=stop, end_ids=batch.end_ids
+            )
         # Not every tokenizer counts these among its special tokens.
         ends = {decoder.tokenizer.eos_token_id, *batch.end_ids}
         rows = [list(itertools.takewhile(lambda token: token not in ends, row)) for row in ids.tolist()]

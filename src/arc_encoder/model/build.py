@@ -17,6 +17,7 @@ from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.backbone import Backbone
 from arc_encoder.model.chunking import Chunking
 from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.decoder_adapter import DecoderLora
 from arc_encoder.model.interchange.checkpoint import Checkpoint
 from arc_encoder.model.interchange.load import converted, number_of_decoders
 from arc_encoder.model.interchange.source import decoder_names, released_checkpoint
@@ -36,6 +37,7 @@ def build_arc_model(
     chunking: Chunking | None = None,
     length_groups: int = 16,
     task_tokens: bool = True,
+    decoder_adapter: DecoderLora | None = None,
     activation_checkpointing: bool = False,
     init_from: str | None = None,
 ) -> tuple[ArcModel, PreTrainedTokenizerBase]:
@@ -50,6 +52,8 @@ def build_arc_model(
         length_groups: contexts of a batch are encoded in up to so many groups of similar length.
         task_tokens: whether each decoder gets a pair of task tokens; one that is given a chat template gets none,
             its instructions take their place (Pilchen et al., 2025, §4.3).
+        decoder_adapter: low-rank changes that are trained beside each decoder's frozen weights, for baselines that
+            change the decoder (PISCO); the method has none.
         activation_checkpointing: compute activations of encoder and decoders again in the backward pass, instead of
             keeping them: far less memory, about a third more work.
         init_from: folder of a trained ARC-Encoder whose weights to start from. Pooling factor
@@ -61,10 +65,16 @@ def build_arc_model(
     backbone, tokenizer = encoder.load()
     heads = {
         name: head_settings(
-            projector(int(backbone.config.hidden_size), decoder.width), task_tokens and not decoder.chat
+            projector(int(backbone.config.hidden_size), decoder.width),
+            task_tokens and not decoder.chat,
+            None if decoder_adapter is None else decoder_adapter.settings_for(decoder.model),
         )
         for name, decoder in decoders.items()
     }
+    if decoder_adapter is not None and activation_checkpointing:
+        raise ConfigError(
+            "model.decoder_adapter does not go with model.activation_checkpointing=true; switch the latter off"
+        )
     if length_groups < 1:
         raise ConfigError(f"model.length_groups={length_groups} must be at least 1")
     compressor = ArcEncoderModel.build(
@@ -129,9 +139,10 @@ def _copy(compressor: ArcEncoderModel, saved: Mapping[str, Tensor], folder: Path
     compressor.load_state_dict({**own, **wanted})
 
 
-def head_settings(projector: Projector, task_tokens: bool) -> dict[str, Any]:
+def head_settings(projector: Projector, task_tokens: bool, adapter: dict[str, Any] | None = None) -> dict[str, Any]:
     """A head's entry in the configuration of an ARC-Encoder."""
     return {
         "projector": {"name": type(projector).__name__, "settings": projector.settings()},
         "task_tokens": task_tokens,
+        **({} if adapter is None else {"decoder_adapter": adapter}),
     }

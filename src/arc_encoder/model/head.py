@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from arc_encoder.model.decoder_adapter import DecoderAdapter
 from arc_encoder.model.projectors import Projector
 from arc_encoder.segments import TaskToken
 
@@ -18,11 +19,14 @@ class DecoderHead(nn.Module):
     Args:
         projector: encoder width → decoder width.
         task_tokens: whether a learned token follows each context (off for instruct decoders).
+        adapter: changes to the decoder, for baselines that train it too; the method has none.
     """
 
-    def __init__(self, projector: Projector, *, task_tokens: bool = True) -> None:
+    def __init__(
+        self, projector: Projector, *, task_tokens: bool = True, adapter: DecoderAdapter | None = None
+    ) -> None:
         super().__init__()
-        self.projector = projector
+        self.projector, self.adapter = projector, adapter
         names = [str(token) for token in TaskToken] if task_tokens else []
         self.task_tokens = nn.ParameterDict({name: nn.Parameter(torch.ones(projector.in_dim)) for name in names})
 
@@ -31,6 +35,8 @@ class DecoderHead(nn.Module):
         self.projector.reset_parameters()
         for token in self.task_tokens.values():
             nn.init.ones_(token)
+        if self.adapter is not None:
+            self.adapter.reset_parameters()
 
     def extra_vectors(self) -> int:
         """Vectors that the task token adds to each context: 1 or 0."""

@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.chunking import Chunking, join_chunks
+from arc_encoder.model.decoder_adapter import DecoderAdapter
 from arc_encoder.model.encoder import ArcEncoder
 from arc_encoder.model.head import DecoderHead
 from arc_encoder.model.length_groups import encode_in_groups
@@ -34,7 +35,8 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
     Args:
         backbone: the backbone's own configuration, as a dictionary.
         pooling: {"name": class name, "settings": constructor arguments}.
-        heads: for each decoder {"projector": {"name", "settings"}, "task_tokens": bool}.
+        heads: for each decoder {"projector": {"name", "settings"}, "task_tokens": bool}, and for a
+            decoder that is trained too {"decoder_adapter": settings of `DecoderAdapter`}.
         causal: whether the encoder kept its causal mask.
         chunk_size: tokens of a chunk of a long context.
         max_chunks: largest number of chunks of a context.
@@ -271,7 +273,9 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
             raise ConfigError(
                 f"projector of decoder {name!r} expects width {projector.in_dim}, but the encoder gives {self.encoder.width}"
             )
-        return DecoderHead(projector, task_tokens=settings.get("task_tokens", True))
+        changes = settings.get("decoder_adapter")
+        adapter = DecoderAdapter(**changes) if changes else None
+        return DecoderHead(projector, task_tokens=settings.get("task_tokens", True), adapter=adapter)
 
 
 AutoConfig.register("arc_encoder", ArcEncoderConfig)

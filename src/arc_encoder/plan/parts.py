@@ -14,6 +14,7 @@ from arc_encoder.errors import ConfigError
 from arc_encoder.model.backbone import Backbone
 from arc_encoder.model.build import head_settings
 from arc_encoder.model.chunking import Chunking
+from arc_encoder.model.decoder_adapter import DecoderLora
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.projectors import Projector
@@ -48,6 +49,10 @@ class Parts:
         """Weights of the projectors of all decoders."""
         return [p for head in self.compressor.decoder_heads() for p in head.projector.parameters()]
 
+    def adapter_parameters(self) -> list[Tensor]:
+        """Trained changes to decoders; the method has none."""
+        return [p for head in self.compressor.decoder_heads() if head.adapter for p in head.adapter.parameters()]
+
     def task_token_parameters(self) -> list[Tensor]:
         """Task tokens of all decoders."""
         return [p for head in self.compressor.decoder_heads() for p in head.task_tokens.parameters()]
@@ -62,6 +67,7 @@ def build_parts(
     optim: OptimSettings,
     chunking: Chunking | None = None,
     task_tokens: bool = True,
+    decoder_adapter: DecoderLora | None = None,
     chat: Collection[str] = (),
     elsewhere: Collection[str] = (),
     resting: Collection[str] = (),
@@ -76,6 +82,7 @@ def build_parts(
         optim: says what is trained.
         chunking: how long contexts are cut.
         task_tokens: whether each decoder gets a pair of task tokens.
+        decoder_adapter: trained changes to each decoder.
         chat: names of the decoders with a chat template, which get none.
         elsewhere: names of the decoders with a device of their own.
         resting: names of the decoders that lie in main memory while another computes.
@@ -93,7 +100,8 @@ def build_parts(
         heads = {}
         for name, model in models.items():
             made = projector(int(body.config.hidden_size), int(model.get_input_embeddings().weight.shape[1]))
-            heads[name] = head_settings(made, task_tokens and name not in chat)
+            changes = None if decoder_adapter is None else decoder_adapter.settings_for(model)
+            heads[name] = head_settings(made, task_tokens and name not in chat, changes)
         compressor = ArcEncoderModel.build(body, pooling, heads, causal=encoder.causal, chunking=chunking)
         compressor.encoder.attach(encoder.adapter)
     choose_trained(compressor, optim)

@@ -13,6 +13,7 @@ def parameter_table(parts: Parts) -> str:
     own = {
         "encoder": parts.encoder_parameters(),
         "projectors": parts.projector_parameters(),
+        **({"decoder adapter": found} if (found := parts.adapter_parameters()) else {}),
         "task tokens": parts.task_token_parameters(),
     }
     rows = []

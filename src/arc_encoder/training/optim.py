@@ -24,7 +24,7 @@ class OptimSettings:
 
     Attributes:
         encoder_lr: highest rate of the encoder (and of memory tokens).
-        projector_lr: highest rate of the projectors.
+        projector_lr: highest rate of the projectors (and of changes to a decoder).
         task_token_lr: highest rate of the task tokens.
         final_lr: rate at the end of the run, for every part.
         warmup_steps: optimizer steps until the highest rate.
@@ -81,6 +81,10 @@ def make_optimizer(compressor: ArcEncoderModel, settings: OptimSettings, steps: 
     parts: dict[str, tuple[float, list[nn.Parameter]]] = {
         "encoder": (settings.encoder_lr, _trained(compressor.encoder.parameters())),
         "projector": (settings.projector_lr, _trained(p for head in heads for p in head.projector.parameters())),
+        "decoder_adapter": (
+            settings.projector_lr,
+            _trained(p for head in heads if head.adapter is not None for p in head.adapter.parameters()),
+        ),
         "task_tokens": (settings.task_token_lr, _trained(p for head in heads for p in head.task_tokens.parameters())),
     }
     groups: list[dict[str, Any]] = []

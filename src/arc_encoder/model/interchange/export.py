@@ -55,6 +55,8 @@ def parameters(model: ArcEncoderModel) -> dict[str, Any]:
         raise CheckpointError(
             f"an encoder of the family {backbone.model_type} cannot be written in the released layout, which holds {', '.join(FAMILIES)}"
         )
+    if any(head.adapter is not None for head in model.decoder_heads()):
+        raise CheckpointError("the released layout has no place for the changes of a decoder that was trained too")
     layers = int(backbone.num_hidden_layers)
     total = int(earlier.pop("n_layers_backbone", layers))
     first = next(iter(model.decoder_heads())).projector

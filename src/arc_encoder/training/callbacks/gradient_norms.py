@@ -29,6 +29,8 @@ class GradientNorms(Callback):
         for name, head in compressor.heads.items():
             assert isinstance(head, DecoderHead)
             parts[f"projector/{name}"] = head.projector.parameters()
+            if head.adapter is not None:
+                parts[f"decoder_adapter/{name}"] = head.adapter.parameters()
             parts[f"task_tokens/{name}"] = head.task_tokens.parameters()
         for name, parameters in parts.items():
             norm = norm_of(parameters)

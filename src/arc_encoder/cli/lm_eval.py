@@ -1,0 +1,112 @@
+"""`arc-lm-eval`: lm-evaluation-harness with the model `arc`, so that any of its tasks runs on a compressor.
+
+Run command: ``arc-lm-eval run --model arc --model_args checkpoint=<run>/compressor,decoder=toy_a --tasks <task>``
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from hydra import compose
+
+from arc_encoder.cli.app import choose_device, fail, quieten
+from arc_encoder.cli.compose import composing
+from arc_encoder.cli.evaluate import open_session
+from arc_encoder.cli.locations import register_resolvers
+from arc_encoder.cli.train import build_decoders
+from arc_encoder.errors import ArcError, ConfigError
+
+KNOWN = (
+    "checkpoint",
+    "decoder",
+    "decoder_path",
+    "encoder_tokenizer",
+    "factor",
+    "keep",
+    "max_new_tokens",
+    "batch_size",
+    "device",
+)
+
+
+def model_of(settings: dict[str, Any]) -> Any:
+    """The harness's model for what `--model_args` says.
+
+    Args:
+        settings: `decoder` (a configuration such as toy_a; huggingface with `decoder_path`), `checkpoint` (folder of
+            an ARC-Encoder; without it prompts stay text), `encoder_tokenizer`, `factor`, `keep` (decoder tokens at
+            a prompt's end that stay text), `max_new_tokens`, `batch_size`, `device`.
+
+    Raises:
+        ConfigError: an unknown setting.
+    """
+    from arc_encoder.evaluation.harness import HarnessModel
+
+    unknown = sorted(set(settings) - set(KNOWN))
+    if unknown:
+        raise ConfigError(f"model_args: unknown {', '.join(unknown)}; there are {', '.join(KNOWN)}")
+    name = str(settings.get("decoder", "toy_a"))
+    overrides = [f"decoder={name}", "paths.run=."]
+    if settings.get("decoder_path"):
+        overrides.append(f"decoders.{name}.path={settings['decoder_path']}")
+    register_resolvers()
+    with composing():
+        decoders = build_decoders(compose("eval", overrides=overrides).decoders)
+    session = open_session(
+        decoders,
+        next(iter(decoders)),
+        settings.get("checkpoint"),
+        batch_size=int(settings.get("batch_size") or 16),
+        device=choose_device(str(settings.get("device") or "auto")),
+        encoder_tokenizer=settings.get("encoder_tokenizer"),
+    )
+    session.factor = int(settings["factor"]) if settings.get("factor") else None
+    return HarnessModel(
+        session, keep=int(settings.get("keep", 64)), max_new_tokens=int(settings.get("max_new_tokens", 256))
+    )
+
+
+def register() -> None:
+    """Let the harness know the model `arc`.
+
+    Raises:
+        ConfigError: the library is not installed.
+    """
+    if importlib.util.find_spec("lm_eval") is None:
+        raise ConfigError("arc-lm-eval needs lm-evaluation-harness: pip install 'arc-encoder[lm-eval]'")
+    from lm_eval.api.registry import register_model
+    from lm_eval.utils import simple_parse_args_string
+
+    from arc_encoder.evaluation.harness import HarnessModel
+
+    class Arc(HarnessModel):
+        """What `--model arc` makes."""
+
+        @classmethod
+        def create_from_arg_string(cls, arg_string: str, additional_config: dict[str, Any] | None = None) -> Any:
+            return cls.create_from_arg_obj(simple_parse_args_string(arg_string), additional_config)
+
+        @classmethod
+        def create_from_arg_obj(cls, arg_dict: dict[str, Any], additional_config: dict[str, Any] | None = None) -> Any:
+            """The command's own batch size where the arguments name none; its default device is a GPU and is not taken."""
+            size = str((additional_config or {}).get("batch_size") or "")
+            return model_of({**({"batch_size": int(size)} if size.isdigit() else {}), **arg_dict})
+
+    register_model("arc")(Arc)
+
+
+def main() -> None:
+    """Console entry point."""
+    try:
+        register()
+        quieten()
+        from lm_eval.__main__ import cli_evaluate
+
+        cli_evaluate()
+    except ArcError as error:
+        fail(str(error))
+
+
+if __name__ == "__main__":
+    main()

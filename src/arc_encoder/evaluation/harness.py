@@ -1,0 +1,139 @@
+"""lm-evaluation-harness asks its tasks, an ARC-Encoder and a frozen decoder answer (extra `lm-eval`).
+
+The harness gives prompts as plain text and does not say which part is a document. So the last tokens of a
+prompt stay text, and what stands before them is compressed; short prompts stay text altogether.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lm_eval.api.model import LM
+
+from arc_encoder.errors import ConfigError
+from arc_encoder.evaluation.session import Session
+from arc_encoder.segments import Role, Sample, Segment, TaskToken
+
+TASK = "lm-eval"
+LEAST = 8  # decoder tokens that are worth compressing
+LENGTH_KEYS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+
+
+class HarnessModel(LM):  # type: ignore[misc]
+    """A language model for the harness.
+
+    Args:
+        session: decoder and, if prompts are to be compressed, ARC-Encoder.
+        keep: decoder tokens at the end of a prompt that stay text, rounded down to whole lines or words.
+        max_new_tokens: longest generation where a task names none.
+
+    Raises:
+        ConfigError: a negative number.
+    """
+
+    def __init__(self, session: Session, *, keep: int = 64, max_new_tokens: int = 256) -> None:
+        super().__init__()
+        if keep < 0 or max_new_tokens < 1:
+            raise ConfigError(f"keep={keep} must not be negative, and max_new_tokens={max_new_tokens} must be positive")
+        self.session, self.keep, self.max_new_tokens = session, keep, max_new_tokens
+
+    def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """Log-probability of each continuation, in nats, and whether greedy decoding would say it."""
+        return self._scores([(str(context), str(continuation)) for context, continuation in _arguments(requests)])
+
+    def loglikelihood_rolling(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[float]:
+        """Log-probability of each text, in parts of `keep` tokens, each after all text before it, compressed."""
+        parts: list[tuple[str, str]] = []
+        owners: list[int] = []
+        for number, (text,) in enumerate(_arguments(requests)):
+            for start, end in self._spans(str(text)):
+                parts.append((text[:start], text[start:end]))
+                owners.append(number)
+        totals = [0.0] * len(requests)
+        for owner, (score, _) in zip(owners, self._scores(parts, all_compressed=True), strict=True):
+            totals[owner] += score
+        return totals
+
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
+        """Greedy answers, cut at the first stop text of their task.
+
+        Raises:
+            ConfigError: a task that samples.
+        """
+        asked = [(str(context), dict(settings)) for context, settings in _arguments(requests)]
+        if any(settings.get("do_sample") for _, settings in asked):
+            raise ConfigError("a task asks for sampling, but answers here are greedy; give gen_kwargs do_sample=false")
+        samples = [self._sample(str(i), context) for i, (context, _) in enumerate(asked)]
+        answers: dict[int, str] = {}
+        for numbers in self.session.batches(samples, _characters, TASK):
+            batch = self.session.collate([samples[i] for i in numbers], TASK)
+            longest = max(self._length(asked[i][1]) for i in numbers)
+            texts = self.session.model.generate(batch, max_new_tokens=longest, factor=self.session.factor)
+            for number, text in zip(numbers, texts, strict=True):
+                settings = asked[number][1]
+                answers[number] = self._cut(text, settings, longest)
+        return [answers[i] for i in range(len(samples))]
+
+    def _cut(self, text: str, settings: dict[str, Any], generated: int) -> str:
+        own = self._length(settings)
+        if own < generated:  # the batch's longest was generated for all
+            tokenizer: Any = self.session.decoder.tokenizer
+            text = tokenizer.decode(self.session.decoder.token_ids(text)[:own])
+        until = settings.get("until") or []
+        for stop in [until] if isinstance(until, str) else until:
+            text = text.split(stop)[0] if stop else text
+        return text
+
+    def _length(self, settings: dict[str, Any]) -> int:
+        return int(next((settings[key] for key in LENGTH_KEYS if settings.get(key)), self.max_new_tokens))
+
+    def _scores(self, pairs: Sequence[tuple[str, str]], *, all_compressed: bool = False) -> list[tuple[float, bool]]:
+        samples = []
+        for number, (context, continuation) in enumerate(pairs):
+            prompt = self._sample(str(number), context, keep=0 if all_compressed else self.keep)
+            segments = (*prompt.segments, Segment(continuation, Role.TARGET))
+            samples.append(Sample(prompt.id, segments, TaskToken.CONTINUE))
+        found: dict[int, tuple[float, bool]] = {}
+        for numbers in self.session.batches(samples, _characters, TASK):
+            batch = self.session.collate([samples[i] for i in numbers], TASK)
+            scores = self.session.model.sample_scores(batch, factor=self.session.factor)
+            for number, (loss, right, count) in zip(numbers, scores, strict=True):
+                found[number] = (-loss, right == count)
+        return [found[i] for i in range(len(samples))]
+
+    def _sample(self, name: str, prompt: str, *, keep: int | None = None) -> Sample:
+        """The prompt, all but its last tokens compressed."""
+        place = self._place(prompt, self.keep if keep is None else keep) if self.session.has_compressor else 0
+        parts = [Segment(prompt[:place], Role.CONTEXT), Segment(prompt[place:], Role.PLAIN)]
+        return Sample(name, tuple(part for part in parts if part.text), TaskToken.CONTINUE)
+
+    def _place(self, prompt: str, keep: int) -> int:
+        """Where the text begins that is not compressed: after a line break if there is one, else before a word."""
+        starts = self._starts(prompt)
+        if len(starts) < keep + LEAST:
+            return 0
+        cut = starts[len(starts) - keep] if keep else len(prompt)
+        line = prompt.find("\n", cut)
+        if line >= 0:
+            return line + 1 if line + 1 < len(prompt) else cut
+        word = prompt.find(" ", cut)
+        return word if word >= 0 else cut
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
+        starts = self._starts(text)[:: max(1, self.keep)] or [0]
+        return list(zip(starts, [*starts[1:], len(text)], strict=True))
+
+    def _starts(self, text: str) -> list[int]:
+        """Character at which each decoder token begins."""
+        tokenizer: Any = self.session.decoder.tokenizer
+        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return [start for start, _ in encoded["offset_mapping"]]
+
+
+def _arguments(requests: Sequence[Any]) -> list[tuple[Any, ...]]:
+    return [request.args for request in requests]
+
+
+def _characters(sample: Sample) -> int:
+    return sum(len(segment.text) for segment in sample.segments)

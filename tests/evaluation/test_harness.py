@@ -1,0 +1,118 @@
+"""The model for lm-evaluation-harness: scores and answers are those of the samples that it makes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+pytest.importorskip("lm_eval", reason="needs the extra lm-eval")
+
+from typing import Any
+
+from arc_encoder.cli.lm_eval import model_of, register
+from arc_encoder.errors import ConfigError
+from arc_encoder.evaluation.harness import HarnessModel
+from arc_encoder.evaluation.session import Session
+from arc_encoder.segments import Role, Sample, Segment
+
+LONG = "The quick brown fox jumps over the lazy dog.\nIt does so every day.\nQuestion: who?\nAnswer:"
+
+
+class Asked:
+    """A request, as the harness makes it."""
+
+    def __init__(self, *args: Any) -> None:
+        self.args = args
+
+
+def roles(sample: Sample) -> list[tuple[Role, str]]:
+    return [(segment.role, segment.text) for segment in sample.segments]
+
+
+def test_all_but_the_last_lines_are_compressed(session: Session, text_session: Session) -> None:
+    model = HarnessModel(session, keep=30)  # of bytes, with this tokenizer
+    assert roles(model._sample("a", LONG)) == [
+        (Role.CONTEXT, "The quick brown fox jumps over the lazy dog.\nIt does so every day.\n"),
+        (Role.PLAIN, "Question: who?\nAnswer:"),
+    ]
+    assert roles(model._sample("a", "one two three four five six seven eight nine ten")) == [
+        (Role.CONTEXT, "one two three four"),
+        (Role.PLAIN, " five six seven eight nine ten"),
+    ]
+    assert roles(model._sample("a", "short")) == [(Role.PLAIN, "short")]
+    assert roles(HarnessModel(text_session, keep=4)._sample("a", LONG)) == [(Role.PLAIN, LONG)]
+
+
+def test_scores_are_those_of_the_decoder(text_session: Session) -> None:
+    model = HarnessModel(text_session, keep=4)
+    decoder = text_session.decoder
+    pairs = [("Once upon", " a time"), ("A longer beginning than", " x")]
+    found = model.loglikelihood([Asked(*pair) for pair in pairs])
+    for (context, continuation), (score, greedy) in zip(pairs, found, strict=True):
+        start = [*decoder.prefix_ids, *decoder.token_ids(context)]
+        target = decoder.token_ids(continuation)
+        with torch.no_grad():
+            logits = decoder.model(torch.tensor([start + target])).logits[0, len(start) - 1 : -1].log_softmax(-1)
+        assert score == pytest.approx(float(logits[range(len(target)), target].sum()), abs=1e-3)
+        assert greedy == (logits.argmax(-1).tolist() == target)
+
+
+def test_what_is_generated_is_greedy_to_the_harness_too(session: Session) -> None:
+    model = HarnessModel(session, keep=30)
+    (text,) = model.generate_until([Asked(LONG, {"until": [], "max_gen_toks": 1})])
+    if text:  # a byte that is text by itself
+        ((_, greedy),) = model.loglikelihood([Asked(LONG, text)])
+        assert greedy
+
+
+def test_answers_end_at_their_own_stop_and_length(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = HarnessModel(session, keep=30, max_new_tokens=7)
+    lengths: list[int] = []
+
+    def say(self: Any, batch: Any, *, max_new_tokens: int, **kwargs: Any) -> list[str]:
+        lengths.append(max_new_tokens)
+        return ["one\ntwo"[:max_new_tokens]] * len(batch.sample_ids)
+
+    monkeypatch.setattr(type(session.model), "generate", say)
+    asked = [
+        Asked(LONG, {"until": ["\n"]}),
+        Asked(LONG, {"until": "w", "max_gen_toks": 6}),
+        Asked(LONG, {"max_gen_toks": 2}),
+    ]
+    assert model.generate_until(asked) == ["one", "one\nt", "on"]
+    assert lengths == [7]
+    with pytest.raises(ConfigError, match="asks for sampling"):
+        model.generate_until([Asked(LONG, {"do_sample": True})])
+
+
+def test_a_whole_text_is_scored_in_parts_after_all_that_stands_before(session: Session) -> None:
+    model = HarnessModel(session, keep=20)
+    spans = model._spans(LONG)
+    assert "".join(LONG[start:end] for start, end in spans) == LONG
+    pairs = [
+        Sample("x", tuple(s for s in (Segment(LONG[:a], Role.CONTEXT),) if s.text), end_of_text=False) for a, _ in spans
+    ]
+    assert len(pairs) > 3
+    (total,) = model.loglikelihood_rolling([Asked(LONG)])
+    by_hand = 0.0
+    for start, end in spans:
+        before = (
+            [Segment(LONG[:start], Role.CONTEXT)] if start >= 8 else [Segment(LONG[:start], Role.PLAIN)] * (start > 0)
+        )
+        sample = Sample("x", (*before, Segment(LONG[start:end], Role.TARGET)))
+        ((loss, _),) = session.model.sample_losses(session.collate([sample], "t"))
+        by_hand -= loss
+    assert total == pytest.approx(by_hand, abs=1e-3)
+
+
+def test_the_harness_knows_the_model() -> None:
+    from lm_eval.api.registry import get_model
+
+    register()
+    made = get_model("arc").create_from_arg_string("decoder=toy_a,keep=3", {"batch_size": "auto", "device": "cuda:0"})
+    assert isinstance(made, HarnessModel)
+    assert (made.keep, made.session.decoder_name, made.session.has_compressor) == (3, "toy_a", False)
+    with pytest.raises(ConfigError, match="model_args: unknown chekpoint; there are checkpoint"):
+        model_of({"chekpoint": "x"})
+    with pytest.raises(ConfigError, match="keep=-1"):
+        model_of({"keep": -1})
