@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from arc_encoder.evaluation.results import Cost, Part, Row
 from arc_encoder.reporting.markdown import table
 
-TITLES = {"exact_match": "EM %", "f1": "F1 %", "rouge_l": "ROUGE-L %", "bleu": "BLEU %", "loss": "loss (nats/token)"}
+TITLES = {
+    "exact_match": "EM %",
+    "f1": "F1 %",
+    "rouge_l": "ROUGE-L %",
+    "bleu": "BLEU %",
+    "substring_match": "substring %",
+    "loss": "loss (nats/token)",
+    "answer_token_loss": "answer loss (nats/token)",
+    **{f"faithful_{kind}": f"faithful {kind} %" for kind in ("numbers", "dates", "names")},
+    **{f"exact_match_{kind}": f"EM of {kind} %" for kind in ("numbers", "dates", "names")},
+}
 HIDDEN = {"perplexity"}
 
 
@@ -43,7 +53,7 @@ def markdown_table(rows: Sequence[Row]) -> str:
 
 
 def _cell(row: Row) -> str:
-    digits = 3 if row.metric == "loss" else 1
+    digits = 3 if "loss" in row.metric else 1
     return f"{row.value:.{digits}f} [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -55,6 +56,8 @@ class BestSentences(System):
 def best_first(sentences: list[str], query: str) -> list[int]:
     """Places of `sentences`, those most like `query` first; equal ones in reading order."""
     import bm25s
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # the library logs every index that it builds
 
     words = [_words(sentence) for sentence in sentences]
     wanted = sorted({word for each in words for word in each} & set(_words(query)))
