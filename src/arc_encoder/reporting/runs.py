@@ -83,7 +83,9 @@ def _read(file: Path, protocol: str | None) -> Run:
         rows = [Row(**_known(Row, row)) for row in content["rows"]]
         costs = [Cost(**_known(Cost, cost)) for cost in content.get("costs", [])]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{file} is no results file of this project's arc-eval ({error!r})") from error
+        raise DataError(
+            f"{file} is no results file of this project's arc-eval, or of an older version of it ({error!r}); evaluate again"
+        ) from error
     status = content.get("status", "finished")
     if status != "finished":
         raise DataError(
