@@ -60,4 +60,9 @@ def test_a_small_ablation_from_its_first_command_to_its_results(run: Command, tm
         assert {row["system"] for row in found["rows"]} == {"arc"}
     reference = json.loads((folder / "reference" / "results.json").read_text())
     assert {row["system"] for row in reference["rows"]} == {"closed_book", "open_book"}
+    trainings = tmp_path / "logs" / "ablation" / "trainings"
+    assert len([place for place in trainings.iterdir() if (place / "done").is_file()]) == 4
+    assert (folder / "causal" / "seed_0" / "finetune" / "compressor").is_dir()
     assert "7 stages, 7 of them finished before" in run(*words)
+    words[0] = "ablation=task_tokens"  # its default variant has been trained already
+    assert "7 stages, 2 of them finished before" in run(*words, "dry_run=false")

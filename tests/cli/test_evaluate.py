@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.cli import evaluate
+from arc_encoder.cli.locations import configs_folder
 from arc_encoder.evaluation import runner
 from tests.cli.conftest import Make
 from tests.tiny_runs import BIN, Command
@@ -82,6 +83,17 @@ def test_results_hold_a_row_for_each_system_factor_and_metric(
     assert report.removeprefix("# Results\n\n").strip() in printed
     assert len(list((tmp_path / "out" / "examples").iterdir())) == 6
     assert (tmp_path / "out" / "config.yaml").is_file()
+
+
+SYSTEMS = sorted(file.stem for file in (configs_folder() / "system").glob("*.yaml") if file.stem != "llmlingua2")
+
+
+def test_every_system_there_is(run: Command, base: list[str], trained: Path, tmp_path: Path) -> None:
+    """A new system's YAML joins by itself; LLMLingua-2 needs its classifier: tests/evaluation/test_llmlingua2.py."""
+    own = [f"systems.{name}.checkpoint={trained}" for name in ("icae", "xrag", "pisco")]
+    run(*base, *own, f"checkpoint={trained}", f"system=[{','.join(SYSTEMS)}]", "benchmark.limit=3")
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())["rows"]
+    assert {row["system"] for row in rows} == set(SYSTEMS)
 
 
 def test_a_system_that_needs_an_arc_encoder_asks_for_one(run: Command, base: list[str]) -> None:

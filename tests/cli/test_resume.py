@@ -188,7 +188,7 @@ def test_what_is_no_run(run: Command, tmp_path: Path) -> None:
     (tmp_path / "empty" / "config.yaml").write_text("a: [")
     assert "config.yaml cannot be read" in run.fails("--resume", "empty")
     (tmp_path / "empty" / "config.yaml").write_text("trainer: {}")
-    assert "it must be what the training wrote" in run.fails("--resume", "empty")
+    assert "it must be what the run wrote" in run.fails("--resume", "empty")
 
 
 def test_a_run_without_checkpoint_begins_again(run: Command, words: list[str], tmp_path: Path) -> None:

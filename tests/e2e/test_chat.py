@@ -150,7 +150,7 @@ def test_the_continuation_loss_keeps_the_instruction() -> None:
     task = Continuation([Document("d", DOCUMENT)], part=8)
     sample = task.sample(0, 0, tiny_tokenizer())
     for system in (Arc(), OpenBook(), ClosedBook()):
-        assert system.continuation(sample, {}, tiny_tokenizer()).instruction == task.instruction
+        assert system.continuation(sample, {}, tiny_tokenizer()).sample.instruction == task.instruction
         result = ContinuationLoss(task, limit=1).run(system, session)[0]
         assert result.weights["loss"] == len(sample.segments[-1].text) + 2  # " " and the end of turn
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,27 @@ def test_a_failure_is_told_with_the_end_of_its_log_and_the_rest_is_stopped(stage
     assert time.perf_counter() - start < 30
     assert not any(is_done(each) for each in stages)
     assert not (tmp_path / "never").exists()
+
+
+def test_a_stage_shows_the_folders_that_it_is_made_of(stage: object, tmp_path: Path) -> None:
+    first = stage("trainings")  # type: ignore[operator]
+    second = replace(stage("asked", after=("trainings",)), links={"finetune": first.folder})  # type: ignore[operator]
+    run_stages([first, second], jobs=1, progress=False)
+    moved = tmp_path.rename(tmp_path.with_name("moved"))
+    assert (moved / "asked" / "finetune" / "done").read_text() == first.mark
+    moved.rename(tmp_path)
+
+
+def test_two_that_need_the_same_stage_run_it_once(stage: object, tmp_path: Path) -> None:
+    shared = replace(stage("shared", do="1"), identity="same\n")  # type: ignore[operator]
+    other = replace(stage("shared", do="1.0"), identity="same\n")  # type: ignore[operator]
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run_stages, [each], jobs=1, progress=False) for each in (shared, other)]
+        for run in runs:
+            run.result(timeout=60)
+    assert (tmp_path / "order").read_text().split() == ["shared"]
+    assert is_done(shared)
+    assert is_done(other)
 
 
 def test_no_jobs(stage: object) -> None:

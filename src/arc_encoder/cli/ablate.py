@@ -6,11 +6,14 @@ words again go on where it stopped.
 
 from __future__ import annotations
 
+import json
 import shlex
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra import compose
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -19,14 +22,26 @@ from omegaconf.errors import OmegaConfBaseException
 from arc_encoder.cli.app import run_app
 from arc_encoder.cli.check import suggest
 from arc_encoder.cli.command_line import check_command_line
-from arc_encoder.cli.compose import config_dir_of_run
+from arc_encoder.cli.compose import composing, config_dir_of_run
 from arc_encoder.cli.evaluate import KEYS as EVAL_KEYS
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
 from arc_encoder.errors import ConfigError
-from arc_encoder.study.stages import Scale, Stage, Variant, stages_of, variant_of
+from arc_encoder.study.stages import Scale, Stage, Variant, stages_of, variant_of, words_of
 from arc_encoder.study.work import is_done, run_stages
 
-KEYS = {"ablation", "scale", "variants", "seeds", "jobs", "threads", "overrides", "dry_run", "paths", "folder"}
+KEYS = {
+    "ablation",
+    "scale",
+    "variants",
+    "seeds",
+    "jobs",
+    "threads",
+    "overrides",
+    "dry_run",
+    "paths",
+    "folder",
+    "trainings",
+}
 
 
 def ablate(config: DictConfig) -> None:
@@ -66,8 +81,33 @@ def stages_of_config(config: DictConfig) -> list[Stage]:
         scale,
         seeds=list(config.seeds),
         folder=Path(config.folder),
+        trainings=Path(config.trainings),
         more=[*threads, *config.overrides],
+        identify=cache_identities(),
     )
+
+
+def cache_identities() -> Callable[[Sequence[str]], str]:
+    """A function from a training's overrides to the configuration that they compose, as text.
+
+    `truncate_layers=0` is the same training as no word about it where that is the default. Overrides that do not
+    compose stand for themselves; `check_stages` says what is wrong with them.
+    """
+    known: dict[tuple[str, ...], str] = {}
+
+    def identify(overrides: Sequence[str]) -> str:
+        words = tuple(overrides)
+        if words not in known:
+            try:
+                with composing(config_dir_of_run()):
+                    config = compose("train", overrides=list(words))
+                kept = OmegaConf.masked_copy(config, [str(key) for key in config if key != "paths"])
+                known[words] = json.dumps(OmegaConf.to_container(kept, resolve=False), sort_keys=True)
+            except (HydraException, OmegaConfBaseException):
+                known[words] = words_of(words)
+        return known[words]
+
+    return identify
 
 
 def check_stages(stages: list[Stage], *, first_seed: int) -> None:

@@ -39,7 +39,8 @@ class EmbeddingAverage(nn.Module):
 
     def head(self, decoder: str) -> Any:
         """What `ArcModel` asks of a decoder's head."""
-        return SimpleNamespace(projector=SimpleNamespace(out_dim=self._decoder[0].width), extra_vectors=lambda: 0)
+        projector = SimpleNamespace(out_dim=self._decoder[0].width)
+        return SimpleNamespace(projector=projector, adapter=None, extra_vectors=lambda: 0)
 
     def compressed_length(self, tokens: int, factor: int | None = None) -> int:
         """Vectors of a context of `tokens` tokens."""

@@ -1,14 +1,14 @@
 """From an ablation's variants to the commands that answer it, each with a folder of its own.
 
-A variant is pretrained, fine-tuned and evaluated with every seed. Variants that differ in fine-tuning
-alone share their pretraining.
+A variant is pretrained, fine-tuned and evaluated with every seed. Trainings with the same settings are one
+training, whichever variant or ablation asks for it: most ablations have a variant that is simply the default.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,8 @@ class Stage:
         overrides: its words.
         folder: where it writes; finished once it holds the file `done`.
         after: folders of the stages that must be finished before.
+        identity: what the stage does, in a form that does not depend on who asks for it; its words if empty.
+        links: folders that are shown inside its own, by name.
     """
 
     title: str
@@ -73,11 +75,23 @@ class Stage:
     overrides: tuple[str, ...]
     folder: Path
     after: tuple[Path, ...] = ()
+    identity: str = ""
+    links: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def words(self) -> list[str]:
         """The overrides, with the folder that it writes to."""
         return [*self.overrides, f"paths.run={self.folder}", f"hydra.run.dir={self.folder}", "hydra.output_subdir=null"]
+
+    @property
+    def mark(self) -> str:
+        """What its file `done` says, so that a stage that has changed is made again."""
+        return self.identity or "\n".join([self.command, *self.overrides]) + "\n"
+
+
+def words_of(overrides: Sequence[str]) -> str:
+    """The simplest identity of a training: its overrides, in any order."""
+    return json.dumps(sorted(overrides))
 
 
 def stages_of(
@@ -87,7 +101,9 @@ def stages_of(
     *,
     seeds: Sequence[int],
     folder: Path,
+    trainings: Path,
     more: Sequence[str] = (),
+    identify: Callable[[Sequence[str]], str] = words_of,
 ) -> list[Stage]:
     """Every command of an ablation, in an order in which they can run.
 
@@ -97,7 +113,9 @@ def stages_of(
         scale: what they have in common.
         seeds: of weights and data.
         folder: of the ablation.
+        trainings: folder of the trainings, which other ablations may share.
         more: further overrides of all commands.
+        identify: gives two trainings the same text if they are the same.
 
     Raises:
         ConfigError: no variant, or no seed.
@@ -105,36 +123,34 @@ def stages_of(
     if not variants or not seeds:
         raise ConfigError(f"ablation {name}: there is nothing to do without {'seeds' if variants else 'variants'}")
     stages: dict[Path, Stage] = {}
+
+    def training(title: str, overrides: Sequence[str], seed: int, start: Path | None = None) -> Path:
+        """The folder of a training, which joins the stages unless it is there."""
+        known = identify([*overrides, *([f"ckpt={start.name}"] if start else [])])
+        digest = hashlib.sha256(known.encode()).hexdigest()
+        place = trainings / f"{digest[:10]}_seed_{seed}"
+        words = (*overrides, *([f"ckpt={start / 'compressor'}"] if start else []), f"seed={seed}", "resume=auto")
+        after = (start,) if start else ()
+        stages.setdefault(place, Stage(title, "arc-train", words, place, after, identity=f"{digest}\n"))
+        return place
+
     if scale.reference:
         place = folder / "reference"
         told = _conditions({"ablation": name, "variant": "reference"})
         stages[place] = Stage("reference", "arc-eval", (*scale.evaluate, *scale.reference, told, *more), place)
     for seed in seeds:
         for variant_name, variant in variants.items():
-            place = folder / variant_name / f"seed_{seed}"
-            start: tuple[str, ...] = ()
-            before: tuple[Path, ...] = ()
+            place, title = folder / variant_name / f"seed_{seed}", f"{variant_name}, seed {seed}"
+            links: dict[str, Path] = {}
             if not variant.skip_pretraining:
-                overrides = (*scale.pretrain, *variant.both, *variant.pretrain, f"seed={seed}", *more)
-                digest = hashlib.sha256(json.dumps(sorted(overrides)).encode()).hexdigest()[:8]
-                pretrained = folder / "pretraining" / f"{digest}_seed_{seed}"
-                title = f"{variant_name}, seed {seed}: pretraining"
-                stages.setdefault(pretrained, Stage(title, "arc-train", (*overrides, "resume=auto"), pretrained))
-                start, before = (f"ckpt={pretrained / 'compressor'}",), (pretrained,)
-            overrides = (
-                *scale.finetune,
-                *variant.both,
-                *variant.finetune,
-                *start,
-                f"seed={seed}",
-                *more,
-                "resume=auto",
-            )
-            tuned = place / "finetune"
-            stages[tuned] = Stage(f"{variant_name}, seed {seed}: fine-tuning", "arc-train", overrides, tuned, before)
+                words = (*scale.pretrain, *variant.both, *variant.pretrain, *more)
+                links["pretrain"] = training(f"{title}: pretraining", words, seed)
+            words = (*scale.finetune, *variant.both, *variant.finetune, *more)
+            tuned = training(f"{title}: fine-tuning", words, seed, links.get("pretrain"))
+            links["finetune"] = tuned
             told = _conditions({"ablation": name, "variant": variant_name, "seed": seed, **variant.conditions})
-            overrides = (*scale.evaluate, *variant.evaluate, f"checkpoint={tuned / 'compressor'}", told, *more)
-            stages[place] = Stage(f"{variant_name}, seed {seed}: evaluation", "arc-eval", overrides, place, (tuned,))
+            words = (*scale.evaluate, *variant.evaluate, f"checkpoint={tuned / 'compressor'}", told, *more)
+            stages[place] = Stage(f"{title}: evaluation", "arc-eval", words, place, (tuned,), links=links)
     return list(stages.values())
 
 

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from threading import Event
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from arc_encoder.errors import ArcError, ConfigError
@@ -66,13 +68,28 @@ def run_stages(stages: Sequence[Stage], *, jobs: int, options: Sequence[str] = (
 
 
 def is_done(stage: Stage) -> bool:
-    """Whether a stage was finished, with the same words as now."""
+    """Whether a stage was finished, as it is described now."""
     file = stage.folder / DONE
-    return file.is_file() and file.read_text(encoding="utf-8") == _words(stage)
+    return file.is_file() and file.read_text(encoding="utf-8") == stage.mark
 
 
 def _run(stage: Stage, options: Sequence[str], stop: Event) -> None:
+    """Run one stage, or wait until another ablation, which needs it too, has run it."""
     stage.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(stage.folder / "lock")
+    while not stop.is_set():
+        try:
+            with lock.acquire(timeout=0.5):
+                if not is_done(stage):
+                    _run_alone(stage, options, stop)
+                return
+        except Timeout:
+            continue
+
+
+def _run_alone(stage: Stage, options: Sequence[str], stop: Event) -> None:
+    for name, target in stage.links.items():
+        _link(stage.folder / name, target)
     log = stage.folder / f"{stage.command}.log"
     command = [sys.executable, "-m", MODULES[stage.command], *options, *stage.words]
     with log.open("a", encoding="utf-8") as output:
@@ -90,9 +107,13 @@ def _run(stage: Stage, options: Sequence[str], stop: Event) -> None:
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
         raise StageError(f"{stage.title} failed with status {status}. The end of {log}:\n{end}")
     part = stage.folder / f"{DONE}.part"
-    part.write_text(_words(stage), encoding="utf-8")
+    part.write_text(stage.mark, encoding="utf-8")
     os.replace(part, stage.folder / DONE)
 
 
-def _words(stage: Stage) -> str:
-    return "\n".join([stage.command, *stage.overrides]) + "\n"
+def _link(place: Path, target: Path) -> None:
+    """Show `target` as `place`, by a relative link, so that the folder that holds both can be moved."""
+    if place.is_symlink():
+        place.unlink()
+    if not place.exists():  # a folder of an older version stays
+        place.symlink_to(os.path.relpath(target.resolve(), place.parent.resolve()), target_is_directory=True)

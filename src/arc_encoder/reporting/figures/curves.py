@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,13 @@ def learning_curves(material: Material) -> Any | None:
 
 
 def trainings(places: Sequence[Path]) -> list[Path]:
-    """Folders of trainings: those that hold `tensorboard` with event files."""
-    files = [file for place in places if place.is_dir() for file in place.rglob("events.out.tfevents.*")]
-    return sorted({file.parent.parent if file.parent.name == "tensorboard" else file.parent for file in files})
+    """Folders of trainings, each once: those that hold `tensorboard` with event files, links to such included."""
+    found: dict[Path, Path] = {}
+    for folder in (Path(name) for place in places for name, *_ in os.walk(place, followlinks=True)):
+        if any(folder.glob("events.out.tfevents.*")):
+            training = folder.parent if folder.name == "tensorboard" else folder
+            found.setdefault(training.resolve(), training)  # variants may share one
+    return sorted(found.values())
 
 
 def curves_of(place: Path) -> dict[str, Curve]:
