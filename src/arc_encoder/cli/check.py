@@ -105,6 +105,8 @@ def _bind(path: str, node: DictConfig) -> list[str]:
         return []
     problems = []
     given = [str(key) for key in node if str(key) not in SPECIAL]
+    if path == "benchmark":  # settings of all chosen benchmarks; null leaves each its own
+        given = [key for key in given if OmegaConf.is_missing(node, key) or node[key] is not None]
     for key in given:
         if key not in parameters:
             problems.append(f"{path}.{key!s}: unknown key{suggest(key, parameters)}")
