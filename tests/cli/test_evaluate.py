@@ -223,3 +223,33 @@ def test_processes_share_the_parts(run: Command, base: list[str], trained: Path,
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert found["status"] == "finished"
     assert {row["system"] for row in found["rows"]} == {"open_book", "closed_book", "arc"}
+
+
+OWN_BENCHMARK = '''
+"""A benchmark of one's own, with few settings."""
+
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
+
+
+class Countdown(Benchmark):
+    def __init__(self, *, name="countdown", limit=3, version=1):
+        self.name, self.limit, self.version = name, limit, version
+
+    def run(self, system, session):
+        return [ExampleResult(str(i), {"number": float(i)}, 0) for i in range(self.limit)]
+'''
+
+
+@pytest.mark.parametrize("first_line", ["", "# @package benchmarks.countdown\n"])
+def test_a_benchmark_of_ones_own_kind(
+    run: Command, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first_line: str
+) -> None:
+    (tmp_path / "mine" / "benchmark").mkdir(parents=True)
+    (tmp_path / "mine" / "benchmark" / "countdown.yaml").write_text(
+        f"{first_line}_target_: countdown_kind.Countdown\nname: countdown\nlimit: 5\nversion: 1\n"
+    )
+    (tmp_path / "countdown_kind.py").write_text(OWN_BENCHMARK)
+    monkeypatch.syspath_prepend(tmp_path)
+    others = [word for word in base if not word.startswith("benchmark")]
+    run("--config-dir", "mine", *others, "system=open_book", "benchmark=countdown", "benchmark.limit=4")
+    assert [row["value"] for row in rows_in(tmp_path)] == [1.5]

@@ -136,7 +136,8 @@ def _run(
     seconds = time.perf_counter() - start
     if folder is not None:
         write_examples(folder / f"{each.part.slug}.jsonl", results)
-    cost = None if price is None else _cost(each, session, results, seconds, price)
+    asked = session.meter.prompts > 0  # a benchmark of one's own may ask without the session
+    cost = None if price is None or not asked else _cost(each, session, results, seconds, price)
     session.factor = None
     return results, cost
 
