@@ -23,7 +23,7 @@ test: install  ## fast tests (a few minutes)
 	$(BIN)/python -m pytest
 
 slow: install  ## slow tests: processes, wheel, every command of the documentation
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
 
 check: install  ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.packaging import warm
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     "README.md",
@@ -22,7 +24,7 @@ FENCE = re.compile(r"(<!-- not run by tests: [^>]+-->\s*)?```(bash|python)\n(.*?
 SHORT = {
     "arc-quickstart": "pretrain_steps=3 finetune_steps=3 limit=4 batch_size=2",
     "arc-train": "debug=fast",
-    "arc-toy-models": "threads=2 steps=2 batch_size=2 validate_every=2 window=64",
+    "arc-toy-models": "threads=1 steps=2 batch_size=2 validate_every=2 window=64",
 }
 ELSEWHERE = ("make ", "git ", "pip ", "pre-commit ", "cd ")  # set-up and upkeep, run by .ci/run itself
 
@@ -52,14 +54,14 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("configs", "data", "docs", "README.md"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
-    result = run(copy, f"arc-quickstart {SHORT['arc-quickstart']} threads=2")
+    result = run(copy, f"arc-quickstart {SHORT['arc-quickstart']} threads=1")
     assert result.returncode == 0, result.stderr[-2000:]
     return copy
 
 
 def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=280)
+    return warm.run(folder, command, environment, timeout=280)
 
 
 def shortened(command: str) -> str:
@@ -77,7 +79,9 @@ def test_pages_hold_commands() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "command"), commands())
+@pytest.mark.parametrize(
+    ("page", "command"), [pytest.param(*each, marks=pytest.mark.xdist_group(each[0])) for each in commands()]
+)
 def test_command(checkout: Path, page: str, command: str) -> None:
     result = run(checkout, shortened(command))
     assert result.returncode == 0, f"{page}: {command}\n{result.stdout[-1500:]}\n{result.stderr[-1500:]}"
