@@ -20,10 +20,10 @@ quickstart: install  ## train, evaluate and compare an ARC-Encoder on the toy wo
 	$(BIN)/arc-quickstart
 
 test: install  ## fast tests (a few minutes)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 slow: install  ## slow tests: processes, wheel, every command of the documentation
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 check: install  ## formatting, lint and types
 	$(BIN)/ruff format --check .

@@ -79,9 +79,7 @@ def test_pages_hold_commands() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("page", "command"), [pytest.param(*each, marks=pytest.mark.xdist_group(each[0])) for each in commands()]
-)
+@pytest.mark.parametrize(("page", "command"), commands())
 def test_command(checkout: Path, page: str, command: str) -> None:
     result = run(checkout, shortened(command))
     assert result.returncode == 0, f"{page}: {command}\n{result.stdout[-1500:]}\n{result.stderr[-1500:]}"
