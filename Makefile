@@ -23,7 +23,7 @@ test: install  ## fast tests (a few minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 slow: install  ## slow tests: processes, wheel, every command of the documentation
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadscope
 
 check: install  ## formatting, lint and types
 	$(BIN)/ruff format --check .

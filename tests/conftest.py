@@ -15,6 +15,7 @@ from absl import logging as absl_logging
 # rouge-score logs by absl, whose handler closes the stream that it saw at first as soon as Hydra sets up logging.
 # Under pytest that stream would be the capture's.
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
+pytest_plugins = ["tests.distribution"]
 torch.set_num_threads(1)  # the models are tiny: more threads only wait for one another
 
 
