@@ -65,4 +65,6 @@ def test_a_small_ablation_from_its_first_command_to_its_results(run: Command, tm
     assert (folder / "causal" / "seed_0" / "finetune" / "compressor").is_dir()
     assert "7 stages, 7 of them finished before" in run(*words)
     words[0] = "ablation=task_tokens"  # its default variant has been trained already
-    assert "7 stages, 2 of them finished before" in run(*words, "dry_run=false")
+    printed = run(*words, "dry_run=true").splitlines()
+    assert [line.split()[2] for line in printed if line.startswith("# done: ")] == ["arc-train", "arc-train"]
+    assert len(printed) == 7
