@@ -183,7 +183,7 @@ def test_a_path_without_files_is_refused(tmp_path: Path, name: str) -> None:
 
 def damaged_gzip() -> bytes:
     """A gzip file whose second byte of packed data makes no sense."""
-    packed = bytearray(gzip.compress(lines({"text": "x"})))
+    packed = bytearray(gzip.compress(lines({"text": "x"}), mtime=0))  # the same name in every process
     packed[10] = 0xFF
     return bytes(packed)
 
@@ -191,7 +191,7 @@ def damaged_gzip() -> bytes:
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("cut.jsonl.gz", gzip.compress(lines({"text": "x" * 1000}))[:-9]),
+        ("cut.jsonl.gz", gzip.compress(lines({"text": "x" * 1000}), mtime=0)[:-9]),
         ("no.jsonl.gz", b"this is no gzip file"),
         ("damaged.jsonl.gz", damaged_gzip()),
         ("no.jsonl.zst", b"this is no zstandard file"),
