@@ -22,7 +22,7 @@ def run(make: Make) -> Command:
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_every_command_of_every_ablation_fits(run: Command, name: str) -> None:
+def test_every_command_of_every_ablation_fits(run: Command, tmp_path: Path, name: str) -> None:
     printed = run(f"ablation={name}", "dry_run=true", "seeds=[0,1]").splitlines()
     described = yaml.safe_load((configs_folder() / "ablation" / f"{name}.yaml").read_text())
     assert described["name"] == name
@@ -30,6 +30,7 @@ def test_every_command_of_every_ablation_fits(run: Command, name: str) -> None:
     evaluations = [line for line in printed if line.startswith("arc-eval") and "checkpoint=" in line]
     assert len(evaluations) == 2 * len(described["variants"])
     assert sum('variant: "reference"' in line for line in printed) == 1
+    assert not list(tmp_path.iterdir())  # a dry run leaves nothing behind
 
 
 def test_mistakes_are_told_before_anything_runs(run: Command, tmp_path: Path) -> None:

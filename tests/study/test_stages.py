@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.errors import ConfigError
-from arc_encoder.study.stages import Scale, Variant, stages_of, variant_of
+from arc_encoder.study.stages import Ablation, Scale, Variant, ablation_of, stages_of
 
 SCALE = Scale("small", ["experiment=first"], ["experiment=second"], ["benchmark=one"], ["system=[open_book]"])
 ROOT = Path("logs/ablation")
@@ -17,7 +17,9 @@ SHARED = Path("logs/trainings")
 
 def test_every_variant_is_pretrained_fine_tuned_and_evaluated_with_every_seed() -> None:
     variants = {"mean": Variant(), "last": Variant(both=["model/pooling=last"], evaluate=["factors=[4]"])}
-    stages = stages_of("pooling", variants, SCALE, seeds=[0, 1], folder=ROOT, trainings=SHARED, more=["threads=1"])
+    stages = stages_of(
+        Ablation("pooling", "Which?", variants), SCALE, seeds=[0, 1], folder=ROOT, trainings=SHARED, more=["threads=1"]
+    )
     assert len(stages) == 1 + 2 * 2 * 3
     assert len({stage.folder for stage in stages}) == len(stages)
     assert all("threads=1" in stage.overrides for stage in stages)
@@ -46,7 +48,7 @@ def test_variants_that_differ_in_fine_tuning_alone_share_their_pretraining() -> 
         for a in (2, 4)
         for b in (4, 8)
     }
-    stages = stages_of("pairs", pairs, SCALE, seeds=[0], folder=ROOT, trainings=SHARED)
+    stages = stages_of(Ablation("pairs", "Which?", pairs), SCALE, seeds=[0], folder=ROOT, trainings=SHARED)
     assert sum("experiment=first" in stage.overrides for stage in stages) == 2
     starts = {stage.folder.parent.name: stage.links["pretrain"] for stage in stages if stage.links}
     assert starts["2_4"] == starts["2_8"] != starts["4_4"]
@@ -57,7 +59,15 @@ def test_ablations_share_trainings_that_are_the_same() -> None:
         return " ".join(sorted(word for word in overrides if word != "y=1"))
 
     def trainings(variants: dict[str, Variant], **more: object) -> dict[Path, str]:
-        made = stages_of("any", variants, SCALE, seeds=[0], folder=ROOT, trainings=SHARED, identify=identify, **more)  # type: ignore[arg-type]
+        made = stages_of(
+            Ablation("any", "Which?", variants),
+            SCALE,
+            seeds=[0],
+            folder=ROOT,
+            trainings=SHARED,
+            identify=identify,
+            **more,
+        )  # type: ignore[arg-type]
         return {stage.folder: stage.mark for stage in made if stage.command == "arc-train"}
 
     default = trainings({"plain": Variant()})
@@ -73,19 +83,46 @@ def test_ablations_share_trainings_that_are_the_same() -> None:
 
 
 def test_a_variant_without_pretraining_starts_afresh() -> None:
-    stages = stages_of(
-        "steps", {"none": Variant(skip_pretraining=True)}, SCALE, seeds=[3], folder=ROOT, trainings=SHARED
-    )
+    ablation = Ablation("steps", "How long?", {"none": Variant(skip_pretraining=True)})
+    stages = stages_of(ablation, SCALE, seeds=[3], folder=ROOT, trainings=SHARED)
     assert [stage.title for stage in stages] == ["reference", "none, seed 3: fine-tuning", "none, seed 3: evaluation"]
     assert not any(word.startswith("ckpt=") for word in stages[1].overrides)
 
 
+def test_an_ablation_may_evaluate_in_its_own_way() -> None:
+    ablation = ablation_of(
+        {
+            "name": "systems",
+            "question": "Which?",
+            "evaluate": ["benchmark=two"],
+            "reference": ["factors=[4]"],
+            "variants": {"plain": None, "other": {"both": ["x=1"], "evaluate": ["system=other"]}},
+        }
+    )
+    stages = stages_of(ablation, SCALE, seeds=[0], folder=ROOT, trainings=SHARED)
+    words = {
+        stage.folder.relative_to(ROOT).parts[0]: stage.overrides for stage in stages if stage.command == "arc-eval"
+    }
+    assert words["reference"][:4] == ("benchmark=one", "system=[open_book]", "benchmark=two", "factors=[4]")
+    assert words["plain"][:2] == ("benchmark=one", "benchmark=two")
+    assert words["other"][:3] == ("benchmark=one", "benchmark=two", "system=other")
+
+
 def test_mistakes() -> None:
-    with pytest.raises(ConfigError, match="nothing to do without variants"):
-        stages_of("empty", {}, SCALE, seeds=[0], folder=ROOT, trainings=SHARED)
+    def described(**more: object) -> dict[str, object]:
+        return {"name": "odd", "question": "Why?", "variants": {"one": None}, **more}
+
+    with pytest.raises(ConfigError, match="ablation empty: there is nothing to do without variants"):
+        stages_of(Ablation("empty", "Why?", {}), SCALE, seeds=[0], folder=ROOT, trainings=SHARED)
     with pytest.raises(ConfigError, match="nothing to do without seeds"):
-        stages_of("empty", {"one": Variant()}, SCALE, seeds=[], folder=ROOT, trainings=SHARED)
+        stages_of(ablation_of(described()), SCALE, seeds=[], folder=ROOT, trainings=SHARED)
     with pytest.raises(ConfigError, match=r"variant odd: unknown key colour; valid keys: both, conditions, evaluate"):
-        variant_of("odd", {"colour": 1})
-    with pytest.raises(ConfigError, match="pretrain must be a list of overrides"):
-        variant_of("odd", {"pretrain": "model.pooling.factor=8"})
+        ablation_of(described(variants={"odd": {"colour": 1}}))
+    with pytest.raises(ConfigError, match="variant odd: pretrain must be a list of overrides"):
+        ablation_of(described(variants={"odd": {"pretrain": "model.pooling.factor=8"}}))
+    with pytest.raises(ConfigError, match="ablation odd: reference must be a list of overrides"):
+        ablation_of(described(reference="factors=[4]"))
+    with pytest.raises(ConfigError, match="ablation odd: unknown key colour; valid keys: evaluate, name, question"):
+        ablation_of(described(colour=1))
+    with pytest.raises(ConfigError, match="ablation odd: question is missing"):
+        ablation_of({"name": "odd", "variants": {}})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,71 +10,83 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.errors import ConfigError
-from arc_encoder.study import work
+from arc_encoder.study import start as starts
 from arc_encoder.study.stages import Stage
+from arc_encoder.study.start import Afresh, Start, Warm
 from arc_encoder.study.work import StageError, is_done, run_stages
 
 SCRIPT = """
 import sys, time, pathlib
-words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
-folder = pathlib.Path(words["paths.run"])
-with (folder.parent / "order").open("a") as file:
-    file.write(folder.name + "\\n")
-if words["do"] == "fail":
-    sys.exit("it went wrong")
-time.sleep(float(words["do"]))
+
+def main():
+    words = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+    folder = pathlib.Path(words["paths.run"])
+    with (folder.parent / "order").open("a") as file:
+        file.write(folder.name + "\\n")
+    if words["do"] == "fail":
+        sys.exit("it went wrong")
+    time.sleep(float(words["do"]))
+
+if __name__ == "__main__":
+    main()
 """
 
 
-@pytest.fixture
-def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+@pytest.fixture(params=[Afresh, Warm])
+def start(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     (tmp_path / "pretend_command.py").write_text(SCRIPT)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(work, "MODULES", {"arc-train": "pretend_command"})
-    assert sys.executable
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # for a program of its own
+    monkeypatch.syspath_prepend(tmp_path)  # for a process that is forked
+    monkeypatch.setattr(starts, "MODULES", {"arc-train": "pretend_command"})
+    return request.param()
 
+
+@pytest.fixture
+def stage(tmp_path: Path) -> object:
     def make(name: str, do: str = "0", after: tuple[str, ...] = ()) -> Stage:
         return Stage(name, "arc-train", (f"do={do}",), tmp_path / name, tuple(tmp_path / each for each in after))
 
     return make
 
 
-def test_stages_wait_for_what_they_need_and_are_not_done_twice(stage: object, tmp_path: Path) -> None:
+def test_stages_wait_for_what_they_need_and_are_not_done_twice(stage: object, start: Start, tmp_path: Path) -> None:
     stages = [stage("a"), stage("b", after=("a",)), stage("c"), stage("d", after=("b", "c"))]  # type: ignore[operator]
-    assert run_stages(stages, jobs=2, progress=False) == 4
+    assert run_stages(stages, start=start, jobs=2, progress=False) == 4
     order = (tmp_path / "order").read_text().split()
     assert sorted(order) == ["a", "b", "c", "d"]
     assert order.index("a") < order.index("b") < order.index("d") > order.index("c")
     assert all(is_done(each) for each in stages)
-    assert run_stages(stages, jobs=2, progress=False) == 0
+    assert run_stages(stages, start=start, jobs=2, progress=False) == 0
     changed = [*stages[:3], stage("d", do="0.0", after=("b", "c"))]  # type: ignore[operator]
-    assert run_stages(changed, jobs=1, progress=False) == 1  # other words than before
+    assert run_stages(changed, start=start, jobs=1, progress=False) == 1  # other words than before
 
 
-def test_a_failure_is_told_with_the_end_of_its_log_and_the_rest_is_stopped(stage: object, tmp_path: Path) -> None:
+def test_a_failure_is_told_with_the_end_of_its_log_and_the_rest_is_stopped(
+    stage: object, start: Start, tmp_path: Path
+) -> None:
     stages = [stage("long", do="60"), stage("bad", do="fail"), stage("never", after=("bad",))]  # type: ignore[operator]
-    start = time.perf_counter()
+    begun = time.perf_counter()
     with pytest.raises(StageError, match=r"bad failed with status 1. The end of .*arc-train.log:\nit went wrong"):
-        run_stages(stages, jobs=2, progress=False)
-    assert time.perf_counter() - start < 30
+        run_stages(stages, start=start, jobs=2, progress=False)
+    assert time.perf_counter() - begun < 30
     assert not any(is_done(each) for each in stages)
     assert not (tmp_path / "never").exists()
 
 
-def test_a_stage_shows_the_folders_that_it_is_made_of(stage: object, tmp_path: Path) -> None:
+def test_a_stage_shows_the_folders_that_it_is_made_of(stage: object, start: Start, tmp_path: Path) -> None:
     first = stage("trainings")  # type: ignore[operator]
     second = replace(stage("asked", after=("trainings",)), links={"finetune": first.folder})  # type: ignore[operator]
-    run_stages([first, second], jobs=1, progress=False)
+    run_stages([first, second], start=start, jobs=1, progress=False)
     moved = tmp_path.rename(tmp_path.with_name("moved"))
     assert (moved / "asked" / "finetune" / "done").read_text() == first.mark
     moved.rename(tmp_path)
 
 
-def test_two_that_need_the_same_stage_run_it_once(stage: object, tmp_path: Path) -> None:
+def test_two_that_need_the_same_stage_run_it_once(stage: object, start: Start, tmp_path: Path) -> None:
     shared = replace(stage("shared", do="1"), identity="same\n")  # type: ignore[operator]
     other = replace(stage("shared", do="1.0"), identity="same\n")  # type: ignore[operator]
     with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(run_stages, [each], jobs=1, progress=False) for each in (shared, other)]
+        runs = [pool.submit(run_stages, [each], start=start, jobs=1, progress=False) for each in (shared, other)]
         for run in runs:
             run.result(timeout=60)
     assert (tmp_path / "order").read_text().split() == ["shared"]
@@ -85,4 +96,4 @@ def test_two_that_need_the_same_stage_run_it_once(stage: object, tmp_path: Path)
 
 def test_no_jobs(stage: object) -> None:
     with pytest.raises(ConfigError, match="jobs=0 must be at least 1"):
-        run_stages([stage("a")], jobs=0)  # type: ignore[operator]
+        run_stages([stage("a")], start=Afresh(), jobs=0)  # type: ignore[operator]

@@ -10,6 +10,7 @@ import json
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from arc_encoder.cli.compose import composing, config_dir_of_run
 from arc_encoder.cli.evaluate import KEYS as EVAL_KEYS
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
 from arc_encoder.errors import ConfigError
-from arc_encoder.study.stages import Scale, Stage, Variant, stages_of, variant_of, words_of
+from arc_encoder.study.stages import Scale, Stage, ablation_of, stages_of, words_of
 from arc_encoder.study.work import is_done, run_stages
 
 KEYS = {
@@ -46,7 +47,8 @@ KEYS = {
 
 def ablate(config: DictConfig) -> None:
     """Run the stages of `config`, or print their commands."""
-    stages = stages_of_config(config)
+    scale: Scale = instantiate(config.scale, _convert_="all")
+    stages = stages_of_config(config, scale)
     check_stages(stages, first_seed=config.seeds[0])
     left = [stage for stage in stages if not is_done(stage)]
     if config.dry_run:
@@ -55,29 +57,26 @@ def ablate(config: DictConfig) -> None:
         return
     print(f"{config.ablation.question} {len(stages)} stages, {len(stages) - len(left)} of them finished before")
     own = config_dir_of_run()
-    run_stages(stages, jobs=config.jobs, options=["--config-dir", own] if own else [])
+    run_stages(stages, start=scale.start, jobs=config.jobs, options=["--config-dir", own] if own else [])
     print(f"finished: {config.folder}; compare with: arc-report {config.folder}")
 
 
-def stages_of_config(config: DictConfig) -> list[Stage]:
-    """The stages of a composed configuration.
+def stages_of_config(config: DictConfig, scale: Scale) -> list[Stage]:
+    """The stages of a composed configuration at `scale`.
 
     Raises:
         ConfigError: a variant that is not there, or a setting that makes no sense.
     """
     described: Any = OmegaConf.to_container(config.ablation, resolve=True)
-    variants: dict[str, Variant] = {
-        str(name): variant_of(str(name), given) for name, given in (described.get("variants") or {}).items()
-    }
+    ablation = ablation_of(described)
     for name in config.variants:
-        if name not in variants:
-            raise ConfigError(f"ablation {described['name']} has no variant {name!r}{suggest(name, variants)}")
-    chosen = {name: variants[name] for name in config.variants or variants}
-    scale: Scale = instantiate(config.scale, _convert_="all")
+        if name not in ablation.variants:
+            raise ConfigError(f"ablation {ablation.name} has no variant {name!r}{suggest(name, ablation.variants)}")
+    if config.variants:
+        ablation = replace(ablation, variants={name: ablation.variants[name] for name in config.variants})
     threads = [] if config.threads is None else [f"threads={config.threads}"]
     return stages_of(
-        described["name"],
-        chosen,
+        ablation,
         scale,
         seeds=list(config.seeds),
         folder=Path(config.folder),
@@ -101,7 +100,9 @@ def cache_identities() -> Callable[[Sequence[str]], str]:
             try:
                 with composing(config_dir_of_run()):
                     config = compose("train", overrides=list(words))
-                kept = OmegaConf.masked_copy(config, [str(key) for key in config if key != "paths"])
+                kept = OmegaConf.masked_copy(
+                    config, [str(key) for key in config if key not in ("paths", "experiment_name")]
+                )
                 known[words] = json.dumps(OmegaConf.to_container(kept, resolve=False), sort_keys=True)
             except (HydraException, OmegaConfBaseException):
                 known[words] = words_of(words)

@@ -14,6 +14,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from arc_encoder.cli.allocator import keep_freed_memory
 from arc_encoder.cli.check import check_config
 from arc_encoder.cli.command_line import check_command_line
 from arc_encoder.cli.compose import import_modules
@@ -40,6 +41,7 @@ def run_app(
         ignored: beginnings of mistakes that do not matter to this command.
         unbuilt: beginnings of parts that are checked, but not built before the command runs.
     """
+    keep_freed_memory()
     register_resolvers()
     quieten()
     arguments = get_args_parser().parse_args()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -191,9 +192,11 @@ def _parameters(node: Any) -> list[str]:
 
 def _need_writable(folder: str) -> None:
     """Hydra makes this folder before anything else; a user should learn in plain words that it cannot."""
-    try:
-        Path(folder).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"the output folder {folder} cannot be made ({error.strerror}); choose another with paths.logs=<folder>"
-        ) from error
+    place = next(each for each in Path(folder).absolute().parents if each.exists())
+    if not place.is_dir():
+        reason = f"{place} is no folder"
+    elif not os.access(place, os.W_OK):
+        reason = f"{place} is not writable"
+    else:
+        return
+    raise ConfigError(f"the output folder {folder} cannot be made ({reason}); choose another with paths.logs=<folder>")

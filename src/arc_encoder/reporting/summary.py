@@ -53,7 +53,7 @@ class Figure:
         """What tells it apart beside benchmark and decoder: the variant, or the system."""
         if self.variant in ("", "reference"):
             return self.system
-        return self.variant if self.row.system == "arc" else f"{self.variant}: {self.system}"
+        return self.variant if self.row.system in ("arc", self.variant) else f"{self.variant}: {self.system}"
 
     @property
     def text(self) -> str:

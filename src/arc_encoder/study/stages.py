@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from arc_encoder.errors import ConfigError
+from arc_encoder.study.start import Afresh, Start
 
-PARTS = ("both", "pretrain", "finetune", "evaluate")
+WORDS = ("both", "pretrain", "finetune", "evaluate", "reference")  # keys that hold overrides
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Variant:
 
     Attributes:
         both: overrides of both trainings.
-        pretrain, finetune, evaluate: overrides of one command.
+        pretrain, finetune, evaluate: overrides of one command; ``{compressor}`` in those of `evaluate` stands for the
+            folder that was trained, for systems that are given one of their own.
         skip_pretraining: fine-tune an encoder that was never pretrained.
         conditions: what tells this variant apart, for tables and heat maps.
     """
@@ -38,6 +40,25 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """A question and its possible answers.
+
+    Attributes:
+        name: of the folders.
+        question: in words.
+        variants: the answers, by name.
+        evaluate: overrides of every evaluation.
+        reference: overrides of the evaluation of what needs no training.
+    """
+
+    name: str
+    question: str
+    variants: Mapping[str, Variant]
+    evaluate: Sequence[str] = ()
+    reference: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Scale:
     """What all variants have in common.
 
@@ -46,6 +67,7 @@ class Scale:
         pretrain, finetune, evaluate: overrides of each command.
         reference: overrides of one more evaluation, of the systems that need no training; none if empty.
         values: what variants refer to, such as a number of steps, because it depends on the scale.
+        start: how the commands are started.
     """
 
     name: str
@@ -54,6 +76,7 @@ class Scale:
     evaluate: Sequence[str]
     reference: Sequence[str] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
+    start: Start = field(default_factory=Afresh)
 
 
 @dataclass(frozen=True)
@@ -95,8 +118,7 @@ def words_of(overrides: Sequence[str]) -> str:
 
 
 def stages_of(
-    name: str,
-    variants: Mapping[str, Variant],
+    ablation: Ablation,
     scale: Scale,
     *,
     seeds: Sequence[int],
@@ -108,8 +130,7 @@ def stages_of(
     """Every command of an ablation, in an order in which they can run.
 
     Args:
-        name: of the ablation.
-        variants: by name.
+        ablation: question and variants.
         scale: what they have in common.
         seeds: of weights and data.
         folder: of the ablation.
@@ -120,6 +141,7 @@ def stages_of(
     Raises:
         ConfigError: no variant, or no seed.
     """
+    name, variants = ablation.name, ablation.variants
     if not variants or not seeds:
         raise ConfigError(f"ablation {name}: there is nothing to do without {'seeds' if variants else 'variants'}")
     stages: dict[Path, Stage] = {}
@@ -137,7 +159,8 @@ def stages_of(
     if scale.reference:
         place = folder / "reference"
         told = _conditions({"ablation": name, "variant": "reference"})
-        stages[place] = Stage("reference", "arc-eval", (*scale.evaluate, *scale.reference, told, *more), place)
+        words = (*scale.evaluate, *scale.reference, *ablation.evaluate, *ablation.reference, told, *more)
+        stages[place] = Stage("reference", "arc-eval", words, place)
     for seed in seeds:
         for variant_name, variant in variants.items():
             place, title = folder / variant_name / f"seed_{seed}", f"{variant_name}, seed {seed}"
@@ -149,26 +172,39 @@ def stages_of(
             tuned = training(f"{title}: fine-tuning", words, seed, links.get("pretrain"))
             links["finetune"] = tuned
             told = _conditions({"ablation": name, "variant": variant_name, "seed": seed, **variant.conditions})
-            words = (*scale.evaluate, *variant.evaluate, f"checkpoint={tuned / 'compressor'}", told, *more)
+            made = str(tuned / "compressor")
+            asked = [word.replace("{compressor}", made) for word in variant.evaluate]
+            words = (*scale.evaluate, *ablation.evaluate, *asked, f"checkpoint={made}", told, *more)
             stages[place] = Stage(f"{title}: evaluation", "arc-eval", words, place, (tuned,), links=links)
     return list(stages.values())
 
 
-def variant_of(name: str, given: Mapping[str, Any] | None) -> Variant:
-    """A variant as a configuration describes it.
+def ablation_of(given: Mapping[str, Any]) -> Ablation:
+    """An ablation as a configuration describes it.
 
     Raises:
-        ConfigError: an unknown key, or overrides that are no list.
+        ConfigError: an unknown or missing key, or overrides that are no list.
     """
-    values = dict(given or {})
-    known = set(Variant.__dataclass_fields__)
-    unknown = sorted(set(values) - known)
+    values = dict(given)
+    described = values.get("variants") or {}
+    values["variants"] = {str(name): _made(Variant, f"variant {name}", each or {}) for name, each in described.items()}
+    made: Ablation = _made(Ablation, f"ablation {values.get('name', '')}".strip(), values)
+    return made
+
+
+def _made(kind: type[Any], title: str, values: Mapping[str, Any]) -> Any:
+    known = kind.__dataclass_fields__
+    unknown = sorted(set(values) - set(known))
     if unknown:
-        raise ConfigError(f"variant {name}: unknown key {', '.join(unknown)}; valid keys: {', '.join(sorted(known))}")
-    for part in PARTS:
-        if not isinstance(values.get(part, []), list):
-            raise ConfigError(f"variant {name}: {part} must be a list of overrides, such as [model.pooling.factor=8]")
-    return Variant(**values)
+        raise ConfigError(f"{title}: unknown key {', '.join(unknown)}; valid keys: {', '.join(sorted(known))}")
+    missing = [key for key, field in known.items() if field.default is MISSING and field.default_factory is MISSING]
+    missing = [key for key in missing if key not in values]
+    if missing:
+        raise ConfigError(f"{title}: {', '.join(missing)} is missing")
+    for part in WORDS:
+        if part in known and not isinstance(values.get(part, []), list):
+            raise ConfigError(f"{title}: {part} must be a list of overrides, such as [model.pooling.factor=8]")
+    return kind(**values)
 
 
 def _conditions(values: Mapping[str, Any]) -> str:

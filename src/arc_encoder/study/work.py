@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -15,22 +13,25 @@ from tqdm import tqdm
 
 from arc_encoder.errors import ArcError, ConfigError
 from arc_encoder.study.stages import Stage
+from arc_encoder.study.start import Start
 
 DONE = "done"
-MODULES = {"arc-train": "arc_encoder.cli.train", "arc-eval": "arc_encoder.cli.evaluate"}
 
 
 class StageError(ArcError):
     """A command of an ablation failed."""
 
 
-def run_stages(stages: Sequence[Stage], *, jobs: int, options: Sequence[str] = (), progress: bool = True) -> int:
+def run_stages(
+    stages: Sequence[Stage], *, start: Start, jobs: int, options: Sequence[str] = (), progress: bool = True
+) -> int:
     """Run every stage that is not finished; returns how many were run.
 
     What is running when one fails, or when the user interrupts, is asked to stop and goes on the next time.
 
     Args:
         stages: each after those that it needs.
+        start: how each command is started.
         jobs: how many at once.
         options: words in front of the overrides of each, such as ``--config-dir``.
         progress: show a bar with the time left.
@@ -54,7 +55,7 @@ def run_stages(stages: Sequence[Stage], *, jobs: int, options: Sequence[str] = (
                 ready = [stage for stage in waiting if set(stage.after) <= finished]
                 for stage in ready[: jobs - len(running)]:
                     waiting.remove(stage)
-                    running[pool.submit(_run, stage, options, stop)] = stage
+                    running[pool.submit(_run, stage, start, options, stop)] = stage
                 bar.set_description("; ".join(stage.title for stage in running.values()))
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -73,7 +74,7 @@ def is_done(stage: Stage) -> bool:
     return file.is_file() and file.read_text(encoding="utf-8") == stage.mark
 
 
-def _run(stage: Stage, options: Sequence[str], stop: Event) -> None:
+def _run(stage: Stage, start: Start, options: Sequence[str], stop: Event) -> None:
     """Run one stage, or wait until another ablation, which needs it too, has run it."""
     stage.folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(stage.folder / "lock")
@@ -81,28 +82,22 @@ def _run(stage: Stage, options: Sequence[str], stop: Event) -> None:
         try:
             with lock.acquire(timeout=0.5):
                 if not is_done(stage):
-                    _run_alone(stage, options, stop)
+                    _run_alone(stage, start, options, stop)
                 return
         except Timeout:
             continue
 
 
-def _run_alone(stage: Stage, options: Sequence[str], stop: Event) -> None:
+def _run_alone(stage: Stage, start: Start, options: Sequence[str], stop: Event) -> None:
     for name, target in stage.links.items():
         _link(stage.folder / name, target)
     log = stage.folder / f"{stage.command}.log"
-    command = [sys.executable, "-m", MODULES[stage.command], *options, *stage.words]
-    with log.open("a", encoding="utf-8") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-        while True:
-            try:
-                status = process.wait(timeout=0.2)
-                break
-            except subprocess.TimeoutExpired:
-                if stop.is_set():
-                    process.terminate()
-                    process.wait()
-                    return
+    running = start(stage.command, [*options, *stage.words], log)
+    while (status := running.wait(0.2)) is None:
+        if stop.is_set():
+            running.terminate()
+            running.wait()
+            return
     if status != 0:
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
         raise StageError(f"{stage.title} failed with status {status}. The end of {log}:\n{end}")
