@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -92,6 +96,45 @@ def test_two_that_need_the_same_stage_run_it_once(stage: object, start: Start, t
     assert (tmp_path / "order").read_text().split() == ["shared"]
     assert is_done(shared)
     assert is_done(other)
+
+
+ENDED = """
+import sys
+from pathlib import Path
+from arc_encoder.cli.ablate import leave_on_sigterm
+from arc_encoder.study import start
+from arc_encoder.study.stages import Stage
+from arc_encoder.study.work import run_stages
+
+start.MODULES = {"arc-train": "pretend_command"}
+if __name__ == "__main__":
+    leave_on_sigterm()
+    stage = Stage("long", "arc-train", ("do=120",), Path("long"))
+    run_stages([stage], start=getattr(start, sys.argv[1])(), jobs=1, progress=False)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["Afresh", "Warm"])
+def test_what_was_started_ends_with_the_one_that_started_it(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "pretend_command.py").write_text(
+        SCRIPT.replace('file.write(folder.name + "\\n")', "file.write(str(os.getpid()))").replace(
+            "import sys", "import os, sys"
+        )
+    )
+    (tmp_path / "ended.py").write_text(ENDED)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "ended.py", kind], cwd=tmp_path, env=environment)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "order").is_file() or not (tmp_path / "order").read_text():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    number = int((tmp_path / "order").read_text())
+    process.terminate()
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
 
 
 def test_no_jobs(stage: object) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -134,8 +136,14 @@ def check_stages(stages: list[Stage], *, first_seed: int) -> None:
         raise ConfigError("\n  - ".join(["the ablation's commands cannot run:", *problems]))
 
 
+def leave_on_sigterm() -> None:
+    """Let a cluster's SIGTERM end this process like an exception, so that the commands that it started are asked to stop."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
 def main() -> None:
     """Console entry point."""
+    leave_on_sigterm()
     run_app("ablate", ablate, keys=KEYS)
 
 
