@@ -64,13 +64,125 @@ def test_mistakes_are_named(command: Command, logs: Path, tmp_path: Path) -> Non
     assert "no part of these runs has system=rac; there are system: arc, open_book" in fails(
         "examples", str(logs), "system=rac"
     )
-    assert "metric=f1: the examples have id, exact_match" in fails(
+    assert "metric=f1: the examples have numbers for exact_match" in fails(
         "examples", str(logs), "system=open_book", "metric=f1"
     )
     assert "limit=0" in fails("examples", str(logs), "limit=0")
     assert "order=up: choose worst, best, asked" in fails("examples", str(logs), "order=up")
     assert "compare what with what?" in fails("compare", str(logs), "system=arc")
     assert "page" not in [file.name for file in tmp_path.iterdir()]
+
+
+def test_what_is_no_metric_or_no_folder_is_named(command: Command, logs: Path, tmp_path: Path) -> None:
+    fails = command.fails
+    for name in ("question", "answer", "id", "weights"):
+        expected = f"metric={name}: the examples have numbers for exact_match"
+        assert expected in fails("examples", str(logs), "system=open_book", f"metric={name}")
+    message = fails("compare", str(logs), "system=arc", "against=open_book", "metric=answer")
+    assert "the examples of arc ×4 toy_a have no metric 'answer'; they have: exact_match" in message
+    file = tmp_path / "taken"
+    file.write_text("a file")
+    for output in (file, file / "below"):
+        message = fails(str(logs), f"output={output}")
+        assert f"output={output} cannot be written" in message
+        assert "give a folder that is new, or that you may write to" in message
+    assert file.read_text() == "a file"
+    (logs / "examples/toy_qa_open_book_toy_a_5shot_s0.jsonl").write_text("")
+    assert "is broken: it has no line" in fails("examples", str(logs), "system=open_book")
+
+
+@pytest.mark.parametrize("metric", ["loss", "answer_token_loss", "perplexity"])
+def test_the_worst_is_the_highest_where_lower_is_better(
+    command: Command,
+    finished: Finished,  # noqa: F811
+    metric: str,
+) -> None:
+    folder = str(finished("losses", {part(): [2.0, 9.0, 1.0]}, metric=metric))
+    assert command("examples", folder, "limit=1").startswith(f"q1  {metric} 9.000")
+    assert command("examples", folder, "limit=1", "order=best").startswith("q2")
+
+
+def test_examples_without_a_value_are_not_the_worst(command: Command, finished: Finished) -> None:  # noqa: F811
+    folder = finished("weighted", {part(): [0.0, 50.0, 100.0]}, details=lambda i: {"weights": {"exact_match": i}})
+    out = command("examples", str(folder))
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("q")] == ["q1", "q2"]
+    assert "q0" in command("examples", str(folder), "order=asked")
+    nothing = {"f1": 0.0, "weights": {"f1": 0}}
+    none = finished("none", {part(): [0.0], part("open_book", None): [1.0]}, details=lambda i: nothing)
+    message = command.fails("examples", str(none), "system=arc", "metric=f1")
+    assert "no example of arc has a value of f1" in message
+    message = command.fails("compare", str(none), "system=arc", "against=open_book", "metric=f1")
+    assert "no example of arc ×4 toy_a has a value of f1" in message
+
+
+def study(finished: Finished, name: str, variants: dict[str, list[float]], **more: str) -> Path:  # noqa: F811
+    """An ablation's folder with two seeds; each score is that of both examples, in turn by seed."""
+    for variant, scores in variants.items():
+        for seed, score in enumerate(scores):
+            conditions = {"ablation": name, "variant": variant, "seed": seed}
+            folder = finished(f"{name}/{variant}/seed_{seed}", {part(**more): [score, score]}, conditions=conditions)
+    finished(
+        f"{name}/reference",
+        {part("open_book", None, **more): [100.0, 100.0]},
+        conditions={"ablation": name, "variant": "reference"},
+    )
+    return folder.parent.parent
+
+
+def cells(out: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in out.splitlines()[2:]]
+
+
+def test_variants_are_compared_seed_by_seed(command: Command, finished: Finished) -> None:  # noqa: F811
+    folder = study(finished, "causal", {"causal": [10.0, 20.0], "bidirectional": [40.0, 70.0]})
+    out = command("compare", str(folder), "variant=causal", "against_variant=bidirectional")
+    assert [cell.strip() for cell in out.splitlines()[0].split("|")[1:4]] == ["benchmark", "seed", "first"]
+    assert [(row[1], row[2], row[3], row[-3]) for row in cells(out)] == [
+        ("0", "causal arc ×4 toy_a", "bidirectional arc ×4 toy_a", "-30.0"),
+        ("1", "causal arc ×4 toy_a", "bidirectional arc ×4 toy_a", "-50.0"),
+    ]
+    alone = command("compare", str(folder), "variant=causal", "against_variant=bidirectional", "seed=1")
+    assert [row[-3] for row in cells(alone)] == ["-50.0"]
+    text = command("compare", str(folder), "variant=causal", "against=open_book")
+    assert [row[-3] for row in cells(text)] == ["-90.0", "-80.0"]
+    message = command.fails("compare", str(folder), "against_variant=bidirectional")
+    assert "against_variant=bidirectional: say which variant is compared with it, with variant=<name>" in message
+
+
+def test_a_variant_of_another_system_is_a_partner_too(command: Command, finished: Finished) -> None:  # noqa: F811
+    finished("logs/arc", {part(): [50.0]}, conditions={"ablation": "baselines", "variant": "arc", "seed": 0})
+    folder = finished("logs/icae", {part("icae", None): [20.0]}, conditions={"variant": "icae", "seed": 0}).parent
+    assert [row[-3] for row in cells(command("compare", str(folder), "variant=arc", "against_variant=icae"))] == [
+        "30.0"
+    ]
+
+
+def test_two_folders_of_several_seeds_are_paired_by_seed(command: Command, finished: Finished) -> None:  # noqa: F811
+    folder = study(finished, "causal", {"causal": [10.0, 20.0], "bidirectional": [40.0, 70.0]})
+    out = command("compare", str(folder / "causal"), str(folder / "bidirectional"))
+    assert [(row[1], row[-3]) for row in cells(out)] == [("0", "-30.0"), ("1", "-50.0")]
+    missing = folder / "bidirectional/seed_0"
+    out = command("compare", str(folder / "causal"), str(missing))
+    assert [(row[1], row[-3]) for row in cells(out)] == [("0", "-30.0"), ("1 / 0", "-20.0")]
+
+
+@pytest.mark.parametrize("other", [{"version": 2}, {"protocol": "paper"}])
+def test_folders_of_other_versions_are_not_compared(
+    command: Command,
+    logs: Path,
+    finished: Finished,  # noqa: F811
+    other: dict[str, str],
+) -> None:
+    changed = finished("changed", {part(**other): [0.0] * 3})
+    assert "benchmark toy_qa was asked in different ways" in command.fails(
+        "compare", str(logs), str(changed), "factor=4"
+    )
+
+
+def test_two_evaluations_of_one_seed_are_refused(command: Command, logs: Path, finished: Finished) -> None:  # noqa: F811
+    again = finished("again", {part(): [0.0] * 3})
+    message = command.fails(str(logs), str(again), "output=page")
+    assert f"{logs} and {again} both have arc ×4 on toy_qa" in message
 
 
 def test_help(command: Command) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def finished(tmp_path: Path) -> Finished:
         status: str = "finished",
         details: Callable[[int], dict[str, Any]] = lambda i: {},
         metric: str = "exact_match",
+        modified: bool = False,
     ) -> Path:
         folder = tmp_path / name
         rows: list[Row] = []
@@ -58,12 +60,22 @@ def finished(tmp_path: Path) -> Finished:
                     f"q{i}",
                     {metric: value},
                     positions,
-                    details={"question": f"Q{i}?", "answer": f"{each.system} {i}", "accepted": [f"a{i}"], **details(i)},
+                    weights=details(i).get("weights", {}),
+                    details={
+                        "question": f"Q{i}?",
+                        "answer": f"{each.system} {i}",
+                        "accepted": [f"a{i}"],
+                        **{key: value for key, value in details(i).items() if key != "weights"},
+                    },
                 )
                 for i, value in enumerate(values)
             ]
             rows += rows_of(results, each)
-            costs.append(cost_of(each, positions, 300.0 if each.benchmark == "toy_qa" else 60.0))
+            costs.append(
+                replace(
+                    cost_of(each, positions, 300.0 if each.benchmark == "toy_qa" else 60.0), decoder_modified=modified
+                )
+            )
             write_examples(folder / "examples" / f"{each.slug}.jsonl", results)
         write_results(folder / "results.json", rows, costs, {"status": status, "conditions": conditions or {}})
         return folder

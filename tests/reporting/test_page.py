@@ -14,7 +14,7 @@ from arc_encoder.reporting.figures.curves import curves_of, trainings
 from arc_encoder.reporting.material import Material
 from arc_encoder.reporting.page import write_report
 from arc_encoder.reporting.published import published, published_score, published_variant
-from arc_encoder.reporting.score_tables import score_table, share_table
+from arc_encoder.reporting.score_tables import score_table
 from arc_encoder.reporting.table_files import Table, latex_text
 from tests.reporting.conftest import Finished, part
 
@@ -117,18 +117,6 @@ def test_published_averages_are_those_of_their_scores() -> None:
             assert sum(scores.values()) / 6 == pytest.approx(average, abs=0.11), entry
             checked += 1
     assert checked >= 6
-
-
-def test_the_surviving_share_takes_the_losses_of_other_runs(finished: Finished, tmp_path: Path) -> None:
-    names: dict[str, Any] = {"benchmark": "toy_continuation", "shots": None}
-    finished(
-        "plain", {part("closed_book", None, **names): [2.0], part("open_book", None, **names): [1.0]}, metric="loss"
-    )
-    finished("arc", {part(**names): [1.25]}, metric="loss")
-    table = share_table(Material.of([tmp_path]).runs)
-    assert table is not None
-    assert table.rows == [["arc ×4", "toy_a", "toy_continuation", "0.750", "1"]]
-    assert share_table(Material.of([tmp_path / "arc"]).runs) is None
 
 
 def test_a_table_in_every_form() -> None:

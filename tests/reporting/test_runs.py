@@ -78,3 +78,58 @@ def test_seeds_are_put_together(finished: Finished, tmp_path: Path) -> None:
     assert last.seeds == 1
     assert last.text == "75.0 [50.0, 100.0]"
     assert main_metrics(figures.values()) == {"toy_qa": "exact_match"}
+
+
+def test_results_without_a_figure_are_refused(finished: Finished) -> None:
+    folder = finished("none", {part(): [1.0]}, details=lambda i: {"weights": {"exact_match": 0}})
+    with pytest.raises(DataError, match=r"no figure in .*none; give folders"):
+        read_runs([folder])
+
+
+@pytest.mark.parametrize("conditions", [{}, {"variant": "mean", "seed": 3}])
+def test_the_same_seed_twice_is_no_second_seed(
+    finished: Finished, tmp_path: Path, conditions: dict[str, object]
+) -> None:
+    finished("a", {part(): [100.0]}, conditions=conditions)
+    finished("b", {part(): [0.0]}, conditions=conditions)
+    with pytest.raises(DataError) as raised:
+        summarise(read_runs([tmp_path]))
+    message = str(raised.value)
+    assert f"{tmp_path}/a and {tmp_path}/b both have arc ×4 on toy_qa with the same seed" in message
+    assert "conditions={variant: <a name>}, or report one of the folders" in message
+
+
+def test_what_conditions_tell_apart_is_not_refused(finished: Finished, tmp_path: Path) -> None:
+    for scale, score in (("toy", 100.0), ("toy_b", 0.0)):
+        finished(scale, {part(): [score]}, conditions={"ablation": "a", "variant": "v", "scale": scale, "seed": 0})
+    figures = {figure.name: figure.value for figure in summarise(read_runs([tmp_path]))}
+    assert figures == {"scale=toy/v": 100.0, "scale=toy_b/v": 0.0}
+
+
+def test_seeds_of_the_choice_of_examples_are_put_together(finished: Finished) -> None:
+    folder = finished("a", {part(seed=seed): [score] for seed, score in enumerate([80.0, 90.0, 100.0])})
+    (figure,) = summarise(read_runs([folder]))
+    assert (figure.value, figure.seeds) == (90.0, 3)
+
+
+def test_a_variant_at_two_factors_is_two_figures_of_two_names(finished: Finished, tmp_path: Path) -> None:
+    finished("mean", {part(): [80.0], part(factor=8): [60.0]}, conditions={"variant": "mean"})
+    finished("last", {part(): [70.0]}, conditions={"variant": "last"})
+    figures = {figure.name: figure.value for figure in summarise(read_runs([tmp_path]))}
+    assert figures == {"mean ×4": 80.0, "mean ×8": 60.0, "last": 70.0}
+
+
+def test_variants_of_several_ablations_carry_their_names(finished: Finished, tmp_path: Path) -> None:
+    for ablation, score in (("truncation", 100.0), ("pretraining_steps", 0.0)):
+        for variant, each in (("none", part()), ("reference", part("open_book", None))):
+            told = {"ablation": ablation, "variant": variant}
+            finished(f"{ablation}/{variant}", {each: [score]}, conditions=told)
+    figures = {figure.name: figure.value for figure in summarise(read_runs([tmp_path]))}
+    assert figures == {
+        "truncation/none": 100.0,
+        "truncation/open_book": 100.0,
+        "pretraining_steps/none": 0.0,
+        "pretraining_steps/open_book": 0.0,
+    }
+    alone = {figure.name for figure in summarise(read_runs([tmp_path / "truncation"]))}
+    assert alone == {"none", "open_book"}

@@ -58,3 +58,37 @@ def test_mistakes_are_named() -> None:
         compare(examples([1.0]), [{"id": "other", "f1": 1.0}], "f1")
     with pytest.raises(DataError, match=r"no metric 'em'; they have: f1"):
         compare(examples([1.0]), examples([1.0]), "em")
+
+
+def weighted(scores: list[float], weights: list[float]) -> list[dict[str, Any]]:
+    pairs = zip(scores, weights, strict=True)
+    return [{"id": str(i), "f1": score, "weights": {"f1": weight}} for i, (score, weight) in enumerate(pairs)]
+
+
+def test_a_side_without_any_value_cannot_be_compared() -> None:
+    none, some = weighted([0.0, 0.0], [0.0, 0.0]), weighted([50.0, 50.0], [1.0, 1.0])
+    with pytest.raises(DataError, match=r"no example of arc has a value of f1.*compare another metric"):
+        compare(none, some, "f1", names=("arc", "open_book"))
+    with pytest.raises(DataError, match="no example of open_book has a value of f1"):
+        compare(some, none, "f1", names=("arc", "open_book"))
+    # those in common count
+    with pytest.raises(DataError, match="no example of the second has a value of f1"):
+        compare(some, [*none, {"id": "other", "f1": 1.0}], "f1")
+
+
+def test_draws_without_a_value_say_nothing() -> None:
+    """One of four examples has a value: about a third of the draws have none, and no draw differs from the observed."""
+    first, second = weighted([100.0, 0, 0, 0], [1.0, 0, 0, 0]), weighted([40.0, 0, 0, 0], [1.0, 0, 0, 0])
+    found = compare(first, second, "f1", draws=400)
+    assert (found.difference, found.low, found.high) == (60.0, 60.0, 60.0)
+    assert found.p_value == 1.0
+    # exchanges that leave a side empty are not counted either: half of these do, and the others are all as extreme
+    second = weighted([0, 40.0, 0, 0], [0, 1.0, 0, 0])
+    assert compare(first, second, "f1", draws=400).p_value == 1.0
+
+
+def test_texts_are_no_metric() -> None:
+    told = examples([1.0], answer="yes", right=True)
+    for name in ("answer", "id", "right"):
+        with pytest.raises(DataError, match=rf"the examples of the first have no metric '{name}'; they have: f1"):
+            compare(told, told, name)

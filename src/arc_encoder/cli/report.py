@@ -11,13 +11,15 @@ from pathlib import Path
 
 from arc_encoder.cli.app import fail
 from arc_encoder.cli.check import suggest
-from arc_encoder.errors import ArcError, ConfigError
+from arc_encoder.errors import ArcError, ConfigError, DataError
 from arc_encoder.evaluation.results import Row
 from arc_encoder.reporting.choice import KEYS, described, only_one, parts_of
 from arc_encoder.reporting.markdown import table
-from arc_encoder.reporting.material import Material, examples_of
-from arc_encoder.reporting.runs import Run
+from arc_encoder.reporting.material import Material, examples_of, metrics_of, weight_of
+from arc_encoder.reporting.pairing import PartOfRun, partners
+from arc_encoder.reporting.runs import Run, refuse_mixture
 from arc_encoder.reporting.significance import Comparison, compare
+from arc_encoder.reporting.summary import LOSSES
 
 USAGE = """arc-report: what finished runs say, from their files alone
 
@@ -26,16 +28,20 @@ USAGE = """arc-report: what finished runs say, from their files alone
   arc-report examples <folders> [system=arc] [benchmark=toy_qa] [metric=exact_match] [limit=10] [order=worst] [against=open_book]
       single examples: question, answer, accepted answers; order=worst, best or asked
   arc-report compare <folders> system=arc against=open_book [metric=exact_match]
-      two systems on the same examples: difference, interval, p-value; two folders: the same system in both
+  arc-report compare <folders> variant=causal against_variant=bidirectional [system=arc] [metric=exact_match]
+  arc-report compare <folder> <another> [metric=exact_match]
+      two systems, two variants of an ablation, or the same in two folders, on the same examples and the same seed:
+      difference, interval, p-value; a line for each seed
 
   Parts are chosen with system=, benchmark=, decoder=, factor=, shots=, seed=, variant=.
 """
+# what the second part must have → the setting that says so
+AGAINST = {"system": "against", "variant": "against_variant"}
 SETTINGS = {
     "page": ("output", "title", "protocol"),
     "examples": (*KEYS, "metric", "limit", "order", "against", "protocol"),
-    "compare": (*KEYS, "metric", "against", "protocol"),
+    "compare": (*KEYS, "metric", *AGAINST.values(), "protocol"),
 }
-PartOfRun = tuple[Run, Row]
 ORDERS = ("worst", "best", "asked")
 
 
@@ -75,21 +81,23 @@ def examples(places: Sequence[str], settings: Mapping[str, str]) -> None:
     if order not in ORDERS:
         raise ConfigError(f"order={order}: choose {', '.join(ORDERS)}")
     material = Material.of(places, settings.get("protocol"))
-    wanted = {key: value for key, value in settings.items() if key in KEYS}
-    run, row = only_one(parts_of(material.runs, wanted), "examples")
-    metric = settings.get("metric") or row.metric
-    found = examples_of(run, row)
-    if metric not in found[0]:
-        raise ConfigError(f"metric={metric}: the examples have {', '.join(k for k in found[0] if k != 'weights')}")
+    first = only_one(parts_of(material.runs, _chosen(settings)), "examples")
+    metric = settings.get("metric") or first[1].metric
+    found = examples_of(*first)
+    if metric not in metrics_of(found):
+        raise ConfigError(f"metric={metric}: the examples have numbers for {', '.join(metrics_of(found))}")
     others = {}
     if "against" in settings:
-        other = only_one(_against(material, described(run, row), settings), "against")
+        other = only_one(partners(material.runs, first, {"system": settings["against"]}), "against")
         others = {each["id"]: each for each in examples_of(*other)}
     if order != "asked":
-        sign = (-1 if "loss" in metric else 1) * (1 if order == "worst" else -1)
+        found = [each for each in found if weight_of(each, metric)]  # the others have no value that could be sorted
+        if not found:
+            raise DataError(f"no example of {first[1].system} has a value of {metric}; choose another metric")
+        sign = (-1 if metric in LOSSES else 1) * (1 if order == "worst" else -1)
         found.sort(key=lambda each: sign * each[metric])
     for each in found[: int(limit)]:
-        lines = [f"{each['id']}  {metric} {each[metric]:.1f}"]
+        lines = [f"{each['id']}  {metric} {each[metric]:.{_digits(metric)}f}"]
         for name in ("question", "answer"):
             if name in each:
                 lines.append(f"  {name + ':':<10} {each[name]}")
@@ -101,36 +109,69 @@ def examples(places: Sequence[str], settings: Mapping[str, str]) -> None:
 
 
 def comparison(places: Sequence[str], settings: Mapping[str, str]) -> None:
-    """Print a table of paired comparisons, a line for each part that both have."""
-    wanted = {key: value for key, value in settings.items() if key in KEYS}
-    if "against" in settings:
-        material = Material.of(places, settings.get("protocol"))
-        firsts = parts_of(material.runs, wanted)
-        pairs = [(first, only_one(_against(material, described(*first), settings), "against")) for first in firsts]
-    elif len(places) == 2:
-        left, right = (Material.of([place], settings.get("protocol")) for place in places)
-        firsts = parts_of(left.runs, wanted)
-        pairs = []
-        for first in firsts:
-            same = {key: value for key, value in described(*first).items() if key not in ("variant", "seed")}
-            pairs.append((first, only_one(parts_of(right.runs, same), str(places[1]))))
-    else:
-        raise ConfigError("compare what with what? give against=<system>, or two folders")
-    header = ["benchmark", "first", "second", "metric", "examples", "first", "second", "difference", "95 %", "p"]
+    """Print a table of paired comparisons, a line for each part, and so for each seed, that both have."""
+    pairs = _pairs(places, settings)
+    seeds = [_seeds(first, second) for first, second in pairs]
+    several = ["seed"] if len(set(seeds)) > 1 else []
+    shots = ["shots"] if any(len(values) > 1 for values in _shots(pairs).values()) else []
+    header = ["benchmark", *shots, *several, "first", "second", "metric", "examples", "first", "second", "difference"]
     rows = []
-    for (run, row), (other_run, other) in pairs:
+    for ((run, row), other), seed in zip(pairs, seeds, strict=True):
         metric = settings.get("metric") or row.metric
-        found = compare(examples_of(run, row), examples_of(other_run, other), metric)
-        rows.append([row.benchmark, _name(run, row), _name(other_run, other), *_figures(found)])
-    print(table(header, rows))
+        names = (_name(run, row), _name(*other))
+        found = compare(examples_of(run, row), examples_of(*other), metric, names=names)
+        told = [*([described(run, row)["shots"]] if shots else []), *([seed] if several else [])]
+        rows.append([row.benchmark, *told, *names, *_figures(found)])
+    print(table([*header, "95 %", "p"], rows))
 
 
-def _against(material: Material, first: Mapping[str, str], settings: Mapping[str, str]) -> list[PartOfRun]:
-    same = {key: first[key] for key in ("benchmark", "decoder", "shots")}
-    found = parts_of(material.runs, {**same, "system": settings["against"]})
-    for key in ("factor", "variant", "seed"):  # where they tell several apart, those of the first are meant
-        close = [each for each in found if described(*each)[key] == first[key]]
-        found = close or found
+def _pairs(places: Sequence[str], settings: Mapping[str, str]) -> list[tuple[PartOfRun, PartOfRun]]:
+    """What is compared with what.
+
+    Raises:
+        ConfigError: it was not said.
+        DataError: a part has no partner, or several.
+    """
+    protocol = settings.get("protocol")
+    others = {key: settings[given] for key, given in AGAINST.items() if given in settings}
+    if others:
+        if "variant" in others and "variant" not in settings:
+            raise ConfigError(
+                f"against_variant={others['variant']}: say which variant is compared with it, with variant=<name>"
+            )
+        firsts = seconds = Material.of(places, protocol).runs
+        what = " ".join(f"{given}={settings[given]}" for given in AGAINST.values() if given in settings)
+    elif len(places) == 2:
+        firsts, seconds = (Material.of([place], protocol).runs for place in places)
+        refuse_mixture([*firsts, *seconds])
+        what = str(places[1])
+    else:
+        raise ConfigError("compare what with what? give against=<system>, against_variant=<name>, or two folders")
+    return [
+        (first, only_one(partners(seconds, first, others or _same(first)), what))
+        for first in parts_of(firsts, _chosen(settings))
+    ]
+
+
+def _same(first: PartOfRun) -> dict[str, str]:
+    """What a part of another folder must have in common to be the same one."""
+    return {key: described(*first)[key] for key in ("system", "factor")}
+
+
+def _chosen(settings: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in settings.items() if key in KEYS}
+
+
+def _seeds(first: PartOfRun, second: PartOfRun) -> str:
+    """The seed of both, or two where the second has one of its own."""
+    ours, theirs = described(*first)["seed"], described(*second)["seed"]
+    return ours if ours == theirs or "seed" not in second[0].conditions else f"{ours} / {theirs}"
+
+
+def _shots(pairs: Sequence[tuple[PartOfRun, PartOfRun]]) -> dict[str, set[int | None]]:
+    found: dict[str, set[int | None]] = {}
+    for (_, row), _ in pairs:
+        found.setdefault(row.benchmark, set()).add(row.shots)
     return found
 
 
@@ -141,11 +182,15 @@ def _name(run: Run, row: Row) -> str:
 
 
 def _figures(found: Comparison) -> list[str]:
-    digits = 3 if "loss" in found.metric else 1
+    digits = _digits(found.metric)
     first, second, difference, low, high = (
         f"{value:.{digits}f}" for value in (found.first, found.second, found.difference, found.low, found.high)
     )
     return [found.metric, str(found.examples), first, second, difference, f"[{low}, {high}]", f"{found.p_value:.4f}"]
+
+
+def _digits(metric: str) -> int:
+    return 3 if metric in LOSSES else 1
 
 
 def _sorted_out(verb: str, words: Sequence[str]) -> tuple[list[str], dict[str, str]]:

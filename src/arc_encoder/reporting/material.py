@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from arc_encoder.errors import DataError
 from arc_encoder.evaluation.results import Part
+from arc_encoder.reporting.names import Names
 from arc_encoder.reporting.runs import Run, read_runs
 from arc_encoder.reporting.summary import Figure, main_metrics, summarise
 
@@ -33,6 +34,10 @@ class Material:
         return cls([Path(place) for place in places], read_runs(places, protocol=protocol))
 
     @cached_property
+    def names(self) -> Names:
+        return Names.of(self.runs)
+
+    @cached_property
     def figures(self) -> list[Figure]:
         return summarise(self.runs)
 
@@ -45,17 +50,41 @@ class Material:
         """The figures of the main metrics."""
         return (figure for figure in self.figures if figure.row.metric == self.main[figure.row.benchmark])
 
+    def panels(self) -> dict[str, list[Figure]]:
+        """The same by panel of a plot: by benchmark and decoder, and by shots where there are several."""
+        groups: dict[str, list[Figure]] = {}
+        for figure in self.shown():
+            groups.setdefault(figure.panel, []).append(figure)
+        return groups
+
 
 def examples_of(run: Run, part: Part) -> list[dict[str, Any]]:
     """The examples of one part of a run.
 
     Raises:
-        DataError: their file is not there, or is broken.
+        DataError: their file is not there, or is broken, or empty.
     """
     file = run.folder / "examples" / f"{part.slug}.jsonl"
     if not file.is_file():
         raise DataError(f"{file} is not there; the examples lie beside results.json unless they were moved")
     try:
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except ValueError as error:
         raise DataError(f"{file} is broken: {error}") from error
+    if not found:
+        raise DataError(f"{file} is broken: it has no line; evaluate again")
+    return found
+
+
+def metrics_of(examples: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What can be sorted by or compared: the names whose values are numbers in every example."""
+    return [name for name in examples[0] if all(_is_number(each.get(name)) for each in examples)]
+
+
+def weight_of(example: Mapping[str, Any], metric: str) -> float:
+    """How much an example counts in the mean of a metric; 0 if it has no value of it."""
+    return float(example.get("weights", {}).get(metric, 1.0))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from arc_encoder.errors import ConfigError
+from arc_encoder.reporting.cost_tables import cost_table_of
 from arc_encoder.reporting.figures import PLOTS
 from arc_encoder.reporting.figures.axes import save
 from arc_encoder.reporting.material import Material
-from arc_encoder.reporting.score_tables import cost_table_of, score_table, share_table
+from arc_encoder.reporting.score_tables import score_table
+from arc_encoder.reporting.share_tables import share_table
 from arc_encoder.reporting.table_files import Table
 
 STYLE = """
@@ -41,7 +44,20 @@ class Drawn:
 
 
 def write_report(material: Material, folder: Path, *, title: str) -> list[Path]:
-    """Write everything; returns the paths, the page first."""
+    """Write everything; returns the paths, the page first.
+
+    Raises:
+        ConfigError: `folder` cannot be written.
+    """
+    try:
+        return _written(material, folder, title)
+    except OSError as error:
+        raise ConfigError(
+            f"output={folder} cannot be written: {error}; give a folder that is new, or that you may write to"
+        ) from error
+
+
+def _written(material: Material, folder: Path, title: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     tables = [
         table
@@ -66,12 +82,12 @@ def write_report(material: Material, folder: Path, *, title: str) -> list[Path]:
 
 
 def _provenance(material: Material) -> list[str]:
-    """Where the figures come from, a line for each benchmark and one for the runs."""
-    asked: dict[str, str] = {}
+    """Where the figures come from, a line for each benchmark and number of shots, and one for the runs."""
+    asked: dict[tuple[str, int | None], str] = {}
     for run in material.runs:
         for row in run.rows:
             questions = "" if row.shots is None else f", {row.shots} shots"
-            asked[row.benchmark] = (
+            asked[row.benchmark, row.shots] = (
                 f"{row.benchmark} version {row.version}, protocol {row.protocol}{questions}, {row.examples} examples"
             )
     folders = sorted({str(run.folder) for run in material.runs})

@@ -55,7 +55,8 @@ def read_runs(places: Sequence[str | Path], *, protocol: str | None = None) -> l
     runs = [_read(file, protocol) for file in dict.fromkeys(file.resolve() for file in files)]
     runs = [run for run in runs if run.rows]
     if not runs:
-        raise DataError(f"no figure of protocol={protocol} in {', '.join(map(str, places))}")
+        what = "figure" if protocol is None else f"figure of protocol={protocol}"
+        raise DataError(f"no {what} in {', '.join(map(str, places))}; give folders of evaluations that have some")
     refuse_mixture(runs)
     return runs
 

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from arc_encoder.errors import DataError
 from arc_encoder.evaluation.results import Cost, Row
+from arc_encoder.reporting.names import Names
 from arc_encoder.reporting.runs import Run
+from arc_encoder.reporting.tables import label
 
 LOSSES = {"loss", "answer_token_loss", "perplexity"}  # lower is better
 HIDDEN = {"perplexity"}
@@ -25,8 +28,12 @@ class Figure:
         values: of each of them.
         document_positions: mean decoder positions that documents take.
         stored_bytes: bytes of a prompt's documents as the system would store them, None where it was not measured.
+        modified: whether the system changes the decoder, where costs say so.
         conditions: of the runs, without their seed.
-        row: the first of the rows, for names.
+        name: what tells it apart beside benchmark and decoder: the variant, or the system.
+        line: the same without the factor.
+        panel: benchmark and decoder.
+        row: the first of the rows.
     """
 
     value: float
@@ -36,24 +43,16 @@ class Figure:
     values: tuple[float, ...]
     document_positions: float
     stored_bytes: float | None
+    modified: bool
     conditions: Mapping[str, Any]
+    name: str
+    line: str
+    panel: str
     row: Row
 
     @property
     def variant(self) -> str:
         return str(self.conditions.get("variant", ""))
-
-    @property
-    def system(self) -> str:
-        """System and factor in words."""
-        return self.row.system if self.row.pooling_factor is None else f"{self.row.system} ×{self.row.pooling_factor}"
-
-    @property
-    def name(self) -> str:
-        """What tells it apart beside benchmark and decoder: the variant, or the system."""
-        if self.variant in ("", "reference"):
-            return self.system
-        return self.variant if self.row.system in ("arc", self.variant) else f"{self.variant}: {self.system}"
 
     @property
     def text(self) -> str:
@@ -64,8 +63,12 @@ class Figure:
         return f"{self.value:.{digits}f} ± {self.high - self.value:.{digits}f}"
 
 
-def summarise(runs: Iterable[Run]) -> list[Figure]:
-    """One figure for each variant, decoder, benchmark, number of shots, system, factor and metric."""
+def summarise(runs: Sequence[Run]) -> list[Figure]:
+    """One figure for each variant, decoder, benchmark, number of shots, system, factor and metric.
+
+    Raises:
+        DataError: two runs are about the same and have the same seed, so that they are no seeds of one thing.
+    """
     groups: dict[tuple[Any, ...], list[tuple[Run, Row]]] = {}
     for run in runs:
         for row in run.rows:
@@ -74,10 +77,26 @@ def summarise(runs: Iterable[Run]) -> list[Figure]:
             conditions = tuple(sorted((key, str(value)) for key, value in run.conditions.items() if key != "seed"))
             key = (conditions, row.decoder, row.benchmark, row.shots, row.system, row.pooling_factor, row.metric)
             groups.setdefault(key, []).append((run, row))
-    return [_figure(group) for group in groups.values()]
+    names = Names.of(runs)
+    for group in groups.values():
+        _refuse_repeated(group)
+    return [_figure(group, names) for group in groups.values()]
 
 
-def _figure(group: Sequence[tuple[Run, Row]]) -> Figure:
+def _refuse_repeated(group: Sequence[tuple[Run, Row]]) -> None:
+    seen: dict[tuple[str, int], Run] = {}
+    for run, row in group:
+        first = seen.setdefault((str(run.conditions.get("seed")), row.seed), run)
+        if first is not run:
+            shown = ", ".join(f"{key}: {value}" for key, value in run.conditions.items()) or "none"
+            raise DataError(
+                f"{first.folder} and {run.folder} both have {label(row)} on {row.benchmark} with the same seed and the same "
+                f"conditions ({shown}), and would be averaged as if they were two seeds. Tell them apart by evaluating "
+                "each with conditions={variant: <a name>}, or report one of the folders"
+            )
+
+
+def _figure(group: Sequence[tuple[Run, Row]], names: Names) -> Figure:
     run, row = group[0]
     values = [each.value for _, each in group]
     mean = sum(values) / len(values)
@@ -86,7 +105,7 @@ def _figure(group: Sequence[tuple[Run, Row]]) -> Figure:
     else:
         spread = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
         low, high = mean - spread, mean + spread
-    stored = [cost.stored_bytes for each, part in group for cost in each.costs if same_part(cost, part)]
+    costs = [cost for each, part in group for cost in each.costs if same_part(cost, part)]
     return Figure(
         value=mean,
         low=low,
@@ -94,8 +113,12 @@ def _figure(group: Sequence[tuple[Run, Row]]) -> Figure:
         seeds=len(values),
         values=tuple(values),
         document_positions=sum(each.document_positions for _, each in group) / len(group),
-        stored_bytes=sum(stored) / len(stored) if stored else None,
+        stored_bytes=sum(cost.stored_bytes for cost in costs) / len(costs) if costs else None,
+        modified=any(cost.decoder_modified for cost in costs),
         conditions={key: value for key, value in run.conditions.items() if key != "seed"},
+        name=names.system(run, row),
+        line=names.line(run, row),
+        panel=names.panel(row),
         row=row,
     )
 

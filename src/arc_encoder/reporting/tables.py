@@ -19,6 +19,7 @@ TITLES = {
     **{f"exact_match_{kind}": f"EM of {kind} %" for kind in ("numbers", "dates", "names")},
 }
 HIDDEN = {"perplexity"}
+MODIFIED = " (decoder modified)"
 
 
 def label(row: Part) -> str:
@@ -26,25 +27,31 @@ def label(row: Part) -> str:
     return row.system if row.pooling_factor is None else f"{row.system} ×{row.pooling_factor}"
 
 
-def markdown_table(rows: Sequence[Row]) -> str:
-    """One line a system and benchmark, one column a metric, each value with its 95 % interval."""
+def markdown_table(rows: Sequence[Row], costs: Sequence[Cost] = ()) -> str:
+    """One line a part, one column a metric, each value with its 95 % interval.
+
+    Args:
+        rows: what was measured.
+        costs: of the same parts; they tell which systems change the decoder, and those are marked.
+    """
     metrics = [name for name in dict.fromkeys(row.metric for row in rows) if name not in HIDDEN]
-    groups: dict[tuple[str, str, str], dict[str, Row]] = {}
+    groups: dict[Part, dict[str, Row]] = {}
     for row in rows:
-        groups.setdefault((row.decoder, row.benchmark, label(row)), {})[row.metric] = row
-    several = len({decoder for decoder, _, _ in groups}) > 1
+        groups.setdefault(_part(row), {})[row.metric] = row
+    modified = {_part(cost) for cost in costs if cost.decoder_modified}
+    several = "decoder" if len({part.decoder for part in groups}) > 1 else ""
+    asked = _asked(list(groups))
     header = [
-        *(["decoder"] if several else []),
-        "benchmark",
-        "system",
-        *(TITLES.get(m, m) for m in metrics),
+        *filter(None, [several]), "benchmark", *asked, "system", *(TITLES.get(m, m) for m in metrics),
         "positions for documents",
-    ]
+    ]  # fmt: skip
     lines = [header, ["---"] * len(header)]
-    for (decoder, benchmark, system), cells in groups.items():
+    for part, cells in groups.items():
+        names = [*([part.decoder] if several else []), part.benchmark, *(_text(part, name) for name in asked)]
+        system = label(part) + (MODIFIED if part in modified else "")
         values = [_cell(cells[name]) if name in cells else "" for name in metrics]
         positions = next(iter(cells.values())).document_positions
-        lines.append([*([decoder] if several else []), benchmark, system, *values, f"{positions:.1f}"])
+        lines.append([*names, system, *values, f"{positions:.1f}"])
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     lines[1] = ["-" * width for width in widths]
     return "\n".join(
@@ -52,24 +59,55 @@ def markdown_table(rows: Sequence[Row]) -> str:
     )
 
 
-def _cell(row: Row) -> str:
-    digits = 3 if "loss" in row.metric else 1
-    return f"{row.value:.{digits}f} [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"
-
-
 def cost_table(costs: Sequence[Cost]) -> str:
     """What a prompt costs with each system, on average."""
+    several = len({cost.decoder for cost in costs}) > 1
+    asked = _asked(costs)
     names = [
-        "benchmark", "system", "positions", "of which documents", "ratio", "encoder GFLOPs", "decoder GFLOPs",
-        "first token ms", "peak GiB", "seconds in all",
+        *(["decoder"] if several else []), "benchmark", *asked, "system", "positions", "of which documents", "ratio",
+        "encoder GFLOPs", "decoder GFLOPs", "first token ms", "peak GiB", "seconds in all",
     ]  # fmt: skip
     rows = []
     for cost in costs:
-        shown = label(cost) + (" (decoder modified)" if cost.decoder_modified else "")
+        shown = label(cost) + (MODIFIED if cost.decoder_modified else "")
         ratio = "" if cost.ratio is None else f"{cost.ratio:.2f}"
         figures = [
             f"{cost.prompt_positions:.1f}", f"{cost.document_positions:.1f}", ratio, f"{cost.encoder_gflops:.3g}",
             f"{cost.decoder_gflops:.3g}", f"{cost.first_token_ms:.1f}", f"{cost.peak_memory_gib:.2f}", f"{cost.seconds:.1f}",
         ]  # fmt: skip
-        rows.append([cost.benchmark, shown, *figures])
+        told = [*([cost.decoder] if several else []), cost.benchmark, *(_text(cost, name) for name in asked)]
+        rows.append([*told, shown, *figures])
     return table(names, rows)
+
+
+def _part(row: Part) -> Part:
+    """What a row or a cost is about, alone."""
+    return Part(
+        system=row.system,
+        decoder=row.decoder,
+        pooling_factor=row.pooling_factor,
+        benchmark=row.benchmark,
+        version=row.version,
+        protocol=row.protocol,
+        shots=row.shots,
+        seed=row.seed,
+    )
+
+
+def _asked(parts: Sequence[Part]) -> list[str]:
+    """The columns without which two lines were the same: what some benchmark has several values of."""
+    found: dict[tuple[str, str], set[object]] = {}
+    for part in parts:
+        for name in ("protocol", "shots", "seed"):
+            found.setdefault((name, part.benchmark), set()).add(getattr(part, name))
+    return list(dict.fromkeys(name for (name, _), values in found.items() if len(values) > 1))
+
+
+def _text(part: Part, name: str) -> str:
+    value = getattr(part, name)
+    return "" if value is None else str(value)
+
+
+def _cell(row: Row) -> str:
+    digits = 3 if "loss" in row.metric else 1
+    return f"{row.value:.{digits}f} [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"

@@ -7,24 +7,26 @@ from typing import Any
 from arc_encoder.evaluation.results import Cost
 from arc_encoder.reporting.figures.axes import MARKERS, legend_below, panels
 from arc_encoder.reporting.material import Material
-from arc_encoder.reporting.tables import label
+from arc_encoder.reporting.names import Names
+from arc_encoder.reporting.runs import Run
 
 SHOWN = {"operations until the first token (GFLOPs)": "gflops", "first token (ms)": "first_token_ms"}
 
 
 def cost_against_length(material: Material) -> Any | None:
     """Operations and time until the first token; None unless documents of two lengths were measured."""
-    costs = [cost for run in material.runs for cost in run.costs]
-    if len({round(cost.document_tokens) for cost in costs}) < 2:
+    lines: dict[str, list[Cost]] = {}
+    for run in material.runs:
+        for cost in run.costs:
+            lines.setdefault(_line(material.names, run, cost), []).append(cost)
+    if len({round(cost.document_tokens) for costs in lines.values() for cost in costs}) < 2:
         return None
-    names = list(dict.fromkeys(label(cost) for cost in costs))
     drawing, axes = panels(len(SHOWN), columns=2)
     for axis, (title, what) in zip(axes, SHOWN.items(), strict=True):
-        for number, name in enumerate(names):
+        for number, (name, costs) in enumerate(lines.items()):
             points: dict[float, list[float]] = {}
             for cost in costs:
-                if label(cost) == name:
-                    points.setdefault(round(cost.document_tokens, 1), []).append(_value(cost, what))
+                points.setdefault(round(cost.document_tokens, 1), []).append(_value(cost, what))
             places = sorted(points)
             axis.plot(
                 places,
@@ -39,6 +41,13 @@ def cost_against_length(material: Material) -> Any | None:
         axis.set_ylabel(title)
     legend_below(drawing, axes)
     return drawing
+
+
+def _line(names: Names, run: Run, cost: Cost) -> str:
+    """What one line is about; benchmarks stand along it, unless one of them was asked with several numbers of shots."""
+    decoder = cost.decoder if names.decoders else ""
+    shots = f"{cost.shots} shots" if cost.benchmark in names.shots else ""
+    return ", ".join(filter(None, [names.system(run, cost), decoder, shots]))
 
 
 def _value(cost: Cost, what: str) -> float:

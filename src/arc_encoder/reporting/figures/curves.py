@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,28 +12,35 @@ from arc_encoder.reporting.figures.axes import legend_below, panels
 from arc_encoder.reporting.material import Material
 
 TAGS = ("train/loss", "val/loss")
-MOST = 24  # curves of a panel
+MOST = 24  # lines of a panel
+SEED = re.compile(r"(?:^|[/_])seed_\d+(?=/|$)")
 Curve = list[tuple[int, float]]
 
 
 def learning_curves(material: Material) -> Any | None:
-    """A panel for the training's loss and one for the validation's; None where there is no training."""
+    """A panel for the training's loss and one for the validation's, a line for each training but for its seed.
+
+    None where there is no training.
+    """
     found = {place: curves for place in trainings(material.places) if (curves := curves_of(place))}
     if not found:
         return None
     tags = [tag for tag in TAGS if any(tag in curves for curves in found.values())]
     if not tags:
         return None
-    shared = _shared(list(found))
+    named = _without_seeds(list(found))
     drawing, axes = panels(len(tags), width=5.2, columns=2)
     for axis, tag in zip(axes, tags, strict=True):
-        for number, (place, curves) in enumerate(list(found.items())[:MOST]):
+        lines: dict[str, list[Curve]] = {}
+        for place, curves in found.items():
             if tag in curves:
-                steps, values = zip(*_smoothed(curves[tag]), strict=True)
-                name = str(place.relative_to(shared)) if place != shared else place.name
-                axis.plot(
-                    steps, values, color=f"C{number % 10}", linestyle=("-", "--", ":")[number // 10 % 3], label=name
-                )
+                lines.setdefault(named[place], []).append(_smoothed(curves[tag]))
+        for number, (name, seeds) in enumerate(list(lines.items())[:MOST]):
+            steps, values = zip(*_mean(seeds), strict=True)
+            text = f"{name} (mean of {len(seeds)} seeds)" if len(seeds) > 1 else name
+            axis.plot(steps, values, color=f"C{number % 10}", linestyle=("-", "--", ":")[number // 10 % 3], label=text)
+        if len(lines) > MOST:
+            axis.set_title(f"the first {MOST} of {len(lines)} trainings; {len(lines) - MOST} are left out", fontsize=9)
         axis.set_xlabel("step")
         axis.set_ylabel(tag + (", smoothed" if tag == "train/loss" else "") + " (nats/token)")
     legend_below(drawing, axes)
@@ -40,12 +48,18 @@ def learning_curves(material: Material) -> Any | None:
 
 
 def trainings(places: Sequence[Path]) -> list[Path]:
-    """Folders of trainings, each once: those that hold `tensorboard` with event files, links to such included."""
+    """Folders of trainings, each once: those that hold `tensorboard` with event files, links to such included.
+
+    One that a variant links to has the variant's path, which says more than the name of the folder itself.
+    """
     found: dict[Path, Path] = {}
-    for folder in (Path(name) for place in places for name, *_ in os.walk(place, followlinks=True)):
+    walks = (os.walk(os.path.abspath(place), followlinks=True) for place in places)
+    for folder in sorted({Path(name) for walk in walks for name, *_ in walk}):
         if any(folder.glob("events.out.tfevents.*")):
             training = folder.parent if folder.name == "tensorboard" else folder
-            found.setdefault(training.resolve(), training)  # variants may share one
+            known = found.setdefault(training.resolve(), training)  # variants may share one
+            if not known.is_symlink() and training.is_symlink():
+                found[training.resolve()] = training
     return sorted(found.values())
 
 
@@ -65,6 +79,23 @@ def _smoothed(curve: Curve) -> Curve:
     width = max(1, len(curve) // 20)
     values = [value for _, value in curve]
     return [(step, sum(values[max(0, i - width + 1) : i + 1]) / min(width, i + 1)) for i, (step, _) in enumerate(curve)]
+
+
+def _mean(curves: Sequence[Curve]) -> Curve:
+    """The mean at the steps that all have, or, where they have none in common, at those that any has."""
+    every = [dict(curve) for curve in curves]
+    steps = {step for each in every for step in each}
+    common = {step for step in steps if all(step in each for each in every)} or steps
+    own = {step: [each[step] for each in every if step in each] for step in sorted(common)}
+    return [(step, sum(values) / len(values)) for step, values in own.items()]
+
+
+def _without_seeds(places: Sequence[Path]) -> dict[Path, str]:
+    """A name for each training, the same for those that differ in `seed_<number>` alone."""
+    shared = _shared(list(places))
+    names = {place: str(place.relative_to(shared)) if place != shared else place.name for place in places}
+    plain = {place: SEED.sub("", name).strip("/") for place, name in names.items()}
+    return {place: plain[place] or "training" for place in places}
 
 
 def _shared(places: list[Path]) -> Path:

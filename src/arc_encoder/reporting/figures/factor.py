@@ -12,18 +12,15 @@ from arc_encoder.reporting.summary import Figure
 
 def score_against_factor(material: Material) -> Any | None:
     """A panel for each benchmark and decoder; None unless a system was evaluated at two factors."""
-    groups: dict[tuple[str, str], list[Figure]] = {}
-    for figure in material.shown():
-        groups.setdefault((figure.row.benchmark, figure.row.decoder), []).append(figure)
-    groups = {key: found for key, found in groups.items() if _several(found)}
+    groups = {panel: found for panel, found in material.panels().items() if _several(found)}
     if not groups:
         return None
-    lines = list(dict.fromkeys(_line(figure) for found in groups.values() for figure in found))
+    lines = list(dict.fromkeys(figure.line for found in groups.values() for figure in found))
     drawing, axes = panels(len(groups))
-    for axis, ((benchmark, decoder), found) in zip(axes, groups.items(), strict=True):
+    for axis, (panel, found) in zip(axes, groups.items(), strict=True):
         factors = sorted({figure.row.pooling_factor for figure in found if figure.row.pooling_factor})
         for number, line in enumerate(lines):
-            own = sorted((f for f in found if _line(f) == line), key=lambda f: f.row.pooling_factor or 0)
+            own = sorted((f for f in found if f.line == line), key=lambda f: f.row.pooling_factor or 0)
             if not own:
                 continue
             colour, marker = f"C{number % 10}", MARKERS[number % len(MARKERS)]
@@ -42,20 +39,15 @@ def score_against_factor(material: Material) -> Any | None:
         axis.set_xticks(factors, [str(factor) for factor in factors])
         axis.minorticks_off()
         axis.set_xlabel("pooling factor")
-        axis.set_ylabel(title_of(material.main[benchmark]))
-        axis.set_title(f"{benchmark}, {decoder}")
+        axis.set_ylabel(title_of(found[0].row.metric))
+        axis.set_title(panel)
     legend_below(drawing, axes)
     return drawing
-
-
-def _line(figure: Figure) -> str:
-    parts = [figure.variant if figure.variant != "reference" else "", figure.row.system]
-    return ": ".join(part for part in parts if part)
 
 
 def _several(found: list[Figure]) -> bool:
     factors: dict[str, set[int]] = {}
     for figure in found:
         if figure.row.pooling_factor is not None:
-            factors.setdefault(_line(figure), set()).add(figure.row.pooling_factor)
+            factors.setdefault(figure.line, set()).add(figure.row.pooling_factor)
     return any(len(each) > 1 for each in factors.values())

@@ -6,21 +6,19 @@ from typing import Any
 
 from arc_encoder.reporting.figures.axes import MARKERS, legend_below, panels, title_of
 from arc_encoder.reporting.material import Material
-from arc_encoder.reporting.summary import Figure
 
 
 def score_against_bytes(material: Material) -> Any | None:
     """A panel for each benchmark and decoder; None where costs were not measured."""
-    groups: dict[tuple[str, str], list[Figure]] = {}
-    for figure in material.shown():
-        if figure.stored_bytes:
-            groups.setdefault((figure.row.benchmark, figure.row.decoder), []).append(figure)
-    groups = {key: found for key, found in groups.items() if len(found) > 1}
+    measured = {
+        panel: [figure for figure in found if figure.stored_bytes] for panel, found in material.panels().items()
+    }
+    groups = {panel: found for panel, found in measured.items() if len(found) > 1}
     if not groups:
         return None
     names = list(dict.fromkeys(figure.name for found in groups.values() for figure in found))
     drawing, axes = panels(len(groups))
-    for axis, ((benchmark, decoder), found) in zip(axes, groups.items(), strict=True):
+    for axis, (panel, found) in zip(axes, groups.items(), strict=True):
         for figure in found:
             number = names.index(figure.name)
             errors = [[max(0.0, figure.value - figure.low)], [max(0.0, figure.high - figure.value)]]
@@ -36,7 +34,7 @@ def score_against_bytes(material: Material) -> Any | None:
             )
         axis.set_xscale("log")
         axis.set_xlabel("KiB stored for a prompt's documents")
-        axis.set_ylabel(title_of(material.main[benchmark]))
-        axis.set_title(f"{benchmark}, {decoder}")
+        axis.set_ylabel(title_of(found[0].row.metric))
+        axis.set_title(panel)
     legend_below(drawing, axes)
     return drawing

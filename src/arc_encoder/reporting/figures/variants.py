@@ -6,30 +6,27 @@ from typing import Any
 
 from arc_encoder.reporting.figures.axes import panels, title_of
 from arc_encoder.reporting.material import Material
-from arc_encoder.reporting.summary import Figure
 
 
 def variants_compared(material: Material) -> Any | None:
     """A panel for each benchmark and decoder; None where runs are no variants of anything."""
-    groups: dict[tuple[str, str], list[Figure]] = {}
-    for figure in material.shown():
-        if figure.variant:
-            groups.setdefault((figure.row.benchmark, figure.row.decoder), []).append(figure)
+    named = {panel: [figure for figure in found if figure.variant] for panel, found in material.panels().items()}
+    groups = {panel: found for panel, found in named.items() if found}
     if not groups or all(figure.variant == "reference" for found in groups.values() for figure in found):
         return None
     longest = max(len(found) for found in groups.values())
     drawing, axes = panels(len(groups), height=1.2 + 0.34 * longest)
-    for axis, ((benchmark, decoder), found) in zip(axes, groups.items(), strict=True):
+    for axis, (panel, found) in zip(axes, groups.items(), strict=True):
         own = [figure for figure in found if figure.variant != "reference"]
         for place, figure in enumerate(own):
             axis.barh(place, figure.value, color="C0", alpha=0.35)
             axis.plot(figure.values, [place] * len(figure.values), "o", color="C0", markersize=5)
         for number, figure in enumerate(figure for figure in found if figure.variant == "reference"):
-            axis.axvline(figure.value, linestyle="--", color=f"C{number + 1}", label=figure.system)
+            axis.axvline(figure.value, linestyle="--", color=f"C{number + 1}", label=figure.name)
         axis.set_yticks(range(len(own)), [figure.name for figure in own])
         axis.invert_yaxis()
-        axis.set_xlabel(title_of(material.main[benchmark]))
-        axis.set_title(f"{benchmark}, {decoder}")
+        axis.set_xlabel(title_of(found[0].row.metric))
+        axis.set_title(panel)
         if axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=7, frameon=False)
     drawing.tight_layout()

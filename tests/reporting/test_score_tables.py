@@ -1,0 +1,73 @@
+"""Scores: nothing is overwritten, means are those of the paper, systems that change the decoder are marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from arc_encoder.reporting.material import Material
+from arc_encoder.reporting.published import FLORES
+from arc_encoder.reporting.score_tables import score_table
+from tests.reporting.conftest import Finished, part
+
+DECODER = "llama_3.1_8b"
+QUESTIONS = ("nq_open", "trivia_qa", "hotpot_qa", "squad")
+
+
+def cells(folder: Path) -> dict[str, dict[str, str]]:
+    """First cell of a row → its cells by title."""
+    table = score_table(Material.of([folder]).figures)
+    return {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+
+
+def the_papers(finished: Finished, name: str, *, more: tuple[str, ...] = ()) -> Path:
+    """What the paper averages, and `more`: 40 for questions, 10 to 40 for the directions of FLORES, 20 for summaries."""
+
+    def asked(names: tuple[str, ...], scores: list[float]) -> dict[object, list[float]]:
+        return {part(benchmark=each, decoder=DECODER): [score] for each, score in zip(names, scores, strict=True)}
+
+    names = (*QUESTIONS, *more)
+    finished(f"{name}/questions", asked(names, [40.0] * len(names)))
+    finished(
+        f"{name}/flores",
+        asked(FLORES, [10.0, 20.0, 30.0, 40.0]),
+        metric="bleu",
+        details=lambda i: {"accepted": ["a b"]},
+    )
+    return finished(f"{name}/summaries", asked(("cnn_dailymail",), [20.0]), metric="rouge_l").parent
+
+
+def test_directions_of_flores_are_one_benchmark_of_the_average(finished: Finished) -> None:
+    (line,) = cells(the_papers(finished, "paper")).values()
+    flores = sum(float(line[f"{name}, BLEU %"].split()[0]) for name in FLORES) / 4
+    assert line["flores, mean of four directions"] == f"{flores:.1f} (paper 33.7)"
+    assert line["average"] == f"{(4 * 40 + flores + 20) / 6:.1f} (paper 48.0)"
+    (line,) = cells(the_papers(finished, "more", more=("drop",))).values()
+    assert line["average"] == f"{(5 * 40 + flores + 20) / 7:.1f}"  # not the paper's set
+
+
+def test_a_line_that_lacks_a_benchmark_has_no_average(finished: Finished, tmp_path: Path) -> None:
+    finished("a", {part(): [50.0], part(benchmark="other"): [100.0], part("open_book", None): [100.0]})
+    lines = cells(tmp_path)
+    assert (lines["arc ×4"]["average"], lines["open_book"]["average"]) == ("75.0", "")
+
+
+def test_several_numbers_of_shots_have_columns_and_no_average(finished: Finished, tmp_path: Path) -> None:
+    finished("a", {part(shots=0): [50.0], part(shots=5): [100.0], part(benchmark="other"): [100.0]})
+    (line,) = cells(tmp_path).values()
+    assert line["toy_qa (0 shots), EM %"].startswith("50.0")
+    assert line["toy_qa (5 shots), EM %"].startswith("100.0")
+    assert "average" not in line
+
+
+def test_systems_that_change_the_decoder_are_marked(finished: Finished, tmp_path: Path) -> None:
+    finished("arc", {part(): [50.0]})
+    finished("pisco", {part("pisco", None): [50.0]}, modified=True)
+    assert list(cells(tmp_path)) == ["arc ×4", "pisco (decoder modified)"]
+
+
+def test_variants_of_several_ablations_have_lines_of_their_own(finished: Finished, tmp_path: Path) -> None:
+    for ablation, score in (("truncation", 100.0), ("pretraining_steps", 0.0)):
+        finished(ablation, {part(): [score]}, conditions={"ablation": ablation, "variant": "none"})
+    lines = cells(tmp_path)
+    assert lines["truncation/none"]["toy_qa, EM %"].startswith("100.0")
+    assert lines["pretraining_steps/none"]["toy_qa, EM %"].startswith("0.0")
