@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,40 @@ def test_every_variant_is_pretrained_fine_tuned_and_evaluated_with_every_seed() 
     assert "seed=1" in tuned.overrides
     assert asked.after == (tuned.folder,)
     assert {"benchmark=one", "factors=[4]", f"checkpoint={tuned.folder}/compressor"} <= set(asked.overrides)
-    assert 'conditions={ablation: "pooling",variant: "last",seed: 1}' in asked.overrides
+    assert 'conditions={ablation: "pooling",scale: "small",variant: "last",seed: 1}' in asked.overrides
     assert f"paths.run={asked.folder}" in asked.words
+
+
+def test_no_two_scales_have_the_same_conditions() -> None:
+    def told(scale: Scale) -> list[str]:
+        variants = {"plain": Variant()}
+        stages = stages_of(Ablation("any", "Which?", variants), scale, seeds=[0], folder=ROOT, trainings=SHARED)
+        return [word for stage in stages for word in stage.overrides if word.startswith("conditions=")]
+
+    small, large = told(SCALE), told(replace(SCALE, name="large"))
+    assert small == [
+        'conditions={ablation: "any",scale: "small",variant: "reference"}',
+        'conditions={ablation: "any",scale: "small",variant: "plain",seed: 0}',
+    ]
+    assert large == [word.replace("small", "large") for word in small]
+
+
+def test_words_for_all_commands_and_for_one_kind() -> None:
+    stages = stages_of(
+        Ablation("any", "Which?", {"plain": Variant(both=["x=1"])}),
+        SCALE,
+        seeds=[0],
+        folder=ROOT,
+        trainings=SHARED,
+        more=["threads=1"],
+        more_training=["x=2"],
+        more_evaluation=["y=2"],
+    )
+    for stage in stages:
+        trains = stage.command == "arc-train"
+        assert "threads=1" in stage.overrides
+        assert ("x=2" in stage.overrides, "y=2" in stage.overrides) == (trains, not trains)
+        assert not trains or stage.overrides.index("x=1") < stage.overrides.index("x=2")  # the last word counts
 
 
 def test_variants_that_differ_in_fine_tuning_alone_share_their_pretraining() -> None:
@@ -120,6 +153,14 @@ def test_mistakes() -> None:
         ablation_of(described(variants={"odd": {"colour": 1}}))
     with pytest.raises(ConfigError, match="variant odd: pretrain must be a list of overrides"):
         ablation_of(described(variants={"odd": {"pretrain": "model.pooling.factor=8"}}))
+    with pytest.raises(ConfigError, match="variant odd: both must be a list of overrides"):
+        ablation_of(described(variants={"odd": {"both": [{"model.pooling.factor": 8}]}}))
+    with pytest.raises(ConfigError, match="variant odd: conditions must be keys with values"):
+        ablation_of(described(variants={"odd": {"conditions": "factor"}}))
+    with pytest.raises(ConfigError, match=r"variant odd: \['x=1'\] is no set of keys; valid keys: both"):
+        ablation_of(described(variants={"odd": ["x=1"]}))
+    with pytest.raises(ConfigError, match=r"ablation odd: variants=\['a', 'b'\] must be names with what each changes"):
+        ablation_of(described(variants=["a", "b"]))
     with pytest.raises(ConfigError, match="ablation odd: reference must be a list of overrides"):
         ablation_of(described(reference="factors=[4]"))
     with pytest.raises(ConfigError, match="ablation odd: unknown key colour; valid keys: evaluate, name, question"):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +18,8 @@ import pytest
 from arc_encoder.errors import ConfigError
 from arc_encoder.study import start as starts
 from arc_encoder.study.stages import Stage
-from arc_encoder.study.start import Afresh, Start, Warm
-from arc_encoder.study.work import StageError, is_done, run_stages
+from arc_encoder.study.start import Afresh, Running, Start, Warm
+from arc_encoder.study.work import StageError, finished_folders, is_done, run_stages
 
 SCRIPT = """
 import sys, time, pathlib
@@ -34,6 +36,24 @@ def main():
 if __name__ == "__main__":
     main()
 """
+
+
+class Pretended(Start, Running):
+    """Commands that end at once with a status."""
+
+    def __init__(self, status: int = 0) -> None:
+        self.status, self.order = status, list[str]()
+
+    def __call__(self, command: str, words: Sequence[str], log: Path) -> Running:
+        self.order.append(log.parent.name)
+        log.touch()
+        return self
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        return self.status
+
+    def terminate(self) -> None:
+        raise AssertionError("they end at once")
 
 
 @pytest.fixture(params=[Afresh, Warm])
@@ -65,6 +85,45 @@ def test_stages_wait_for_what_they_need_and_are_not_done_twice(stage: object, st
     assert run_stages(changed, start=start, jobs=1, progress=False) == 1  # other words than before
 
 
+def test_what_was_made_from_something_else_is_made_again(stage: object, tmp_path: Path) -> None:
+    stages = [stage("start"), stage("tuned", after=("start",)), stage("asked", after=("tuned",)), stage("other")]  # type: ignore[operator]
+    start = Pretended()
+
+    def again() -> list[str]:
+        start.order.clear()
+        run_stages(stages, start=start, jobs=1, progress=False)
+        assert len(finished_folders(stages)) == 4
+        return start.order
+
+    assert again() == ["start", "tuned", "asked", "other"]
+    assert again() == []
+    shutil.rmtree(tmp_path / "start")
+    assert {place.name for place in finished_folders(stages)} == {"other"}
+    assert again() == ["start", "tuned", "asked"]
+    shutil.rmtree(tmp_path / "tuned")
+    assert again() == ["tuned", "asked"]
+    run_stages([replace(stages[0], overrides=("do=1",))], start=start, jobs=1, progress=False)  # by another ablation
+    run_stages(stages[:1], start=start, jobs=1, progress=False)
+    assert {place.name for place in finished_folders(stages)} == {"start", "other"}
+    assert again() == ["tuned", "asked"]
+
+
+def test_a_training_does_not_go_on_from_checkpoints_of_another_start(stage: object, tmp_path: Path) -> None:
+    stages = [stage("start"), stage("tuned", after=("start",))]  # type: ignore[operator]
+    run_stages(stages[:1], start=Pretended(), jobs=1, progress=False)
+    with pytest.raises(StageError):
+        run_stages(stages, start=Pretended(status=1), jobs=1, progress=False)
+    for folder in ("start", "tuned"):
+        (tmp_path / folder / "checkpoints").mkdir()
+    with pytest.raises(StageError):
+        run_stages(stages, start=Pretended(status=1), jobs=1, progress=False)
+    assert (tmp_path / "tuned" / "checkpoints").is_dir()  # it was only interrupted
+    (tmp_path / "start" / "done").unlink()
+    run_stages(stages, start=Pretended(), jobs=1, progress=False)
+    assert (tmp_path / "start" / "checkpoints").is_dir()  # nothing in front of it has changed
+    assert not (tmp_path / "tuned" / "checkpoints").exists()
+
+
 def test_a_failure_is_told_with_the_end_of_its_log_and_the_rest_is_stopped(
     stage: object, start: Start, tmp_path: Path
 ) -> None:
@@ -82,7 +141,7 @@ def test_a_stage_shows_the_folders_that_it_is_made_of(stage: object, start: Star
     second = replace(stage("asked", after=("trainings",)), links={"finetune": first.folder})  # type: ignore[operator]
     run_stages([first, second], start=start, jobs=1, progress=False)
     moved = tmp_path.rename(tmp_path.with_name("moved"))
-    assert (moved / "asked" / "finetune" / "done").read_text() == first.mark
+    assert (moved / "asked" / "finetune" / "done").read_text().startswith(f"{first.mark}made ")
     moved.rename(tmp_path)
 
 
@@ -115,8 +174,10 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["Afresh", "Warm"])
-def test_what_was_started_ends_with_the_one_that_started_it(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "by"), [("Afresh", signal.SIGTERM), ("Warm", signal.SIGTERM), ("Warm", signal.SIGKILL)]
+)
+def test_what_was_started_ends_with_the_one_that_started_it(kind: str, by: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "pretend_command.py").write_text(
         SCRIPT.replace('file.write(folder.name + "\\n")', "file.write(str(os.getpid()))").replace(
             "import sys", "import os, sys"
@@ -131,10 +192,23 @@ def test_what_was_started_ends_with_the_one_that_started_it(kind: str, tmp_path:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     number = int((tmp_path / "order").read_text())
-    process.terminate()
-    assert process.wait(timeout=60) == 128 + signal.SIGTERM
-    with pytest.raises(ProcessLookupError):
+    process.send_signal(by)
+    assert process.wait(timeout=60) == (-by if by == signal.SIGKILL else 128 + by)
+    if by == signal.SIGKILL:  # nobody waited for it
+        deadline = time.monotonic() + 30
+        while is_running(number) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    assert not is_running(number)
+
+
+def is_running(number: int) -> bool:
+    """Whether a process is there and has not ended; one that has may still be listed until its parent looks at it."""
+    try:
         os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{number}/stat")
+    return not (status.is_file() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
 
 
 def test_no_jobs(stage: object) -> None:

@@ -68,6 +68,8 @@ class Scale:
         reference: overrides of one more evaluation, of the systems that need no training; none if empty.
         values: what variants refer to, such as a number of steps, because it depends on the scale.
         start: how the commands are started.
+        jobs: commands at once.
+        threads: CPU threads of each; None takes what torch finds.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Scale:
     reference: Sequence[str] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     start: Start = field(default_factory=Afresh)
+    jobs: int = 1
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ class Stage:
 
     @property
     def mark(self) -> str:
-        """What its file `done` says, so that a stage that has changed is made again."""
+        """What it does, as its file `done` says, so that a stage that has changed is made again."""
         return self.identity or "\n".join([self.command, *self.overrides]) + "\n"
 
 
@@ -125,6 +129,8 @@ def stages_of(
     folder: Path,
     trainings: Path,
     more: Sequence[str] = (),
+    more_training: Sequence[str] = (),
+    more_evaluation: Sequence[str] = (),
     identify: Callable[[Sequence[str]], str] = words_of,
 ) -> list[Stage]:
     """Every command of an ablation, in an order in which they can run.
@@ -136,6 +142,8 @@ def stages_of(
         folder: of the ablation.
         trainings: folder of the trainings, which other ablations may share.
         more: further overrides of all commands.
+        more_training: further overrides of the trainings alone.
+        more_evaluation: further overrides of the evaluations alone.
         identify: gives two trainings the same text if they are the same.
 
     Raises:
@@ -145,6 +153,8 @@ def stages_of(
     if not variants or not seeds:
         raise ConfigError(f"ablation {name}: there is nothing to do without {'seeds' if variants else 'variants'}")
     stages: dict[Path, Stage] = {}
+    all_trained, all_asked = (*more, *more_training), (*more, *more_evaluation)
+    same = {"ablation": name, "scale": scale.name}
 
     def training(title: str, overrides: Sequence[str], seed: int, start: Path | None = None) -> Path:
         """The folder of a training, which joins the stages unless it is there."""
@@ -158,23 +168,23 @@ def stages_of(
 
     if scale.reference:
         place = folder / "reference"
-        told = _conditions({"ablation": name, "variant": "reference"})
-        words = (*scale.evaluate, *scale.reference, *ablation.evaluate, *ablation.reference, told, *more)
+        told = _conditions({**same, "variant": "reference"})
+        words = (*scale.evaluate, *scale.reference, *ablation.evaluate, *ablation.reference, told, *all_asked)
         stages[place] = Stage("reference", "arc-eval", words, place)
     for seed in seeds:
         for variant_name, variant in variants.items():
             place, title = folder / variant_name / f"seed_{seed}", f"{variant_name}, seed {seed}"
             links: dict[str, Path] = {}
             if not variant.skip_pretraining:
-                words = (*scale.pretrain, *variant.both, *variant.pretrain, *more)
+                words = (*scale.pretrain, *variant.both, *variant.pretrain, *all_trained)
                 links["pretrain"] = training(f"{title}: pretraining", words, seed)
-            words = (*scale.finetune, *variant.both, *variant.finetune, *more)
+            words = (*scale.finetune, *variant.both, *variant.finetune, *all_trained)
             tuned = training(f"{title}: fine-tuning", words, seed, links.get("pretrain"))
             links["finetune"] = tuned
-            told = _conditions({"ablation": name, "variant": variant_name, "seed": seed, **variant.conditions})
+            told = _conditions({**same, "variant": variant_name, "seed": seed, **variant.conditions})
             made = str(tuned / "compressor")
             asked = [word.replace("{compressor}", made) for word in variant.evaluate]
-            words = (*scale.evaluate, *ablation.evaluate, *asked, f"checkpoint={made}", told, *more)
+            words = (*scale.evaluate, *ablation.evaluate, *asked, f"checkpoint={made}", told, *all_asked)
             stages[place] = Stage(f"{title}: evaluation", "arc-eval", words, place, (tuned,), links=links)
     return list(stages.values())
 
@@ -183,17 +193,24 @@ def ablation_of(given: Mapping[str, Any]) -> Ablation:
     """An ablation as a configuration describes it.
 
     Raises:
-        ConfigError: an unknown or missing key, or overrides that are no list.
+        ConfigError: an unknown or missing key, variants that have no names, or overrides that are no list.
     """
     values = dict(given)
-    described = values.get("variants") or {}
+    title, described = f"ablation {values.get('name', '')}".strip(), values.get("variants") or {}
+    if not isinstance(described, Mapping):
+        raise ConfigError(
+            f"{title}: variants={described!r} must be names with what each changes, a line each, "
+            "such as 'causal: {both: [model.encoder.causal=true]}'; a variant that changes nothing is 'plain: {}'"
+        )
     values["variants"] = {str(name): _made(Variant, f"variant {name}", each or {}) for name, each in described.items()}
-    made: Ablation = _made(Ablation, f"ablation {values.get('name', '')}".strip(), values)
+    made: Ablation = _made(Ablation, title, values)
     return made
 
 
-def _made(kind: type[Any], title: str, values: Mapping[str, Any]) -> Any:
+def _made(kind: type[Any], title: str, values: Any) -> Any:
     known = kind.__dataclass_fields__
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{title}: {values!r} is no set of keys; valid keys: {', '.join(sorted(known))}")
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise ConfigError(f"{title}: unknown key {', '.join(unknown)}; valid keys: {', '.join(sorted(known))}")
@@ -202,9 +219,15 @@ def _made(kind: type[Any], title: str, values: Mapping[str, Any]) -> Any:
     if missing:
         raise ConfigError(f"{title}: {', '.join(missing)} is missing")
     for part in WORDS:
-        if part in known and not isinstance(values.get(part, []), list):
+        if part in known and not _are_words(values.get(part, [])):
             raise ConfigError(f"{title}: {part} must be a list of overrides, such as [model.pooling.factor=8]")
+    if not isinstance(values.get("conditions", {}), Mapping):
+        raise ConfigError(f"{title}: conditions must be keys with values, such as {{layers_left_out: 2}}")
     return kind(**values)
+
+
+def _are_words(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(word, str) for word in given)
 
 
 def _conditions(values: Mapping[str, Any]) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import IO
 
@@ -39,6 +42,9 @@ class Afresh(Start):
     """Each command as a program of its own, as a shell would start it.
 
     Trainings on several devices need this: they start further processes from their own command line.
+
+    If the process that started them is killed outright (SIGKILL), they go on, and nothing keeps a second arc-ablate
+    from starting the same training in the same folder: end them first.
     """
 
     def __call__(self, command: str, words: Sequence[str], log: Path) -> Running:
@@ -50,7 +56,8 @@ class Warm(Start):
     """Each command in a process forked from one that has imported torch, Lightning and Transformers.
 
     Importing them takes about ten seconds of a CPU. The process that is forked does nothing else, so no thread
-    and no device is in use when it is.
+    and no device is in use when it is. A command is asked to stop if the process that started it is gone,
+    whatever ended that.
     """
 
     def __init__(self) -> None:
@@ -91,9 +98,18 @@ class _Forked(Running):
 
 def _be(command: str, module: str, words: list[str], log: str) -> None:
     """In the forked process: be the command, with its output in `log`."""
+    threading.Thread(target=_stop_with_starter, daemon=True).start()
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     for number in (1, 2):
         os.dup2(output, number)
     os.close(output)
     sys.argv = [command, *words]
     sys.exit(importlib.import_module(module).main())
+
+
+def _stop_with_starter() -> None:
+    """Send ourselves SIGTERM once the process that started us is gone: a training then saves and leaves."""
+    starter = multiprocessing.parent_process()  # not the one that forked us, which lives as long as we do
+    if starter is not None:
+        wait([starter.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -1,8 +1,14 @@
-"""Running the stages of an ablation: several at once, each a command of its own, none of them twice."""
+"""Running the stages of an ablation: several at once, each a command of its own, none of them twice.
+
+A stage's file `done` says what was done, which makings of other stages it was made from, and, in its last line, a
+name of this making. So a stage is made again when what it was made from has been.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -16,6 +22,8 @@ from arc_encoder.study.stages import Stage
 from arc_encoder.study.start import Start
 
 DONE = "done"
+BEGUN = "begun"  # what a stage was begun from, as `done` will say it
+CHECKPOINTS = "checkpoints"  # of a training, which goes on from them
 
 
 class StageError(ArcError):
@@ -42,7 +50,7 @@ def run_stages(
     """
     if jobs < 1:
         raise ConfigError(f"jobs={jobs} must be at least 1")
-    finished = {stage.folder for stage in stages if is_done(stage)}
+    finished = finished_folders(stages)
     waiting = [stage for stage in stages if stage.folder not in finished]
     count, stop = len(waiting), Event()
     running: dict[Future[None], Stage] = {}
@@ -68,10 +76,32 @@ def run_stages(
     return count
 
 
+def finished_folders(stages: Sequence[Stage]) -> set[Path]:
+    """Folders of the stages that need not run: finished themselves, like all that they were made from.
+
+    Args:
+        stages: each after those that it needs.
+    """
+    finished: set[Path] = set()
+    for stage in stages:
+        if set(stage.after) <= finished and is_done(stage):
+            finished.add(stage.folder)
+    return finished
+
+
 def is_done(stage: Stage) -> bool:
-    """Whether a stage was finished, as it is described now."""
-    file = stage.folder / DONE
-    return file.is_file() and file.read_text(encoding="utf-8") == stage.mark
+    """Whether a stage was finished as it is described now, from what its folders `after` hold now."""
+    return "".join(_lines(stage.folder / DONE)[:-1]) == _made_from(stage)
+
+
+def _made_from(stage: Stage) -> str:
+    """What a stage does, and which makings of other stages it does it with."""
+    makings = [(_lines(folder / DONE) or ["none\n"])[-1] for folder in stage.after]
+    return stage.mark + "".join(f"after {making}" for making in makings)
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines(keepends=True) if file.is_file() else []
 
 
 def _run(stage: Stage, start: Start, options: Sequence[str], stop: Event) -> None:
@@ -91,6 +121,8 @@ def _run(stage: Stage, start: Start, options: Sequence[str], stop: Event) -> Non
 def _run_alone(stage: Stage, start: Start, options: Sequence[str], stop: Event) -> None:
     for name, target in stage.links.items():
         _link(stage.folder / name, target)
+    made_from = _made_from(stage)  # before it begins: what is made again meanwhile does not count
+    _begin(stage, made_from)
     log = stage.folder / f"{stage.command}.log"
     running = start(stage.command, [*options, *stage.words], log)
     while (status := running.wait(0.2)) is None:
@@ -101,9 +133,23 @@ def _run_alone(stage: Stage, start: Start, options: Sequence[str], stop: Event) 
     if status != 0:
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
         raise StageError(f"{stage.title} failed with status {status}. The end of {log}:\n{end}")
-    part = stage.folder / f"{DONE}.part"
-    part.write_text(stage.mark, encoding="utf-8")
-    os.replace(part, stage.folder / DONE)
+    _write(stage.folder / DONE, f"{made_from}made {uuid.uuid4().hex}\n")
+
+
+def _begin(stage: Stage, made_from: str) -> None:
+    """Note what a stage is made from; checkpoints that were made from something else are not gone on with."""
+    begun = stage.folder / BEGUN
+    checkpoints = stage.folder / CHECKPOINTS
+    if stage.after and checkpoints.is_dir() and "".join(_lines(begun)) != made_from:
+        shutil.rmtree(checkpoints)
+    _write(begun, made_from)
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = file.with_name(f"{file.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, file)
 
 
 def _link(place: Path, target: Path) -> None:
