@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from arc_encoder.cli import evaluate
 from arc_encoder.cli.locations import configs_folder
@@ -113,6 +114,8 @@ def test_text_systems_need_none(run: Command, base: list[str], tmp_path: Path) -
         (["system=[]"], "no system was given"),
         (["system=open_book", "benchmark.path=gone.jsonl"], "no file matches 'gone.jsonl'"),
         (["system=open_book", "benchmark.shots=6"], "there are only 6 questions to draw from"),
+        (["system=open_book", "benchmark.limit=0"], "limit=0 must be at least 1, or null to ask all questions"),
+        (["system=open_book", "benchmark.max_new_tokens=0"], "max_new_tokens=0 must be at least 1"),
         (["system=open_book", "benchmark.metrics=[em]"], "metric 'em' is unknown; choose from exact_match"),
         (["system=open_book", "batch_size=0"], "batch_size=0: expected a whole number from 1 on"),
         (["system=open_book", "factors=4"], "expected a list of whole numbers"),
@@ -122,6 +125,10 @@ def test_text_systems_need_none(run: Command, base: list[str], tmp_path: Path) -
         (["system=icae"], "systems.icae.checkpoint: no value given; set it with systems.icae.checkpoint=…"),
         (["system=truncate", "systems.truncate.keep=middle"], "systems.truncate.keep='middle': Input should be 'head'"),
         (["system=open_book", "shots=[9]"], "there are only 6 questions to draw from"),
+        (["system=open_book", "shots=0"], "shots='0 (no list)': expected a list of whole numbers from 0 on"),
+        (["system=open_book", "shots=[one]"], "shots='one': expected a list of whole numbers from 0 on"),
+        (["system=open_book", "seeds=3"], "seeds='3 (no list)': expected a list of whole numbers from 0 on"),
+        (["system=open_book", "conditions=mine"], "conditions='mine': expected names and values, such as"),
         (["system=openbook"], "no such choice (did you mean 'open_book'?)"),
     ],
 )
@@ -154,7 +161,8 @@ def test_several_benchmarks_shots_and_seeds(run: Command, base: list[str], tmp_p
         "seeds=[0,5]",
     )
     found = {(row["benchmark"], row["shots"], row["seed"]) for row in rows_in(tmp_path)}
-    assert found == {(name, k, s) for name in ("toy_qa", "toy_summary") for k in (0, 1) for s in (0, 5)}
+    drawn = ((0, 0), (1, 0), (1, 5))  # without examples no seed changes anything
+    assert found == {(name, k, s) for name in ("toy_qa", "toy_summary") for k, s in drawn}
     assert {row["examples"] for row in rows_in(tmp_path)} == {3}
 
 
@@ -209,6 +217,62 @@ def test_what_is_finished_is_not_done_again(
     run("--resume", "out", "benchmark.limit=2")  # other questions than before: everything is done again
     assert len(done) == 3
     assert {row["examples"] for row in rows_in(tmp_path)} == {2}
+
+
+def test_mixed_precision_is_other_settings(run: Command, base: list[str], trained: Path, tmp_path: Path) -> None:
+    words = [*base, f"checkpoint={trained}", "system=arc", "benchmark.metrics=[answer_token_loss]", "costs=false"]
+    losses = []
+    for precision in ("32-true", "bf16-mixed"):
+        run(*words, f"precision={precision}")
+        losses.append(rows_in(tmp_path)[0]["value"])
+    assert losses[0] != losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert "precision='bf16' is unknown; choose one of 32-true, bf16-mixed" in run.fails(*words, "precision=bf16")
+
+
+def test_files_that_changed_are_asked_anew_and_others_are_not(
+    run: Command, base: list[str], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    original = runner._run
+
+    def watched(each: runner.Planned, *rest: object) -> object:
+        done.append(each.part.system)
+        return original(each, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "_run", watched)
+    copies = [shutil.copytree(trained, tmp_path / name) for name in ("one", "two")]
+    words = [*base, "system=[open_book,arc]", "costs=false"]
+    run(*words, f"checkpoint={copies[0]}")
+    run(*words, f"checkpoint={copies[1]}")  # the text alone does not depend on it
+    assert done == ["open_book", "arc", "arc"]
+    os.utime(copies[1] / "model.safetensors", ns=(1, 1))
+    run(*words, f"checkpoint={copies[1]}")
+    assert done[3:] == ["arc"]
+    questions = tmp_path / "mine.jsonl"
+    questions.write_text(questions.read_text().replace("What is 1?", "What is one?"))
+    run(*words, f"checkpoint={copies[1]}")
+    assert done[4:] == ["open_book", "arc"]
+
+
+def test_a_system_that_does_not_fit_is_told_before_anything_is_asked(
+    run: Command, base: list[str], trained: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(trained, tmp_path / "other")
+    config = json.loads((folder / "config.json").read_text())
+    text = (folder / "config.json").read_text().replace("huggingface", "elsewhere")
+    assert "huggingface" in json.dumps(config)
+    (folder / "config.json").write_text(text)
+    weights = load_file(folder / "model.safetensors")
+    save_file({k.replace("huggingface", "elsewhere"): v for k, v in weights.items()}, folder / "model.safetensors")
+    words = [*base, "system=[open_book,icae]", f"systems.icae.checkpoint={folder}"]
+    assert "no projector for decoder 'huggingface'; it was made for: elsewhere" in run.fails(*words)
+    assert not (tmp_path / "out" / "parts").exists()
+
+
+def test_several_processes_need_a_folder(run: Command, base: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    words = [each for each in base if not each.startswith("paths.run")]
+    assert "several processes share the work in one folder, but none was named" in run.fails(*words, "system=open_book")
 
 
 def test_processes_share_the_parts(run: Command, base: list[str], trained: Path, tmp_path: Path) -> None:

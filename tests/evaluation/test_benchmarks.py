@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +11,10 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
+from arc_encoder.data.collator import ArcCollator
 from arc_encoder.data.tasks import Continuation
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.benchmarks import ContinuationLoss, QuestionAnswering
@@ -51,7 +53,8 @@ def test_examples_are_fixed_for_all_systems_and_never_the_query(session: Session
         benchmark().run(listening, session)
         seen.append([([q.id for q in examples], query.id) for examples, query in listening.samples])
     assert all(each == seen[0] for each in seen)
-    assert [query for _, query in seen[0]] == [f"q{i}" for i in range(10)]
+    assert [query for _, query in seen[0]] == [q.id for q in benchmark().questions]
+    assert len(seen[0]) == 10
     for examples, query in seen[0]:
         assert len(set(examples)) == 2
         assert query not in examples
@@ -60,12 +63,12 @@ def test_examples_are_fixed_for_all_systems_and_never_the_query(session: Session
 def test_examples_of_the_same_source_are_never_asked() -> None:
     made = benchmark()
     assert len(made.questions) == 10
-    assert {q.id for number in range(10) for q in made.examples_of(number)} == {"q10", "q11"}
+    pool = {f"q{i}" for i in range(12)} - {q.id for q in made.questions}
+    assert {q.id for number in range(10) for q in made.examples_of(number)} == pool
     limited = benchmark(limit=3)
     drawn = {q.id for number in range(3) for q in limited.examples_of(number)}
-    assert len(limited.questions) == 3
-    assert not drawn & {q.id for q in limited.questions}
-    assert len(drawn) > 2  # all that is not asked can be drawn
+    assert [q.id for q in limited.questions] == [q.id for q in made.questions[:3]]
+    assert drawn == pool  # the same, however many are asked
 
 
 def test_examples_of_another_source_leave_all_questions_to_be_asked() -> None:
@@ -105,8 +108,9 @@ def test_questions_of_a_file(tmp_path: Path, session: Session, name: str) -> Non
     path.write_bytes(gzip.compress(lines.encode()) if name.endswith(".gz") else lines.encode())
     made = QuestionAnswering(path=str(path), shots=2, limit=None, max_new_tokens=2)
     assert made.name == str(path)
-    assert [q.question for q in made.questions] == ["Q0?", "Q1?", "Q2?"]
-    assert {q.question for q in made.examples_of(0)} == {"Q3?", "Q4?"}
+    asked, drawn = [q.question for q in made.questions], {q.question for q in made.examples_of(0)}
+    assert (len(asked), len(drawn)) == (3, 2)
+    assert asked == [f"Q{i}?" for i in range(5) if f"Q{i}?" not in drawn]
     assert len(made.run(Arc(), session)) == 3
 
 
@@ -159,8 +163,9 @@ def test_answers_belong_to_their_questions_whatever_the_order_of_batches(session
             return type(found)(found.id, found.question, (found.id,), ("x" * (1 + 7 * index % 5) * 9,), found.subset)
 
     session.model.generate = generate  # type: ignore[method-assign]
-    results = QuestionAnswering("colours", Uneven(12), shots=1, metrics=["exact_match"]).run(OpenBook(), session)
-    assert [result.id for result in results] == [f"q{i}" for i in range(11)]
+    made = QuestionAnswering("colours", Uneven(12), shots=1, metrics=["exact_match"])
+    results = made.run(OpenBook(), session)
+    assert [result.id for result in results] == [q.id for q in made.questions]
     assert [result.scores["exact_match"] for result in results] == [100.0] * 11
 
 
@@ -201,7 +206,29 @@ def test_continuation_loss_scores_the_same_targets_for_every_system(session: Ses
     assert len({tuple(each) for each in losses.values()}) == 4
     for found in results.values():
         for result in found:
-            assert result.scores["perplexity"] == pytest.approx(math.exp(result.scores["loss"]))
+            assert result.scores.keys() == {"loss"}
+
+
+def test_continuation_loss_scores_the_same_targets_whatever_tokenizer_the_encoder_has(session: Session) -> None:
+    other = replace(session, collator=ArcCollator(pairs(), session.collator.decoders))
+    mine, others = (continuation().run(Arc(), each) for each in (session, other))
+    assert [r.weights["loss"] for r in mine] == [r.weights["loss"] for r in others]
+    assert [r.document_tokens for r in mine] == [r.document_tokens for r in others]
+    assert [r.document_positions for r in mine] != [r.document_positions for r in others]
+
+
+def pairs() -> PreTrainedTokenizerFast:
+    """A tokenizer of single characters, with some pairs as one token."""
+    ids = {"<unk>": 0, **{character: 1 + i for i, character in enumerate("abcdefghijklmnopqrstuvwxyz 0123456789")}}
+    merges = [("u", "m"), ("e", "n"), ("d", "o"), ("b", "e")]
+    ids |= {left + right: len(ids) + i for i, (left, right) in enumerate(merges)}
+    fast = Tokenizer(models.BPE(vocab=ids, merges=merges, unk_token="<unk>"))
+    return PreTrainedTokenizerFast(tokenizer_object=fast, unk_token="<unk>")
+
+
+def test_limits_that_ask_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError, match="benchmark continuation: limit=0 must be at least 1"):
+        continuation(limit=0)
 
 
 @torch.no_grad()

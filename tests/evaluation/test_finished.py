@@ -41,3 +41,14 @@ def test_one_process_holds_a_part_at_a_time(tmp_path: Path) -> None:
         assert (first, second) == (True, False)
     with parts[1].claim(PART, wait=False) as second:
         assert second
+
+
+def test_what_changes_while_a_part_is_made_does_not_count_for_it(tmp_path: Path) -> None:
+    weights = ["old"]
+    parts = FinishedParts(tmp_path, lambda part: weights[0])
+    assert parts.read(PART) is None
+    weights[0] = "new"  # while the part is made
+    parts.write(PART, ROWS, [])
+    assert parts.read(PART) is None
+    weights[0] = "old"
+    assert parts.read(PART) == (ROWS, [])

@@ -7,10 +7,11 @@ import torch
 
 pytest.importorskip("lm_eval", reason="needs the extra lm-eval")
 
+from pathlib import Path
 from typing import Any
 
 from arc_encoder.cli.lm_eval import model_of, register
-from arc_encoder.errors import ConfigError
+from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.evaluation.harness import HarnessModel
 from arc_encoder.evaluation.session import Session
 from arc_encoder.segments import Role, Sample, Segment
@@ -67,10 +68,10 @@ def test_what_is_generated_is_greedy_to_the_harness_too(session: Session) -> Non
 
 def test_answers_end_at_their_own_stop_and_length(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     model = HarnessModel(session, keep=30, max_new_tokens=7)
-    lengths: list[int] = []
+    calls: list[tuple[int, int, Any]] = []
 
-    def say(self: Any, batch: Any, *, max_new_tokens: int, **kwargs: Any) -> list[str]:
-        lengths.append(max_new_tokens)
+    def say(self: Any, batch: Any, *, max_new_tokens: int, stop: Any, **kwargs: Any) -> list[str]:
+        calls.append((len(batch.sample_ids), max_new_tokens, stop))
         return ["one\ntwo"[:max_new_tokens]] * len(batch.sample_ids)
 
     monkeypatch.setattr(type(session.model), "generate", say)
@@ -78,11 +79,34 @@ def test_answers_end_at_their_own_stop_and_length(session: Session, monkeypatch:
         Asked(LONG, {"until": ["\n"]}),
         Asked(LONG, {"until": "w", "max_gen_toks": 6}),
         Asked(LONG, {"max_gen_toks": 2}),
+        Asked(LONG + " and more", {"until": ["\n", ""]}),
+        Asked(LONG, {"until": ["w", "e"]}),
     ]
-    assert model.generate_until(asked) == ["one", "one\nt", "on"]
-    assert lengths == [7]
+    assert model.generate_until(asked) == ["one", "one\nt", "on", "one", "on"]
+    assert calls == [(2, 7, ("\n",)), (1, 6, ("w",)), (1, 2, None), (1, 7, ("w", "e"))]
     with pytest.raises(ConfigError, match="asks for sampling"):
         model.generate_until([Asked(LONG, {"do_sample": True})])
+
+
+def test_nothing_is_generated_after_a_stop_text(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = HarnessModel(session, keep=30, max_new_tokens=40)
+    lengths: list[int] = []
+    generate = type(session.decoder).generate
+
+    def listen(self: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        ids = generate(self, *args, **kwargs)
+        lengths.append(ids.shape[1])
+        return ids
+
+    monkeypatch.setattr(type(session.decoder), "generate", listen)
+    (whole,) = model.generate_until([Asked(LONG, {"until": []})])
+    readable = [place for place, letter in enumerate(whole) if letter != "\ufffd"]
+    stop = whole[readable[0]]
+    before = whole.split(stop)[0]
+    for until in ([stop], stop, ["never said", stop]):
+        assert model.generate_until([Asked(LONG, {"until": until})]) == [before]
+    assert lengths[0] == 40
+    assert all(length < 40 for length in lengths[1:])
 
 
 def test_a_whole_text_is_scored_in_parts_after_all_that_stands_before(session: Session) -> None:
@@ -116,3 +140,24 @@ def test_the_harness_knows_the_model() -> None:
         model_of({"chekpoint": "x"})
     with pytest.raises(ConfigError, match="keep=-1"):
         model_of({"keep": -1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"keep": "abc"}, r"model_args: keep=abc is no whole number; give one such as keep=64"),
+        ({"batch_size": "many"}, r"model_args: batch_size=many is no whole number"),
+        ({"factor": "4.5"}, r"model_args: factor=4.5 is no whole number"),
+        ({"max_new_tokens": 0}, r"model_args: max_new_tokens=0 must be at least 1"),
+        ({"decoder": "nope"}, r"model_args: decoder=nope cannot be used .*; the decoders are .*toy_a"),
+        ({"decoder": "huggingface"}, r"decoder=huggingface cannot be used .*decoder_path=<folder or hub name>"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_told_in_plain_words(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        model_of(settings)
+
+
+def test_a_decoder_that_is_not_there_is_told_in_plain_words(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no decoder could be loaded from"):
+        model_of({"decoder": "huggingface", "decoder_path": str(tmp_path / "gone")})

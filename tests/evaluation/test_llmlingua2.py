@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import RobertaConfig, RobertaForTokenClassification
 
 from arc_encoder.errors import CheckpointError, ConfigError
@@ -83,3 +84,19 @@ def test_mistakes(folder: Path, text_session: Session) -> None:
     RobertaForTokenClassification(config).save_pretrained(folder)
     with pytest.raises(CheckpointError, match="has 3 classes instead of 2"):
         LLMLingua2(str(folder)).open(text_session)
+
+
+def test_the_classifier_s_operations_are_counted(folder: Path, text_session: Session) -> None:
+    """Compared with what torch counts for the matrices and the attention of one piece."""
+    system = LLMLingua2(str(folder), tokens=5, length=32)
+    system.open(text_session)
+    system._classifier.set_attn_implementation("eager")
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        system._classifier(input_ids=torch.full((1, 12), 70))
+    small = sum(p.numel() for p in system._classifier.parameters() if p.ndim == 1)  # of biases and norms
+    one = system.selection_work(1, 10.0)  # two special tokens are added
+    assert 0 < one - counter.get_total_flops() <= 2 * 12 * small
+    assert system.selection_work(3, 10.0) == 3 * one
+    assert system.selection_work(1, 30.0) < system.selection_work(1, 60.0) == 2 * system.selection_work(1, 30.0)
+    assert system.selection_work(0, 0.0) == 0

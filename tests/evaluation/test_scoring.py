@@ -124,4 +124,4 @@ def test_a_question_without_an_accepted_answer_is_named() -> None:
             )
 
     with pytest.raises(DataError, match=r"benchmark colours: 2 questions have no accepted answer \(q1, q2\)"):
-        QuestionAnswering("colours", Unanswered(6), shots=1)
+        QuestionAnswering("colours", Unanswered(6), examples=Questions(3, "e"), shots=1)

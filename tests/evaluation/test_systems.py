@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from transformers import PreTrainedTokenizerBase
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.session import Session
@@ -12,10 +15,12 @@ from arc_encoder.evaluation.systems import (
     AveragedEmbeddings,
     BestSentences,
     ClosedBook,
+    LLMLingua2,
     OpenBook,
     System,
     Truncate,
 )
+from arc_encoder.evaluation.systems.shown_before import ShownBefore
 from arc_encoder.evaluation.systems.truncate import GAP
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
 from tests.evaluation.conftest import question
@@ -121,13 +126,43 @@ TOLD = "Ann lives in Oslo. Bob is a baker. Carl keeps a red boat. Dora sings."
 
 def test_the_sentences_most_like_the_question_are_kept_in_reading_order() -> None:
     query = "What does Bob do, and which boat does Carl keep?"
-    assert presented(BestSentences(tokens=25), TOLD, query) == "Carl keeps a red boat."
-    assert presented(BestSentences(tokens=42), TOLD, query) == "Bob is a baker. Carl keeps a red boat."
-    assert presented(BestSentences(), TOLD, query, budget=20) == "Bob is a baker."  # the best one is too long
-    assert presented(BestSentences(tokens=20), TOLD, "Zebra?") == "Ann lives in Oslo."  # nothing alike: the first
+    assert presented(BestSentences(tokens=23), TOLD, query) == "Carl keeps a red boat."
+    assert presented(BestSentences(tokens=39), TOLD, query) == "Bob is a baker. Carl keeps a red boat."
+    assert presented(BestSentences(tokens=19), TOLD, "Zebra?") == "Ann lives in Oslo."  # nothing alike: the first
     assert presented(BestSentences(tokens=100), TOLD, query) == TOLD
     with pytest.raises(ConfigError, match="tokens=0"):
         BestSentences(tokens=0)
+
+
+def test_tokens_that_whole_sentences_leave_are_filled_with_the_beginning_of_the_best_other_one() -> None:
+    query = "What does Bob do, and which boat does Carl keep?"
+    assert presented(BestSentences(tokens=9), TOLD, query) == "Carl keep"  # no sentence fits
+    assert presented(BestSentences(), TOLD, query, budget=20) == "Bob is a baker. Carl"  # the best one is too long
+    assert presented(BestSentences(tokens=28), TOLD, query) == "Bob i Carl keeps a red boat."  # in reading order
+    assert presented(BestSentences(tokens=2), "Økologi.", "") == "Ø"
+    assert presented(BestSentences(tokens=3), "aØkologi.", "") == "aØ"
+    assert presented(BestSentences(tokens=2), "aØkologi.", "") == "a"  # no half character
+
+
+@pytest.mark.parametrize("query", ["Which boat does Carl keep?", "Zebra?"])
+def test_best_sentences_never_take_more_tokens_than_the_budget(query: str) -> None:
+    tokenizer = words_tokenizer()
+    for budget in range(1, 30):
+        segment = BestSentences().present(TOLD, tokenizer, budget=budget, query=query)
+        assert segment is not None
+        used = len(tokenizer(segment.text, add_special_tokens=False)["input_ids"])
+        assert used <= budget
+        assert used >= min(budget / 2, 8)
+
+
+def words_tokenizer() -> PreTrainedTokenizerFast:
+    """Words after a space are one token, and single letters where none stands before them."""
+    letters = sorted({f"\u2581{word}" for word in TOLD.split()} | set(TOLD) | {"\u2581"})
+    ids = {token: number for number, token in enumerate(["<unk>", *letters])}
+    fast = Tokenizer(models.Unigram([(token, -1.0) for token in ids], unk_id=0))
+    fast.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    fast.decoder = decoders.Metaspace(prepend_scheme="never")
+    return PreTrainedTokenizerFast(tokenizer_object=fast, unk_token="<unk>")
 
 
 def test_without_an_arc_encoder_the_factor_makes_the_budget(text_session: Session) -> None:
@@ -164,3 +199,71 @@ def test_a_system_may_leave_out_some_documents() -> None:
             return None if document.startswith("First") else Segment(document, Role.CONTEXT)
 
     assert [text for role, text in shown(Choosy()) if role == "context"] == [DOCUMENTS[1]]
+
+
+class Counting(System):
+    """Shows a document's beginning and the query, and counts how often it was asked to."""
+
+    def __init__(self, *, uses_query: bool) -> None:
+        self.uses_query, self.asked = uses_query, 0
+
+    def present(
+        self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
+    ) -> Segment | None:
+        self.asked += 1
+        return Segment(f"{document[:budget]} {query if self.uses_query else ''}", Role.PLAIN)
+
+
+@pytest.mark.parametrize(("uses_query", "times"), [(False, 2), (True, 3)])
+def test_what_was_shown_once_is_not_made_again(uses_query: bool, times: int) -> None:
+    system, tokenizer = Counting(uses_query=uses_query), tiny_tokenizer()
+    other = question("three", EXAMPLE.passages)  # another question about a document that came before
+    budgets = dict.fromkeys(DOCUMENTS, 5)
+    prompts = [system.few_shot([EXAMPLE, other], QUERY, budgets, tokenizer) for _ in range(3)]
+    assert system.asked == times
+    assert prompts == [Counting(uses_query=uses_query).few_shot([EXAMPLE, other], QUERY, budgets, tokenizer)] * 3
+    assert "What is three?" in prompts[0].sample.segments[0].text
+    system.few_shot([EXAMPLE, other], QUERY, dict.fromkeys(DOCUMENTS, 6), tokenizer)
+    assert system.asked == 2 * times  # another budget
+    system.few_shot([EXAMPLE, other], QUERY, budgets, tiny_tokenizer())
+    assert system.asked == 3 * times  # another tokenizer
+
+
+def test_continuation_contexts_are_remembered_too() -> None:
+    segments = (Segment("before ", Role.PLAIN), Segment("middle ", Role.CONTEXT), Segment("after", Role.TARGET))
+    system, tokenizer = Counting(uses_query=True), tiny_tokenizer()
+    for _ in range(2):
+        system.continuation(Sample("d", segments, TaskToken.CONTINUE), {"middle ": 3}, tokenizer)
+    assert system.asked == 1
+
+
+def test_the_memory_of_what_was_shown_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, tokenizer = ShownBefore(), tiny_tokenizer()
+    made: list[str] = []
+
+    def show(document: str) -> None:
+        def make() -> Segment:
+            made.append(document)
+            return Segment(document, Role.PLAIN)
+
+        memory.of(document, tokenizer, 1, None, make)
+
+    limits: Any = "arc_encoder.evaluation.systems.shown_before"
+    monkeypatch.setattr(f"{limits}.MOST", 2)
+    for document in "abacab":
+        show(document)
+    assert made == ["a", "b", "c", "b"]  # b was not used for longest when c came
+    monkeypatch.setattr(f"{limits}.MOST_CHARACTERS", 5)
+    for document in ("xxx", "yy", "xxx", "z", "yy"):
+        show(document)
+    assert made[4:] == ["xxx", "yy", "z", "yy"]
+
+
+def test_which_systems_look_at_the_query() -> None:
+    systems = (Arc(), AveragedEmbeddings(), Truncate(), LLMLingua2(), OpenBook(), ClosedBook(), BestSentences())
+    assert [system.uses_query for system in systems] == [False] * 6 + [True]
+
+
+def test_systems_without_a_model_of_their_own_choose_for_nothing() -> None:
+    for system in (Arc(), Truncate(), OpenBook(), ClosedBook(), BestSentences()):
+        assert system.selection_work(3, 100.0) == 0

@@ -11,7 +11,14 @@ from arc_encoder.errors import ConfigError
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.remembered import Remembered
 from arc_encoder.segments import TaskToken
-from tests.tiny_models import make_batch, numbers, tiny_arc_model, tiny_compressor, tiny_decoder
+from tests.tiny_models import (
+    make_batch,
+    numbers,
+    random_contexts,
+    tiny_arc_model,
+    tiny_compressor,
+    tiny_decoder,
+)
 
 CONTINUE, RECONSTRUCT = TaskToken.CONTINUE, TaskToken.RECONSTRUCT
 
@@ -88,3 +95,13 @@ def test_a_model_with_a_memory_gives_the_same_losses_and_texts() -> None:
         torch.testing.assert_close(remembering(batch).loss, plain(batch).loss, atol=1e-5, rtol=1e-5)
         assert remembering.generate(batch, max_new_tokens=3) == plain.generate(batch, max_new_tokens=3)
     assert other.encoded == 2
+
+
+def test_mixed_precision_changes_the_computation_and_not_the_weights() -> None:
+    compressor = tiny_compressor().eval()
+    ids, lengths = random_contexts([9, 5])
+    exact = Remembered(compressor)(ids, lengths, "decoder")[0]
+    mixed = Remembered(compressor, precision=torch.bfloat16)(ids, lengths, "decoder")[0]
+    assert mixed.dtype == torch.bfloat16
+    assert 0 < (mixed.float() - exact).abs().max() < 0.1 * exact.abs().max()
+    assert {parameter.dtype for parameter in compressor.parameters()} == {torch.float32}

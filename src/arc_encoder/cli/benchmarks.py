@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import glob
 import hashlib
 import inspect
 import json
@@ -16,7 +17,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import Benchmark
 
-LOCAL = "arc_encoder.evaluation.benchmarks.QuestionAnswering"
+FILES = ("path", "examples_path", "checkpoint", "model", "encoder_tokenizer")  # settings that name files or folders
+MODEL_FILES = ("*.safetensors", "*.json", "*.model")
+LOCAL = {  # configs/benchmark/local.yaml, where a file is named and no benchmark
+    "_target_": "arc_encoder.evaluation.benchmarks.QuestionAnswering",
+    "limit": None,
+    "overflow": "shorten",
+    "version": 2,
+}
 
 
 def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
@@ -34,9 +42,7 @@ def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
         return {str(common.get("name", "benchmark")): OmegaConf.create(common)}
     files = [name for name, node in nodes.items() if node.get("path") is not None]
     if "path" in common and (len(nodes) != 1 or not files):  # not the place of a chosen benchmark's own file
-        nodes = {
-            "local": nodes.get("local") or OmegaConf.create({"_target_": LOCAL, "limit": None, "overflow": "shorten"})
-        }
+        nodes = {"local": nodes.get("local") or OmegaConf.create(LOCAL)}
     if not nodes:
         raise ConfigError("no benchmark was chosen: give benchmark=toy_qa, or a file with benchmark.path=<file.jsonl>")
     found: dict[str, DictConfig] = {}
@@ -50,6 +56,8 @@ def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
 def benchmarks_of(config: DictConfig) -> Iterator[tuple[Benchmark, str]]:
     """Every benchmark at every number of shots and with every seed, with a text that says all of its settings.
 
+    One that draws nothing by its seed is asked with the first of them alone.
+
     Raises:
         ConfigError, DataError: what a benchmark says about its settings.
     """
@@ -59,24 +67,39 @@ def benchmarks_of(config: DictConfig) -> Iterator[tuple[Benchmark, str]]:
         taken = inspect.signature(get_object(node["_target_"])).parameters
         more = {"protocol": protocol} if protocol is not None and "protocol" in taken else {}
         for shots in (list(config.get("shots") or []) if "shots" in taken else []) or [None]:
-            for seed in (list(config.get("seeds") or []) if "seed" in taken else []) or [None]:
+            for number, seed in enumerate((list(config.get("seeds") or []) if "seed" in taken else []) or [None]):
                 changes = {key: value for key, value in (("shots", shots), ("seed", seed)) if value is not None}
                 variant = _changed(node, changes)
                 settings = [OmegaConf.to_container(variant, resolve=True), rules if more else None]
-                yield instantiate(variant, **more), json.dumps(settings, sort_keys=True)
+                benchmark: Benchmark = instantiate(variant, **more)
+                if number == 0 or benchmark.draws:
+                    yield benchmark, json.dumps(settings, sort_keys=True)
 
 
-def identity(*settings: Any, weights: str | None = None) -> str:
-    """A fingerprint of settings and of the file of weights that they name: its path, size and time."""
+def identity(*settings: Any) -> str:
+    """A fingerprint of settings and of the files that they name: paths, sizes and times."""
     digest = hashlib.sha256()
     for each in settings:
         plain = OmegaConf.to_container(each, resolve=True) if OmegaConf.is_config(each) else each
         digest.update(json.dumps(plain, sort_keys=True, default=str).encode() + b"\0")
-    file = Path(weights) / "model.safetensors" if weights else None
-    if file is not None and file.is_file():
-        stat = file.stat()
-        digest.update(f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode())
+        for file in dict.fromkeys(_files(plain)):
+            stat = file.stat()
+            digest.update(f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns}".encode() + b"\0")
     return digest.hexdigest()
+
+
+def _files(node: Any, key: str = "") -> Iterator[Path]:
+    """Files that settings name: of questions, and the weights and settings in folders of models."""
+    if isinstance(node, dict):
+        for name, value in node.items():
+            yield from _files(value, str(name))
+    elif isinstance(node, list):
+        for value in node:
+            yield from _files(value, key)
+    elif isinstance(node, str) and key in FILES:
+        place = Path(node)
+        inside = [file for ending in MODEL_FILES for file in place.glob(ending)] if place.is_dir() else []
+        yield from sorted(file for file in [*inside, *map(Path, glob.glob(node))] if file.is_file())
 
 
 def _changed(node: DictConfig, changes: dict[str, Any]) -> DictConfig:

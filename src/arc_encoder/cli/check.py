@@ -26,6 +26,7 @@ LOWEST = {
     "seed": 0, "threads": 1, "batch_size": 1, "factor": 1, "limit": 1, "pretrain_steps": 1, "finetune_steps": 1,
     "world_seed": 0, "window": 2, "steps": 1, "validate_every": 1,
 }  # fmt: skip
+LISTED = {"factors": 1, "shots": 0, "seeds": 0}  # lists of them
 SPECIAL = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
@@ -66,6 +67,9 @@ def find_problems(
         if str(key) not in keys
     ]
     problems += _numbers(config)
+    conditions = config.get("conditions")
+    if conditions is not None and not OmegaConf.is_dict(conditions):
+        problems.append(f"conditions={conditions!r}: expected names and values, such as conditions={{variant: mine}}")
     for path, node in _targets(config, ""):
         problems += _bind(path, node)
     problems += _build_cheap(config, problems, unbuilt)
@@ -157,13 +161,16 @@ def _numbers(config: DictConfig) -> list[str]:
     """Numbers that no signature checks."""
     problems = []
     given: list[tuple[str, Any, int]] = [(key, config.get(key), lowest) for key, lowest in LOWEST.items()]
-    factors = config.get("factors")
-    if factors is not None:
-        given += [("factors", factor, 1) for factor in (factors if OmegaConf.is_list(factors) else ["no list"])]
+    for key, lowest in LISTED.items():
+        values = config.get(key)
+        if values is not None:
+            given += [
+                (key, value, lowest) for value in (values if OmegaConf.is_list(values) else [f"{values} (no list)"])
+            ]
     for key, value, lowest in given:
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < lowest):
             problems.append(
-                f"{key}={value!r}: expected {'a list of whole numbers' if key == 'factors' else 'a whole number'} from {lowest} on"
+                f"{key}={value!r}: expected {'a list of whole numbers' if key in LISTED else 'a whole number'} from {lowest} on"
             )
     return problems
 

@@ -6,8 +6,10 @@ Run command: ``arc-eval checkpoint=<run>/compressor system=[arc,open_book] bench
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any
 
 import lightning as L
 import torch
+from filelock import FileLock
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
@@ -34,9 +38,10 @@ from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.loading import load_arc_encoder
 from arc_encoder.plan.prefill import prefill_work
 from arc_encoder.reporting.tables import cost_table, markdown_table
+from arc_encoder.training.callbacks.mixed_precision import COMPUTE
 
 KEYS = {
-    "checkpoint", "encoder_tokenizer", "imports", "factors", "shots", "seeds", "batch_size", "cache_gib", "costs", "conditions",
+    "checkpoint", "encoder_tokenizer", "imports", "factors", "shots", "seeds", "batch_size", "cache_gib", "precision", "costs", "conditions",
     "seed", "threads", "device", "protocol", "benchmark", "benchmarks", "systems", "decoders", "paths", "experiment_name",
 }  # fmt: skip
 
@@ -50,6 +55,7 @@ def open_session(
     device: str = "cpu",
     encoder_tokenizer: str | None = None,
     cache_gib: float = 1.0,
+    precision: str = "32-true",
     progress: bool = True,
 ) -> Session:
     """A session for one decoder, with the ARC-Encoder of `checkpoint` if there is one.
@@ -67,6 +73,7 @@ def open_session(
         batch_size=batch_size,
         device=torch.device(device),
         cache_gib=cache_gib,
+        precision=getattr(torch, COMPUTE[precision]),
         progress=progress,
     )
     if checkpoint is None:
@@ -82,7 +89,10 @@ def run(config: DictConfig) -> list[Row]:
     if config.threads:
         torch.set_num_threads(config.threads)
     L.seed_everything(config.seed, verbose=False)
+    if config.precision not in COMPUTE:
+        raise ConfigError(f"precision={config.precision!r} is unknown; choose one of {', '.join(COMPUTE)}")
     rank = int(os.environ.get("RANK", "0"))
+    _need_common_folder()
     systems = systems_of(config)
     chosen = list(benchmarks_of(config))
     folder = Path(config.paths.run)
@@ -94,9 +104,14 @@ def run(config: DictConfig) -> list[Row]:
     rows: list[Row] = []
     costs: list[Cost] = []
 
+    begun = time.time()
+
     def write(status: str, new_rows: list[Row], new_costs: list[Cost]) -> None:
         extra = {"status": status, "conditions": OmegaConf.to_container(config.conditions) if config.conditions else {}}
-        write_results(folder / "results.json", rows + new_rows, costs + new_costs, extra)
+        file = folder / "results.json"
+        with FileLock(folder / "results.lock"):
+            if status == "finished" or not _finished_since(file, begun):  # by a process that shares the parts
+                write_results(file, rows + new_rows, costs + new_costs, extra)
 
     for name, decoder in build_decoders(config.get("decoders") or {}).items():
         needing = any(system.needs_checkpoint or system.needs_budget for system in systems.values())
@@ -108,10 +123,11 @@ def run(config: DictConfig) -> list[Row]:
             device=device,
             encoder_tokenizer=config.encoder_tokenizer,
             cache_gib=config.cache_gib,
+            precision=config.precision,
             progress=rank == 0,
         )
         settings = {_key(benchmark): text for benchmark, text in chosen}
-        finished = FinishedParts(folder / "parts", partial(_fingerprint, config, settings))
+        finished = FinishedParts(folder / "parts", partial(_fingerprint, config, settings, systems))
         found = evaluate(
             systems,
             [benchmark for benchmark, _ in chosen],
@@ -126,11 +142,34 @@ def run(config: DictConfig) -> list[Row]:
         costs += found[1]
     write("finished", [], [])
     if rank == 0:
-        table = markdown_table(rows) + (f"\n\n{cost_table(costs)}" if costs else "")
+        table = markdown_table(rows, costs) + (f"\n\n{cost_table(costs)}" if costs else "")
         (folder / "report.md").write_text(f"# Results\n\n{table}\n")
         print(f"\n{table}\n")
         print(f"written to {folder}")
     return rows
+
+
+def _need_common_folder() -> None:
+    """Several processes share the parts of one folder.
+
+    Raises:
+        ConfigError: each of them would make one of its own.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or not HydraConfig.initialized():
+        return
+    given = [*HydraConfig.get().overrides.hydra, *HydraConfig.get().overrides.task]
+    if not any(word.lstrip("+").startswith(("hydra.run.dir=", "paths.run=")) for word in given):
+        raise ConfigError(
+            "several processes share the work in one folder, but none was named, and each would make its own; "
+            "give hydra.run.dir=<folder>"
+        )
+
+
+def _finished_since(file: Path, begun: float) -> bool:
+    """Whether `file` holds finished results that were written after the time `begun`."""
+    if not file.is_file() or file.stat().st_mtime < begun:
+        return False
+    return bool(json.loads(file.read_text(encoding="utf-8")).get("status") == "finished")
 
 
 def systems_of(config: DictConfig) -> dict[str, System]:
@@ -160,11 +199,14 @@ def _key(each: Any) -> tuple[str, int | None, int]:
     return (getattr(each, "name", None) or each.benchmark, each.shots, each.seed)
 
 
-def _fingerprint(config: DictConfig, settings: Mapping[tuple[str, int | None, int], str], part: Part) -> str:
-    node = config.systems[part.system]
-    checkpoint = node.get("checkpoint") or config.checkpoint
-    what = [settings[_key(part)], node, config.decoders[part.decoder], config.encoder_tokenizer, checkpoint]
-    return identity(*what, weights=checkpoint)
+def _fingerprint(
+    config: DictConfig, settings: Mapping[tuple[str, int | None, int], str], systems: Mapping[str, System], part: Part
+) -> str:
+    system = systems[part.system]
+    uses = system.needs_compressor or system.needs_budget
+    encoder = {key: config[key] for key in ("checkpoint", "encoder_tokenizer", "precision")} if uses else {}
+    asked = json.loads(settings[_key(part)])
+    return identity(asked, config.systems[part.system], config.decoders[part.decoder], encoder)
 
 
 def main() -> None:

@@ -9,13 +9,16 @@ import importlib.util
 from typing import Any
 
 from hydra import compose
+from hydra.errors import HydraException, InstantiationException
+from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.cli.app import choose_device, fail, quieten
 from arc_encoder.cli.compose import composing
 from arc_encoder.cli.evaluate import open_session
-from arc_encoder.cli.locations import register_resolvers
+from arc_encoder.cli.locations import configs_folder, register_resolvers
 from arc_encoder.cli.train import build_decoders
 from arc_encoder.errors import ArcError, ConfigError
+from arc_encoder.model.decoder import FrozenDecoder
 
 KNOWN = (
     "checkpoint",
@@ -39,32 +42,67 @@ def model_of(settings: dict[str, Any]) -> Any:
             a prompt's end that stay text), `max_new_tokens`, `batch_size`, `device`.
 
     Raises:
-        ConfigError: an unknown setting.
+        ConfigError: an unknown setting, or one that cannot be used.
+        CheckpointError: decoder or ARC-Encoder cannot be loaded.
     """
     from arc_encoder.evaluation.harness import HarnessModel
 
     unknown = sorted(set(settings) - set(KNOWN))
     if unknown:
         raise ConfigError(f"model_args: unknown {', '.join(unknown)}; there are {', '.join(KNOWN)}")
-    name = str(settings.get("decoder", "toy_a"))
-    overrides = [f"decoder={name}", "paths.run=."]
-    if settings.get("decoder_path"):
-        overrides.append(f"decoders.{name}.path={settings['decoder_path']}")
-    register_resolvers()
-    with composing():
-        decoders = build_decoders(compose("eval", overrides=overrides).decoders)
+    keep = _number(settings, "keep", 64, least=0)
+    max_new_tokens = _number(settings, "max_new_tokens", 256, least=1)
+    batch_size = _number(settings, "batch_size", 16, least=1)
+    factor = _number(settings, "factor", 1, least=1) if settings.get("factor") else None
+    decoders = _decoders(str(settings.get("decoder", "toy_a")), settings.get("decoder_path"))
     session = open_session(
         decoders,
         next(iter(decoders)),
         settings.get("checkpoint"),
-        batch_size=int(settings.get("batch_size") or 16),
+        batch_size=batch_size,
         device=choose_device(str(settings.get("device") or "auto")),
         encoder_tokenizer=settings.get("encoder_tokenizer"),
     )
-    session.factor = int(settings["factor"]) if settings.get("factor") else None
-    return HarnessModel(
-        session, keep=int(settings.get("keep", 64)), max_new_tokens=int(settings.get("max_new_tokens", 256))
-    )
+    session.factor = factor
+    return HarnessModel(session, keep=keep, max_new_tokens=max_new_tokens)
+
+
+def _number(settings: dict[str, Any], name: str, default: int, *, least: int) -> int:
+    """A whole number of the arguments."""
+    given = settings.get(name)
+    if given is None or given == "":
+        return default
+    try:
+        value = int(str(given))
+    except ValueError as error:
+        raise ConfigError(
+            f"model_args: {name}={given} is no whole number; give one such as {name}={default}"
+        ) from error
+    if value < least:
+        raise ConfigError(f"model_args: {name}={value} must be at least {least}")
+    return value
+
+
+def _decoders(name: str, path: str | None) -> dict[str, FrozenDecoder]:
+    """The decoder of a configuration."""
+    overrides = [f"decoder={name}", "paths.run=."]
+    if path:
+        overrides.append(f"decoders.{name}.path={path}")
+    register_resolvers()
+    try:
+        with composing():
+            return build_decoders(compose("eval", overrides=overrides).decoders)
+    except InstantiationException as error:  # Hydra wraps what a part says about its settings
+        if not isinstance(error.__cause__, ArcError):
+            raise
+        raise error.__cause__ from error
+    except (HydraException, OmegaConfBaseException) as error:
+        names = ", ".join(sorted(file.stem for file in (configs_folder() / "decoder").glob("*.yaml")))
+        told = f"decoder={name}" + (f", decoder_path={path}" if path else "")
+        raise ConfigError(
+            f"model_args: {told} cannot be used ({str(error).splitlines()[0]}); the decoders are {names}, "
+            "and decoder=huggingface takes decoder_path=<folder or hub name>"
+        ) from error
 
 
 def register() -> None:

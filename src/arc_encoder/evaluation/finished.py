@@ -25,6 +25,7 @@ class FinishedParts:
 
     def __init__(self, folder: Path, fingerprint: Callable[[Part], str]) -> None:
         self.folder, self.fingerprint = folder, fingerprint
+        self._asked: dict[str, str] = {}  # fingerprints when their parts were asked for, before they were made
 
     @contextmanager
     def claim(self, part: Part, *, wait: bool) -> Iterator[bool]:
@@ -44,11 +45,12 @@ class FinishedParts:
     def read(self, part: Part) -> tuple[list[Row], list[Cost]] | None:
         """Rows and costs of a part, None if it is not finished, or was made otherwise."""
         file = self._file(part)
+        known = self._asked[part.slug] = self.fingerprint(part)
         if not file.is_file():
             return None
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
-            if found["fingerprint"] != self.fingerprint(part):
+            if found["fingerprint"] != known:
                 return None
             return [Row(**row) for row in found["rows"]], [Cost(**_known(cost)) for cost in found["costs"]]
         except (ValueError, KeyError, TypeError):  # spoilt: it is made again
@@ -56,7 +58,8 @@ class FinishedParts:
 
     def write(self, part: Part, rows: Sequence[Row], costs: Sequence[Cost]) -> None:
         """Keep a finished part."""
-        found = {"fingerprint": self.fingerprint(part), "rows": [asdict(row) for row in rows]}
+        known = self._asked.get(part.slug) or self.fingerprint(part)
+        found = {"fingerprint": known, "rows": [asdict(row) for row in rows]}
         write_json(self._file(part), {**found, "costs": [asdict(cost) for cost in costs]})
 
     def _file(self, part: Part) -> Path:

@@ -65,25 +65,19 @@ class HarnessModel(LM):  # type: ignore[misc]
         if any(settings.get("do_sample") for _, settings in asked):
             raise ConfigError("a task asks for sampling, but answers here are greedy; give gen_kwargs do_sample=false")
         samples = [self._sample(str(i), context) for i, (context, _) in enumerate(asked)]
+        alike: dict[tuple[tuple[str, ...], int], list[int]] = {}  # those that may be generated together
+        for number, (_, settings) in enumerate(asked):
+            alike.setdefault((_until(settings), self._length(settings)), []).append(number)
         answers: dict[int, str] = {}
-        for numbers in self.session.batches(samples, _characters, TASK):
-            batch = self.session.collate([samples[i] for i in numbers], TASK)
-            longest = max(self._length(asked[i][1]) for i in numbers)
-            texts = self.session.model.generate(batch, max_new_tokens=longest, factor=self.session.factor)
-            for number, text in zip(numbers, texts, strict=True):
-                settings = asked[number][1]
-                answers[number] = self._cut(text, settings, longest)
+        for (until, length), members in alike.items():
+            for places in self.session.batches([samples[i] for i in members], _characters, TASK):
+                numbers = [members[place] for place in places]
+                batch = self.session.collate([samples[i] for i in numbers], TASK)
+                texts = self.session.model.generate(
+                    batch, max_new_tokens=length, factor=self.session.factor, stop=until or None
+                )
+                answers.update(zip(numbers, (_cut(text, until) for text in texts), strict=True))
         return [answers[i] for i in range(len(samples))]
-
-    def _cut(self, text: str, settings: dict[str, Any], generated: int) -> str:
-        own = self._length(settings)
-        if own < generated:  # the batch's longest was generated for all
-            tokenizer: Any = self.session.decoder.tokenizer
-            text = tokenizer.decode(self.session.decoder.token_ids(text)[:own])
-        until = settings.get("until") or []
-        for stop in [until] if isinstance(until, str) else until:
-            text = text.split(stop)[0] if stop else text
-        return text
 
     def _length(self, settings: dict[str, Any]) -> int:
         return int(next((settings[key] for key in LENGTH_KEYS if settings.get(key)), self.max_new_tokens))
@@ -129,6 +123,18 @@ class HarnessModel(LM):  # type: ignore[misc]
         tokenizer: Any = self.session.decoder.tokenizer
         encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         return [start for start, _ in encoded["offset_mapping"]]
+
+
+def _until(settings: dict[str, Any]) -> tuple[str, ...]:
+    """The texts at which an answer ends."""
+    until = settings.get("until") or ()
+    return tuple(dict.fromkeys(stop for stop in ([until] if isinstance(until, str) else until) if stop))
+
+
+def _cut(text: str, until: Sequence[str]) -> str:
+    for stop in until:
+        text = text.split(stop)[0]
+    return text
 
 
 def _arguments(requests: Sequence[Any]) -> list[tuple[Any, ...]]:

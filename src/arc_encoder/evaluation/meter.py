@@ -16,12 +16,12 @@ from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.remembered import Remembered
 
 CLEAR_REFS = Path("/proc/self/clear_refs")
-TIMED = 8  # prompts whose first token is timed
+TIMED = 8  # fewest prompts whose first token is timed, if there are as many; at most twice as many
 
 
 @dataclass
 class Meter:
-    """Counts prompts as they are collated.
+    """Counts prompts as they are collated; targets, which an evaluation of losses adds to them, do not count.
 
     Attributes:
         prompts: how many.
@@ -34,29 +34,32 @@ class Meter:
     contexts: int = 0
     context_tokens: int = 0
     text_tokens: int = 0
+    _stride: int = 1  # every so many-th prompt is kept, to be timed
     _kept: list[ArcBatch] = field(default_factory=list)
 
     def count(self, batch: ArcBatch) -> None:
         """Add a batch of prompts."""
+        for number in range(len(batch.sample_ids)):
+            if (self.prompts + number) % self._stride == 0:
+                self._kept.append(prompt_of(batch, number))
+                if len(self._kept) > 2 * TIMED:
+                    self._kept, self._stride = self._kept[::2], 2 * self._stride
         self.prompts += len(batch.sample_ids)
         self.contexts += len(batch.context_lengths)
         self.context_tokens += batch.encoder_tokens
-        self.text_tokens += int(batch.text_lengths.sum())
-        if len(self._kept) < TIMED:
-            self._kept.append(batch)
+        self.text_tokens += int(batch.text_lengths.sum()) - batch.target_tokens
 
     def reset(self) -> None:
         """Begin anew."""
         self.prompts = self.contexts = self.context_tokens = self.text_tokens = 0
-        self._kept = []
+        self._kept, self._stride = [], 1
 
     def first_token_ms(self, model: ArcModel, factor: int | None) -> float:
-        """Median milliseconds until a prompt's first token, one prompt at a time, its contexts encoded anew."""
+        """Median milliseconds until a prompt's first token, over prompts spread over all, one at a time, contexts encoded anew."""
         times = []
         compressor = model.compressor if model.has_compressor else None
         with compressor.forgetting() if isinstance(compressor, Remembered) else nullcontext():
-            for number, batch in enumerate([*self._kept[:1], *self._kept]):  # the first of all warms up
-                single = first_sample(batch)
+            for number, single in enumerate([*self._kept[:1], *self._kept]):  # the first of all warms up
                 wait(single)
                 start = time.perf_counter()
                 model.generate(single, max_new_tokens=1, factor=factor)
@@ -66,24 +69,24 @@ class Meter:
         return statistics.median(times)
 
 
-def first_sample(batch: ArcBatch) -> ArcBatch:
-    """The first sample of a batch as a batch of its own, without padding."""
-    own = batch.context_rows == 0
-    length = int(batch.text_lengths[0])
+def prompt_of(batch: ArcBatch, number: int) -> ArcBatch:
+    """One sample of a batch as a batch of its own, without padding and without its target, which stands last."""
+    own = batch.context_rows == number
+    length = int(batch.text_lengths[number]) - int(batch.target_mask[number].sum())
     contexts = batch.context_lengths[own]
     longest = int(contexts.max()) if len(contexts) else 0
     return ArcBatch(
         task=batch.task,
         decoder=batch.decoder,
         task_token=batch.task_token,
-        sample_ids=batch.sample_ids[:1],
+        sample_ids=batch.sample_ids[number : number + 1],
         context_ids=batch.context_ids[own][:, :longest],
         context_lengths=contexts,
-        context_rows=batch.context_rows[own],
+        context_rows=torch.zeros_like(batch.context_rows[own]),
         context_positions=batch.context_positions[own],
-        text_ids=batch.text_ids[:1, :length],
-        text_lengths=batch.text_lengths[:1],
-        target_mask=batch.target_mask[:1, :length],
+        text_ids=batch.text_ids[number : number + 1, :length],
+        text_lengths=torch.tensor([length], device=batch.text_lengths.device),
+        target_mask=batch.target_mask[number : number + 1, :length],
         factor=batch.factor,
         end_ids=batch.end_ids,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,7 +77,8 @@ class Cost(Part):
         document_tokens: tokens of the decoder that the same documents have as text.
         stored_bytes: bytes that these documents take if they are stored as the system needs them.
         prompt_positions: decoder positions of the whole prompt.
-        encoder_gflops: 10⁹ operations of the encoder for the documents of a prompt, none of them stored.
+        encoder_gflops: 10⁹ operations of the encoder for the documents of a prompt, none of them stored, or of the
+            model that chooses what is shown of them.
         decoder_gflops: 10⁹ operations of the decoder until the first token of the answer.
         first_token_ms: milliseconds from the prompt to the first token of its answer, prompts one by one (median).
         seconds: of the whole part.
@@ -144,8 +146,7 @@ def surviving_share(rows: Iterable[Row], pooling_factor: int, decoder: str | Non
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON to a neighbouring file, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = _part_of(path)
     part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
     os.replace(part, path)
 
@@ -160,8 +161,7 @@ def write_results(
 
 def write_examples(path: Path, results: Iterable[ExampleResult]) -> None:
     """One JSON line an example, for people who want to read what went wrong."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
+    part = _part_of(path)
     with part.open("w") as lines:
         for result in results:
             record = {
@@ -174,3 +174,9 @@ def write_examples(path: Path, results: Iterable[ExampleResult]) -> None:
             }
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
     os.replace(part, path)
+
+
+def _part_of(path: Path) -> Path:
+    """A neighbouring file that no other process writes, not even on another machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.part")

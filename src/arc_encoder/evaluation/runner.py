@@ -51,30 +51,34 @@ def evaluate(
         folder: where a JSONL of the examples of each run is written.
         finished: parts of an earlier start, which are not done again, and where new ones are kept.
         price: operations for a prompt; without it no costs are told.
-        told: called with all rows and costs so far after each part.
+        told: called with all rows and costs so far after each part, in the order in which parts were planned.
 
     Raises:
         ConfigError: a system that needs an ARC-Encoder, without one; two benchmarks of one name.
     """
-    rows: list[Row] = []
-    costs: list[Cost] = []
-    for name, system in systems.items():
-        opened: Session | None = None
-        planned = plan_parts(name, system, benchmarks, session, factors)
-        for each in _claimed(planned, finished):
-            known = finished.read(each.part) if finished else None
-            if known is None:
-                opened = opened or system.open(session)
-                found, cost = _run(each, opened, folder, price)
-                known = rows_of(found, each.part), [cost] if cost else []
-                if finished:
-                    finished.write(each.part, *known)
-            rows += known[0]
-            costs += known[1]
-            if told is not None:
-                told(rows, costs)
+    planned = [each for name in systems for each in plan_parts(name, systems[name], benchmarks, session, factors)]
+    refuse_misfits(planned, session)
+    done: dict[str, tuple[list[Row], list[Cost]]] = {}
+    opened: dict[str, Session] = {}  # of the system at hand, with what it remembers
+
+    def so_far() -> tuple[list[Row], list[Cost]]:
+        known = [done[each.part.slug] for each in planned if each.part.slug in done]
+        return [row for rows, _ in known for row in rows], [cost for _, costs in known for cost in costs]
+
+    for each in _claimed(planned, finished):
+        known = finished.read(each.part) if finished else None
+        if known is None:
+            if each.part.system not in opened:
+                opened = {each.part.system: each.system.open(session)}
+            found, cost = _run(each, opened[each.part.system], folder, price)
+            known = rows_of(found, each.part), [cost] if cost else []
+            if finished:
+                finished.write(each.part, *known)
+        done[each.part.slug] = known
+        if told is not None:
+            told(*so_far())
     session.factor = None
-    return rows, costs
+    return so_far()
 
 
 def plan_parts(
@@ -106,6 +110,19 @@ def plan_parts(
                 )
             planned[part.slug] = Planned(part, system, benchmark, factor)
     return list(planned.values())
+
+
+def refuse_misfits(planned: Sequence[Planned], session: Session) -> None:
+    """Tell what cannot work before anything is evaluated.
+
+    Raises:
+        CheckpointError, ConfigError: a compressor that does not serve the decoder, or a factor that it cannot have.
+    """
+    for each in planned:
+        if each.system.needs_compressor:
+            compressor = each.system.open(session).model.compressor
+            compressor.head(session.decoder_name)
+            compressor.compressed_length(1, each.factor)
 
 
 def _claimed(planned: list[Planned], finished: FinishedParts | None) -> Iterator[Planned]:
@@ -155,12 +172,14 @@ def _cost(each: Planned, session: Session, results: list[ExampleResult], seconds
         positions=positions,
         factor=each.factor,
     )
+    tokens, shown = sum(result.document_tokens for result in results) / count, (each.part.shots or 0) + 1
+    chosen = each.system.selection_work(shown, tokens / shown)
     values: dict[str, Any] = {
         "document_positions": documents,
-        "document_tokens": sum(result.document_tokens for result in results) / count,
+        "document_tokens": tokens,
         "stored_bytes": sum(result.stored_bytes for result in results) / count,
         "prompt_positions": positions,
-        "encoder_gflops": encoder / 1e9,
+        "encoder_gflops": (encoder + chosen) / 1e9,
         "decoder_gflops": decoder / 1e9,
         "first_token_ms": meter.first_token_ms(session.model, each.factor),
         "seconds": seconds,

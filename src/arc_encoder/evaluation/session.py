@@ -36,6 +36,7 @@ class Session:
         progress: show a progress bar.
         device: where batches are put, and where the model was.
         cache_gib: memory for vectors of contexts that may come again.
+        precision: dtype in which an ARC-Encoder computes.
         meter: what passed since it was last reset.
     """
 
@@ -47,6 +48,7 @@ class Session:
     progress: bool = True
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     cache_gib: float = 1.0
+    precision: torch.dtype = torch.float32
     meter: Meter = field(default_factory=Meter)
     _token_counts: dict[str, int] = field(default_factory=dict)
 
@@ -68,7 +70,9 @@ class Session:
 
     def with_compressor(self, compressor: nn.Module) -> Session:
         """A session like this one, with another compressor in front of the same decoder."""
-        remembered: Any = Remembered(compressor.to(self.device).eval(), limit_gib=self.cache_gib)
+        remembered: Any = Remembered(
+            compressor.to(self.device).eval(), limit_gib=self.cache_gib, precision=self.precision
+        )
         return replace(self, model=ArcModel(remembered, {self.decoder_name: self.decoder}), meter=Meter())
 
     def budgets(self, documents: Iterable[str]) -> dict[str, int]:
@@ -101,9 +105,11 @@ class Session:
         for start in tqdm(starts, desc=title, unit="batch", disable=not self.progress, leave=False):
             yield order[start : start + self.batch_size]
 
-    def collate(self, samples: Sequence[Sample], task: str) -> ArcBatch:
+    def collate(self, samples: Sequence[Sample], task: str, *, counted: bool = True) -> ArcBatch:
+        """A batch on the device; `counted` prompts are those that costs are about."""
         batch = self.collator(samples, decoder=self.decoder_name, task=task).to(self.device)
-        self.meter.count(batch)
+        if counted:
+            self.meter.count(batch)
         return batch
 
     def positions(self, sample: Sample, budgets: dict[str, int]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -205,17 +205,27 @@ class ArcModel(nn.Module):
 
     @torch.no_grad()
     def generate(
-        self, batch: ArcBatch, *, max_new_tokens: int = 64, factor: int | None = None, stop: str | None = None
+        self,
+        batch: ArcBatch,
+        *,
+        max_new_tokens: int = 64,
+        factor: int | None = None,
+        stop: str | Sequence[str] | None = None,
     ) -> list[str]:
         """Greedy answers to prompts, cut at EOS or the batch's `end_ids`, one text a sample.
 
-        `stop` is a text after which nothing more is needed.
+        `stop` is a text after which nothing more is needed; of several texts, any one.
         """
         decoder = self.decoder(batch.decoder)
+        stops = [stop] if isinstance(stop, str) else stop or ()
         embeddings, layout = self.merge(batch, factor=factor, pad_left=True)
         with self._as_trained(batch.decoder):
             ids = decoder.generate(
-                embeddings, layout.mask, max_new_tokens=max_new_tokens, stop=stop, end_ids=batch.end_ids
+                embeddings,
+                layout.mask,
+                max_new_tokens=max_new_tokens,
+                stop=stops,
+                end_ids=batch.end_ids,
             )
         # Not every tokenizer counts these among its special tokens.
         ends = {decoder.tokenizer.eos_token_id, *batch.end_ids}

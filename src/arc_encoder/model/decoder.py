@@ -163,12 +163,12 @@ class FrozenDecoder(nn.Module):
         mask: Tensor,
         *,
         max_new_tokens: int,
-        stop: str | None = None,
+        stop: Sequence[str] = (),
         end_ids: Sequence[int] = (),
     ) -> Tensor:
         """Greedy continuation of left-padded embeddings (B, T, E): new ids (B, ≤ max_new_tokens).
 
-        A row ends at EOS, at one of `end_ids`, or once it has said `stop`.
+        A row ends at EOS, at one of `end_ids`, or once it has said one of the texts `stop`.
         """
         self.check_length(embeddings.shape[1] + max_new_tokens)
         pad = self.tokenizer.pad_token_id
@@ -176,8 +176,8 @@ class FrozenDecoder(nn.Module):
             inputs_embeds=embeddings.to(self.device),
             attention_mask=mask.long().to(self.device),
             max_new_tokens=max_new_tokens,
-            stop_strings=None if stop is None else [stop],
-            tokenizer=None if stop is None else self.tokenizer,
+            stop_strings=list(stop) or None,
+            tokenizer=self.tokenizer if stop else None,
             do_sample=False,
             eos_token_id=[self.tokenizer.eos_token_id, *end_ids],
             pad_token_id=self.tokenizer.eos_token_id if pad is None else pad,

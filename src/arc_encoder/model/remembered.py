@@ -28,17 +28,20 @@ class Remembered(nn.Module):
     Args:
         compressor: an ARC-Encoder, or what has its interface.
         limit_gib: memory for vectors, on the device where they are made; those unused for longest go first.
+        precision: dtype in which the compressor computes, as mixed precision does; its weights stay as they are.
 
     Raises:
         ConfigError: a limit below 0.
     """
 
-    def __init__(self, compressor: nn.Module, *, limit_gib: float = 1.0) -> None:
+    def __init__(
+        self, compressor: nn.Module, *, limit_gib: float = 1.0, precision: torch.dtype = torch.float32
+    ) -> None:
         super().__init__()
         if limit_gib < 0:
             raise ConfigError(f"a memory of {limit_gib} GiB is not possible; 0 remembers nothing")
         self.compressor = compressor
-        self.limit = int(limit_gib * 2**30)
+        self.limit, self.precision = int(limit_gib * 2**30), precision
         self.encoded = self.recalled = 0  # contexts
         self._vectors: OrderedDict[Key, Tensor] = OrderedDict()
         self._bytes = 0
@@ -78,9 +81,11 @@ class Remembered(nn.Module):
         if new:
             places = torch.tensor(sorted(new.values()), device=context_ids.device)
             chosen = context_lengths[places]
-            vectors, counts = self.compressor(
-                context_ids[places, : int(chosen.max())], chosen, decoder, task_token, factor
-            )
+            mixed = self.precision != torch.float32
+            with torch.autocast(context_ids.device.type, dtype=self.precision, enabled=mixed):
+                vectors, counts = self.compressor(
+                    context_ids[places, : int(chosen.max())], chosen, decoder, task_token, factor
+                )
             for place, vector, count in zip(places.tolist(), vectors, counts.tolist(), strict=True):
                 kept = vector[:count].clone()
                 self._vectors[keys[place]] = kept

@@ -45,6 +45,7 @@ class Benchmark(ABC):
         protocol: how it is asked and scored.
         shots: answered examples in front of a question; None where nothing is asked.
         seed: of whatever is drawn.
+        draws: whether the seed changes anything.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Benchmark(ABC):
     protocol: str = "strict"
     shots: int | None = None
     seed: int = 0
+    draws: bool = True
 
     @abstractmethod
     def run(self, system: System, session: Session) -> list[ExampleResult]:

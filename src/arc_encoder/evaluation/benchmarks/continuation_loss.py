@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from arc_encoder.data.tasks import Continuation
+from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import System
@@ -16,22 +15,30 @@ from arc_encoder.segments import Role
 class ContinuationLoss(Benchmark):
     """Cross-entropy of the continued part, in nats a token.
 
+    Documents are cut by the decoder's tokenizer, so that every system is asked about the same texts, whatever
+    its encoder.
+
     Args:
         task: the continuation task, on held-out documents.
         name: how results call it.
         limit: number of documents.
         seed: which parts of the documents.
         version: raised whenever scores become incomparable.
+
+    Raises:
+        ConfigError: a limit below 1.
     """
 
     def __init__(
         self, task: Continuation, *, name: str = "continuation", limit: int = 500, seed: int = 0, version: int = 1
     ) -> None:
+        if limit < 1:
+            raise ConfigError(f"benchmark {name}: limit={limit} must be at least 1")
         self.task, self.name, self.limit, self.seed, self.version = task, name, limit, seed, version
 
     @torch.no_grad()
     def run(self, system: System, session: Session) -> list[ExampleResult]:
-        tokenizer = session.collator.encoder_tokenizer
+        tokenizer = session.decoder.tokenizer
         originals = [self.task.sample(i, self.seed, tokenizer) for i in range(min(self.limit, len(self.task.source)))]
         contexts = [s.text for sample in originals for s in sample.segments if s.role is Role.CONTEXT]
         budgets = session.budgets(contexts) if system.needs_compressor or system.needs_budget else {}
@@ -49,7 +56,7 @@ class ContinuationLoss(Benchmark):
             results.append(
                 ExampleResult(
                     id=original.id,
-                    scores={"loss": total / tokens, "perplexity": math.exp(min(total / tokens, 50.0))},
+                    scores={"loss": total / tokens},
                     weights={"loss": float(tokens)},
                     document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
                     document_tokens=session.text_tokens(prompt.documents),

@@ -12,8 +12,16 @@ from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
-from arc_encoder.evaluation.benchmarks.fitting import CHOICES, Fitted, Overflow, fitted, warn_of_shortened
+from arc_encoder.evaluation.benchmarks.fitting import (
+    CHOICES,
+    Fitted,
+    Overflow,
+    Reader,
+    fitted,
+    warn_of_shortened,
+)
 from arc_encoder.evaluation.protocols import Layout, Protocol, Strict
+from arc_encoder.evaluation.protocols.drawing import Some
 from arc_encoder.evaluation.scoring import LOSS, Scoring
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import Prompt, System
@@ -26,10 +34,10 @@ class QuestionAnswering(Benchmark):
     Args:
         name: how results call it; with `path` and no name, the path does.
         source: the questions.
-        examples: where examples are drawn from; None takes them from `source`, and does not ask those.
+        examples: where examples are drawn from; None holds some questions of `source` out for them.
         path: JSONL file with question, passages and answers, instead of `source`.
         prepare: the recipe of ``arc-data prepare`` that makes this file, for who does not have it.
-        examples_path: likewise, instead of `examples`.
+        examples_path: likewise, instead of `examples`: a training split, for instance.
         only: ask only questions of `path` that hold this text, for files of several kinds.
         shots: examples in a prompt, the same for every system.
         limit: how many questions are asked; None asks all (fewer where examples come from the same source).
@@ -38,13 +46,13 @@ class QuestionAnswering(Benchmark):
         seed: choice of the examples.
         protocol: which examples, words and accepted answers; None takes `Strict`.
         layout: words of its own around documents and questions; None takes the protocol's.
-        overflow: what is done where a prompt and its answer do not fit the decoder's window: ``stop`` with an error,
-            or ``shorten``: leave examples out, then cut the document's end, and warn. What was done stands in
-            each line of the examples.
+        overflow: what is done where a prompt and its answer do not fit the decoder's window, or a document is longer
+            than the ARC-Encoder reads: ``stop`` with an error, or ``shorten``: leave examples out, then cut the
+            document's end, and warn. What was done stands in each line of the examples.
         version: raised whenever scores become incomparable.
 
     Raises:
-        ConfigError: neither source nor path, or an unknown metric.
+        ConfigError: neither source nor path, an unknown metric, or a number that is too small.
         DataError: not enough questions for the shots, or a question without an accepted answer.
     """
 
@@ -87,8 +95,12 @@ class QuestionAnswering(Benchmark):
             raise ConfigError(f"benchmark {name}: overflow={overflow!r} is unknown; choose {' or '.join(CHOICES)}")
         if shots < 0:
             raise ConfigError(f"benchmark {name}: shots={shots} must not be negative")
+        if limit is not None and limit < 1:
+            raise ConfigError(f"benchmark {name}: limit={limit} must be at least 1, or null to ask all questions")
+        if max_new_tokens < 1:
+            raise ConfigError(f"benchmark {name}: max_new_tokens={max_new_tokens} must be at least 1")
         rules = protocol or Strict()
-        self.protocol, self.layout = rules.name, layout or rules
+        self.protocol, self.layout, self.draws = rules.name, layout or rules, rules.draws and shots > 0
         chosen = rules.choose(name, source, examples, shots=shots, limit=limit, seed=seed)
         self.examples_of = chosen.examples_of
         self.questions = [replace(question, answers=rules.accepted(name, question)) for question in chosen.questions]
@@ -101,7 +113,9 @@ class QuestionAnswering(Benchmark):
             )
 
     def run(self, system: System, session: Session) -> list[ExampleResult]:
-        shown = [[*self.examples_of(i), question] for i, question in enumerate(self.questions)]
+        groups = [[*self.examples_of(i), question] for i, question in enumerate(self.questions)]
+        reader = Reader(session)
+        shown = self._readable(groups, reader) if system.needs_compressor else groups
         budgets: dict[str, int] = {}
         budgeted = system.needs_compressor or system.needs_budget
 
@@ -112,7 +126,10 @@ class QuestionAnswering(Benchmark):
                 for question in group
                 for text in self.layout.documents(question, asked=question is group[-1])
             }
-            budgets.update(session.budgets(sorted(texts - budgets.keys())) if budgeted else {})
+            if budgeted:  # who does not compress has the budget of what the ARC-Encoder would read
+                beginnings = {text: reader.beginning(text) for text in sorted(texts - budgets.keys())}
+                found = session.budgets(beginnings.values())
+                budgets.update({text: found[beginning] for text, beginning in beginnings.items()})
 
         def build(group: Sequence[Question]) -> Prompt:
             measure([group])
@@ -125,8 +142,11 @@ class QuestionAnswering(Benchmark):
         room = None
         if self.overflow == "shorten" and session.decoder.window is not None:
             room = session.decoder.window - self.max_new_tokens
-        prompts = [fitted(group, build, positions, room) for group in shown]
-        warn_of_shortened(self.name, self.shots, prompts, session)
+        prompts = [
+            fitted(group, build, positions, room, [new is not old for new, old in zip(group, whole, strict=True)])
+            for group, whole in zip(shown, groups, strict=True)
+        ]
+        warn_of_shortened(self.name, self.shots, prompts, session, reader.most if system.needs_compressor else None)
         samples = [each.prompt.sample for each in prompts]
         answers: dict[int, str] = {}
         for numbers in session.batches(samples, _characters, self.name) if self.scoring.wants_answers else ():
@@ -141,6 +161,18 @@ class QuestionAnswering(Benchmark):
             for i in range(len(samples))
         ]
 
+    def _readable(self, groups: list[list[Question]], reader: Reader) -> list[list[Question]]:
+        """Examples and queries, with documents that the ARC-Encoder can read.
+
+        Raises:
+            DataError: one is too long, and is not to be shortened.
+        """
+        if self.overflow == "shorten":
+            return [reader.group(group, self.layout) for group in groups]
+        for group in groups if reader.stops else ():
+            reader.refuse(self.name, group, self.layout)
+        return groups
+
     def _losses(self, samples: Sequence[Sample], session: Session) -> dict[int, tuple[float, int]]:
         """Cross-entropy of the first accepted answer after each prompt: sum and number of tokens."""
         answered = [
@@ -149,7 +181,8 @@ class QuestionAnswering(Benchmark):
         ]
         losses: dict[int, tuple[float, int]] = {}
         for numbers in session.batches(answered, _characters, f"{self.name}, loss"):
-            batch = session.collate([answered[i] for i in numbers], self.name)
+            counted = not self.scoring.wants_answers  # else they were, when they were answered
+            batch = session.collate([answered[i] for i in numbers], self.name, counted=counted)
             found = session.model.sample_losses(batch, factor=session.factor)
             losses.update(zip(numbers, found, strict=True))
         return losses
@@ -171,6 +204,8 @@ class QuestionAnswering(Benchmark):
         details: dict[str, Any] = {"question": question.question, "answer": answer, "accepted": list(question.answers)}
         if shown.examples < self.shots or shown.cut:
             details |= {"examples": shown.examples, "document_cut": shown.cut}
+        if shown.examples_cut:
+            details |= {"example_documents_cut": shown.examples_cut}
         return ExampleResult(
             id=question.id,
             scores=scores,
@@ -182,26 +217,13 @@ class QuestionAnswering(Benchmark):
         )
 
 
-class _Some:
-    """Some of a source's questions."""
-
-    def __init__(self, source: Source[Question], places: Sequence[int]) -> None:
-        self.source, self.places = source, places
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> Question:
-        return self.source[self.places[index]]
-
-
 def _asking(source: Source[Question], only: str | None, path: str) -> Source[Question]:
     if only is None:
         return source
     places = [i for i in range(len(source)) if only in source[i].question]
     if not places:
         raise DataError(f"no question in {path} holds the text {only!r}")
-    return _Some(source, places)
+    return Some(source, places)
 
 
 def _lead(sample: Sample) -> str:

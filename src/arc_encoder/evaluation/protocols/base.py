@@ -46,9 +46,11 @@ class Protocol(Layout):
 
     Attributes:
         name: how results call it; results of two protocols are not comparable.
+        draws: whether its choice of examples depends on the seed.
     """
 
     name: str
+    draws: bool = True
 
     @abstractmethod
     def choose(

@@ -23,6 +23,7 @@ class Paper(Protocol):
     """
 
     name = "paper"
+    draws = False
 
     def __init__(self, first_answer: Sequence[str] = ("squad",)) -> None:
         self.first_answer = frozenset(first_answer)

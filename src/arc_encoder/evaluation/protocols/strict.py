@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import islice
 
 from arc_encoder.data.prompts import few_shot_segments, joined_passages, merge_plain
 from arc_encoder.data.records import Question, Source
 from arc_encoder.errors import DataError
 from arc_encoder.evaluation.protocols.base import Chosen, Protocol, Shown
+from arc_encoder.evaluation.protocols.drawing import Some, drawn, held_out
 from arc_encoder.segments import Role, Segment
 
 MOST_DRAWN_FROM = 100_000
 
 
 class Strict(Protocol):
-    """Examples are drawn once for each question, by its number and the seed.
+    """Examples are drawn for each question, by its number and the seed, and are about other documents than it.
 
-    Where they come from the source that is asked, they come from the part of it that is not asked.
+    Where they come from the source that is asked, some of its questions are held out for them
+    (`drawing.held_out`) and all others are asked, in order.
     The passages of a question are joined and shown as one document, in examples and in the query alike.
     """
 
@@ -37,21 +40,29 @@ class Strict(Protocol):
         limit: int | None,
         seed: int,
     ) -> Chosen:
-        kept = shots if pool is None else 0
-        asked = len(source) - kept if limit is None else min(limit, len(source) - kept)
-        if asked < 1 or (pool is not None and len(pool) < shots):
-            there = len(source) if pool is None else len(pool)
+        there = len(source) if pool is None else len(pool)
+        if len(source) < 1 or there < shots + (pool is None):
             raise DataError(
                 f"benchmark {benchmark}: {shots} examples were asked for, but there are only {there} questions to draw from"
             )
-        examples, start = (source, asked) if pool is None else (pool, 0)
-        size = min(len(examples) - start, MOST_DRAWN_FROM)
+        kept = held_out(len(source), shots) if pool is None and shots else []
+        examples: Source[Question] = Some(source, kept) if pool is None else pool
+        left_out = set(kept)
+        asked = list(islice((i for i in range(len(source)) if i not in left_out), limit))
+        size = min(len(examples), MOST_DRAWN_FROM)
 
         def examples_of(number: int) -> list[Question]:
             rng = random.Random(f"examples-{seed}-{number}")
-            return [examples[start + i] for i in rng.sample(range(size), shots)]
+            query = source[asked[number]]
+            found = drawn(examples, size, query, shots=shots, rng=rng)
+            if len(found) < shots:
+                raise DataError(
+                    f"benchmark {benchmark}: question {query.id!r} stands among its own examples, and only {len(found)} "
+                    f"others could be drawn for {shots} shots; give more examples, or fewer shots"
+                )
+            return found
 
-        return Chosen([source[i] for i in range(asked)], examples_of)
+        return Chosen([source[i] for i in asked], examples_of)
 
     def accepted(self, benchmark: str, question: Question) -> tuple[str, ...]:
         return question.answers

@@ -25,6 +25,7 @@ class Arc(System):
     """
 
     needs_compressor = True
+    uses_query = False
 
     def __init__(self, checkpoint: str | None = None, encoder_tokenizer: str | None = None) -> None:
         self.checkpoint, self.encoder_tokenizer = checkpoint, encoder_tokenizer

@@ -15,6 +15,7 @@ from arc_encoder.data.prompts import merge_plain
 from arc_encoder.data.records import Question
 from arc_encoder.evaluation.protocols import Layout, Strict
 from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.systems.shown_before import ShownBefore
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
 
 STRICT = Strict()
@@ -43,12 +44,14 @@ class System(ABC):
         needs_budget: whether `present` needs to know what compression would cost.
         needs_checkpoint: whether it works with the ARC-Encoder that the command was given.
         decoder_modified: whether the decoder's weights are not its own.
+        uses_query: whether `present` looks at the query; what does not is shown once for a document and budget.
     """
 
     needs_compressor = False
     needs_budget = False
     needs_checkpoint = False
     decoder_modified = False
+    uses_query = True
 
     @abstractmethod
     def present(
@@ -56,12 +59,26 @@ class System(ABC):
     ) -> Segment | None:
         """How the decoder sees a document; None leaves it out.
 
+        It must depend on nothing else: what it gave is remembered, and shown when the same comes again.
+
         Args:
             document: the text.
             tokenizer: the decoder's.
             budget: vectors that the ARC-Encoder would make of it, task token included (0 if not needed).
             query: the question about it; the text before it, where none is asked.
         """
+
+    def selection_work(self, documents: float, tokens: float) -> float:
+        """Floating-point operations of choosing what is shown, before the decoder reads it.
+
+        Args:
+            documents: how many are shown.
+            tokens: decoder tokens that one of them has as text.
+
+        Returns:
+            0 where no model reads the documents to choose.
+        """
+        return 0.0
 
     def open(self, session: Session) -> Session:
         """The session in which this system works: the given one, or one with a model of its own."""
@@ -91,9 +108,7 @@ class System(ABC):
         blocks = []
         for question in [*examples, query]:
             texts = layout.documents(question, asked=question is query)
-            shown = [
-                self.present(text, tokenizer, budget=budgets.get(text, 0), query=question.question) for text in texts
-            ]
+            shown = [self._shown(text, tokenizer, budgets.get(text, 0), question.question) for text in texts]
             documents += texts
             blocks.append((question, shown))
         segments = layout.segments(blocks[:-1], blocks[-1])
@@ -103,11 +118,11 @@ class System(ABC):
     def continuation(self, sample: Sample, budgets: dict[str, int], tokenizer: PreTrainedTokenizerBase) -> Prompt:
         """A continuation sample, its context shown as this system shows documents."""
         shown = {
-            place: self.present(
+            place: self._shown(
                 segment.text,
                 tokenizer,
-                budget=budgets.get(segment.text, 0),
-                query="".join(before.text for before in sample.segments[:place]),
+                budgets.get(segment.text, 0),
+                "".join(before.text for before in sample.segments[:place]),
             )
             for place, segment in enumerate(sample.segments)
             if segment.role is Role.CONTEXT
@@ -116,6 +131,17 @@ class System(ABC):
         segments = tuple(merge_plain([segment for segment in chosen if segment is not None]))
         documents = tuple(sample.segments[place].text for place in shown)
         return Prompt(replace(sample, segments=segments), documents, _as_text(list(shown.values())))
+
+    def _shown(self, document: str, tokenizer: PreTrainedTokenizerBase, budget: int, query: str) -> Segment | None:
+        """What `present` gives, made once."""
+        memory: ShownBefore = self.__dict__.setdefault("_shown_before", ShownBefore())
+        return memory.of(
+            document,
+            tokenizer,
+            budget,
+            query if self.uses_query else None,
+            lambda: self.present(document, tokenizer, budget=budget, query=query),
+        )
 
 
 def _as_text(shown: Sequence[Segment | None]) -> tuple[str, ...]:

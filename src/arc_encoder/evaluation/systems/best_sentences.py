@@ -20,7 +20,8 @@ class BestSentences(System):
     """Keeps the best sentences by BM25 (Lucene's weighting), in reading order.
 
     Sentences are taken in the order of their scores as long as they fit; one that is too long is passed
-    over. Where no word of the question stands in the document, its first sentences are kept.
+    over. Tokens that are left are filled with the beginning of the best sentence that was not taken. Where
+    no word of the question stands in the document, its first sentences are kept.
 
     Args:
         tokens: how many, for each document; None takes the budget of the compressed vectors (task token counted).
@@ -44,13 +45,27 @@ class BestSentences(System):
         if not sentences:
             return Segment(document, Role.PLAIN)
         # With the space that will stand before each, as it will be tokenized.
-        lengths = [len(ids) for ids in tokenizer([f" {s}" for s in sentences], add_special_tokens=False)["input_ids"]]
-        left, kept = self.tokens or budget, []
-        for place in best_first(sentences, query):
-            if lengths[place] <= left:
-                kept.append(place)
-                left -= lengths[place]
-        return Segment(" ".join(sentences[place] for place in sorted(kept)), Role.PLAIN)
+        ids = tokenizer([f" {s}" for s in sentences], add_special_tokens=False)["input_ids"]
+        order, most, taken = best_first(sentences, query), self.tokens or budget, dict[int, str]()
+        left = most
+        for place in order:
+            if len(ids[place]) <= left:
+                taken[place] = sentences[place]
+                left -= len(ids[place])
+        while _length(_in_order(taken), tokenizer) > most:  # no space stands before the first: it may have more tokens
+            taken.popitem()
+        best = next((place for place in order if place not in taken), None)
+        if best is None:
+            return Segment(_in_order(taken), Role.PLAIN)
+        rest = tokenizer(" " * (min(taken, default=best) < best) + sentences[best], add_special_tokens=False)[
+            "input_ids"
+        ]
+        for count in range(most - _length(_in_order(taken), tokenizer), 0, -1):
+            begun = str(tokenizer.decode(rest[:count])).strip().rstrip("\ufffd")  # no half characters
+            text = _in_order({**taken, best: begun} if begun else taken)
+            if _length(text, tokenizer) <= most:
+                return Segment(text, Role.PLAIN)
+        return Segment(_in_order(taken), Role.PLAIN)
 
 
 def best_first(sentences: list[str], query: str) -> list[int]:
@@ -71,3 +86,11 @@ def best_first(sentences: list[str], query: str) -> list[int]:
 
 def _words(text: str) -> list[str]:
     return [word.lower() for word in _WORDS.findall(text)]
+
+
+def _in_order(texts: dict[int, str]) -> str:
+    return " ".join(texts[place] for place in sorted(texts))
+
+
+def _length(text: str, tokenizer: PreTrainedTokenizerBase) -> int:
+    return len(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -11,6 +11,8 @@ from arc_encoder.segments import Segment
 class ClosedBook(System):
     """The decoder sees questions and answers alone."""
 
+    uses_query = False
+
     def present(
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
     ) -> Segment | None:

@@ -21,6 +21,7 @@ class AveragedEmbeddings(System):
     """
 
     needs_compressor = True
+    uses_query = False
 
     def __init__(self, factor: int = 4) -> None:
         self.factor = factor

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedTokenizerBase
 
 from arc_encoder.errors import CheckpointError, ConfigError
@@ -32,6 +33,8 @@ class LLMLingua2(System):
     Raises:
         ConfigError: a number below 1.
     """
+
+    uses_query = False
 
     def __init__(
         self,
@@ -87,6 +90,27 @@ class LLMLingua2(System):
             else:
                 high = middle - 1
         return Segment(_text(words, order[:low]), Role.PLAIN)
+
+    def selection_work(self, documents: float, tokens: float) -> float:
+        """Operations of the classifier: 2 for each number of its matrices and each token, and attention in every layer.
+
+        That is the count of Kaplan et al. (2020, §2.1) for a forward pass, as `plan/` counts the other models:
+        embeddings are looked up and cost nothing; scores and weighted sums take 4·L·D a token in a layer, for
+        pieces of L tokens and width D. Its own tokens are taken to be as many as the decoder's, and every
+        document is read once, whatever is remembered of it.
+        """
+        assert self._classifier is not None, "the classifier is loaded when the system is opened"
+        model: Any = self._classifier
+        looked_up = sum(
+            p.numel() for part in model.modules() if isinstance(part, nn.Embedding) for p in part.parameters()
+        )
+        weights = sum(p.numel() for p in model.parameters()) - looked_up
+        most = self.length - 2  # two special tokens stand around each piece
+        full, rest = divmod(tokens, most)
+        passed = full * self.length + (rest + 2 if rest else 0)
+        pairs = full * self.length**2 + ((rest + 2) ** 2 if rest else 0)
+        layers, width = int(model.config.num_hidden_layers), int(model.config.hidden_size)
+        return documents * (2 * weights * passed + 4 * layers * width * pairs)
 
     @torch.no_grad()
     def scores(self, document: str) -> list[float]:

@@ -11,6 +11,8 @@ from arc_encoder.segments import Role, Segment
 class OpenBook(System):
     """The decoder reads every document as it is."""
 
+    uses_query = False
+
     def present(
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
     ) -> Segment | None:

@@ -25,6 +25,8 @@ class Truncate(System):
         ConfigError: fewer than one token, or an unknown side.
     """
 
+    uses_query = False
+
     def __init__(self, tokens: int | None = None, keep: Literal["head", "tail", "both"] = "head") -> None:
         if tokens is not None and tokens < 1:
             raise ConfigError(f"truncate: tokens={tokens} must be at least 1, or null for the ARC-Encoder's budget")
