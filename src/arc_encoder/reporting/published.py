@@ -59,8 +59,10 @@ def _measured_alike(figure: Figure) -> bool:
 
 
 def _scores(figure: Figure) -> Scores:
-    """The paper's line for a decoder, system and factor; empty where it has none."""
+    """The paper's line for a decoder, system and factor; empty where it has none, and for variants of the method."""
     row = figure.row
+    if figure.variant not in ("", "reference", row.system):
+        return {}
     for entry in published()["main"]:
         same = entry["decoder"] == row.decoder and entry["system"] == row.system
         if same and entry.get("factor") in (None, row.pooling_factor):
