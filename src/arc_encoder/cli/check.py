@@ -162,7 +162,7 @@ def _numbers(config: DictConfig) -> list[str]:
     problems = []
     given: list[tuple[str, Any, int]] = [(key, config.get(key), lowest) for key, lowest in LOWEST.items()]
     for key, lowest in LISTED.items():
-        values = config.get(key)
+        values = config.get(key) if key == "factors" or "systems" in config else None  # else a single number
         if values is not None:
             given += [
                 (key, value, lowest) for value in (values if OmegaConf.is_list(values) else [f"{values} (no list)"])
