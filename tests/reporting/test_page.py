@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from arc_encoder.errors import DataError
 from arc_encoder.reporting.figures import PLOTS
 from arc_encoder.reporting.figures.curves import curves_of, trainings
 from arc_encoder.reporting.material import Material
@@ -87,6 +88,30 @@ def test_learning_curves_come_from_the_trainings_files(finished: Finished, tmp_p
     assert list(curves) == ["train/loss"]
     assert curves["train/loss"][3] == (3, pytest.approx(0.5))
     assert PLOTS["learning_curves"][1](Material.of([tmp_path])) is not None
+
+
+def test_a_sweep_of_trainings_needs_no_evaluation(tmp_path: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    for number, (pooling, loss) in enumerate((("mean", 1.0), ("last", 0.5))):
+        run = tmp_path / "sweep" / str(number)
+        with SummaryWriter(str(run / "tensorboard")) as writer:
+            for step in range(20):
+                writer.add_scalar("train/loss", loss + 1 / (step + 1), step)
+            writer.add_scalar("val/loss", loss, 19)
+        (run / "hydra").mkdir()
+        (run / "hydra" / "overrides.yaml").write_text(f"- model/pooling={pooling}\n- threads=1\n")
+    (run / "compressor").mkdir()
+    material = Material.of_anything([tmp_path / "sweep"])
+    names = {file.name for file in write_report(material, tmp_path / "report", title="Sweep")}
+    assert {"trainings.md", "trainings.tex", "trainings.csv", "learning_curves.png"} <= names
+    rows = list(csv.reader((tmp_path / "report/trainings.csv").open()))[1:]
+    assert rows == [
+        ["1", "model/pooling=last", "19", "0.550", "0.500", "yes"],
+        ["0", "model/pooling=mean", "19", "1.050", "1.000", "no"],
+    ]
+    with pytest.raises(DataError, match=r"holds no results\.json"):
+        Material.of_anything([tmp_path / "report"])
 
 
 def test_the_papers_figures_stand_beside_ours(finished: Finished, tmp_path: Path) -> None:

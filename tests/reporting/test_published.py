@@ -55,7 +55,9 @@ def test_means_are_over_exactly_the_papers_benchmarks() -> None:
     assert published_mean([figure("nq_open", shots=0), *every[1:]], "average") is None
 
 
-@pytest.mark.parametrize(("left_out", "expected"), [("0 of 28", 42.4), ("2 of 28", 41.7), ("21 of 28", 38.6), ("2 of 4", None)])
+@pytest.mark.parametrize(
+    ("left_out", "expected"), [("0 of 28", 42.4), ("2 of 28", 41.7), ("21 of 28", 38.6), ("2 of 4", None)]
+)
 def test_truncation_is_found_by_the_layers_left_out(left_out: object, expected: float | None) -> None:
     conditions = {"ablation": "truncation", "variant": "few", "layers_left_out": left_out}
     assert published_variant(figure("squad", conditions=conditions)) == expected

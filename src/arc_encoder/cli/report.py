@@ -24,7 +24,8 @@ from arc_encoder.reporting.summary import LOSSES
 USAGE = """arc-report: what finished runs say, from their files alone
 
   arc-report <folders> output=<folder> [title=…] [protocol=strict]
-      tables (Markdown, LaTeX, CSV), plots (PNG, SVG) and one HTML page of every evaluation in or below the folders
+      tables (Markdown, LaTeX, CSV), plots (PNG, SVG) and one HTML page of every evaluation in or below the folders,
+      or of trainings that were not evaluated, such as a sweep
   arc-report examples <folders> [system=arc] [benchmark=toy_qa] [metric=exact_match] [limit=10] [order=worst] [against=open_book]
       single examples: question, answer, accepted answers; order=worst, best or asked
   arc-report compare <folders> system=arc against=open_book [metric=exact_match]
@@ -61,15 +62,14 @@ def main() -> None:
 
 def page(places: Sequence[str], settings: Mapping[str, str]) -> None:
     """Write a report and say where it is."""
-    from arc_encoder.reporting.page import write_report
-    from arc_encoder.reporting.score_tables import score_table
+    from arc_encoder.reporting.page import tables_of, write_report
 
     if "output" not in settings:
         raise ConfigError("say where to write: output=<folder>")
-    material = Material.of(places, settings.get("protocol"))
+    material = Material.of_anything(places, settings.get("protocol"))
     title = settings.get("title") or ", ".join(Path(place).resolve().name for place in places)
     written = write_report(material, Path(settings["output"]), title=title)
-    print(score_table(material.figures).markdown())
+    print(tables_of(material)[0].markdown())
     print("\n".join(f"written: {file}" for file in written))
 
 

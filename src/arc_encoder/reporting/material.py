@@ -30,8 +30,16 @@ class Material:
 
     @classmethod
     def of(cls, places: Sequence[str | Path], protocol: str | None = None) -> Material:
-        """Everything in and below `places`."""
+        """Every evaluation in and below `places`."""
         return cls([Path(place) for place in places], read_runs(places, protocol=protocol))
+
+    @classmethod
+    def of_anything(cls, places: Sequence[str | Path], protocol: str | None = None) -> Material:
+        """The same; trainings alone, such as those of a sweep, will do as well."""
+        folders = [Path(place) for place in places]
+        evaluated = any(place.is_file() or any(place.rglob("results.json")) for place in folders)
+        trained = all(place.is_dir() and any(place.rglob("events.out.tfevents.*")) for place in folders)
+        return cls(folders, []) if trained and not evaluated else cls.of(places, protocol)
 
     @cached_property
     def names(self) -> Names:

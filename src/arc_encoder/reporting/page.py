@@ -17,6 +17,7 @@ from arc_encoder.reporting.material import Material
 from arc_encoder.reporting.score_tables import score_table
 from arc_encoder.reporting.share_tables import share_table
 from arc_encoder.reporting.table_files import Table
+from arc_encoder.reporting.training_table import training_table
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -59,11 +60,7 @@ def write_report(material: Material, folder: Path, *, title: str) -> list[Path]:
 
 def _written(material: Material, folder: Path, title: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
-    tables = [
-        table
-        for table in (score_table(material.figures), share_table(material.runs), cost_table_of(material.runs))
-        if table
-    ]
+    tables = tables_of(material)
     written: list[Path] = []
     for table in tables:
         for ending, text in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
@@ -81,6 +78,14 @@ def _written(material: Material, folder: Path, title: str) -> list[Path]:
     return [page, markdown, *written]
 
 
+def tables_of(material: Material) -> list[Table]:
+    """Scores, shares and costs; of trainings without evaluations, where their losses ended."""
+    if not material.runs:
+        return list(filter(None, [training_table(material.places)]))
+    found = (score_table(material.figures), share_table(material.runs), cost_table_of(material.runs))
+    return [table for table in found if table]
+
+
 def _provenance(material: Material) -> list[str]:
     """Where the figures come from, a line for each benchmark and number of shots, and one for the runs."""
     asked: dict[tuple[str, int | None], str] = {}
@@ -92,6 +97,7 @@ def _provenance(material: Material) -> list[str]:
             )
     folders = sorted({str(run.folder) for run in material.runs})
     shown = ", ".join(folders[:6]) + (f" and {len(folders) - 6} more" if len(folders) > 6 else "")
+    folders = folders or sorted(map(str, material.places))
     return [*asked.values(), f"{len(folders)} runs: {shown}"]
 
 
