@@ -11,6 +11,7 @@ from typing import Any
 from arc_encoder.reporting.figures.axes import legend_below, panels
 from arc_encoder.reporting.material import Material
 
+SMOOTHED = 5  # fewest points of a running mean: batches of different tasks follow one another
 TAGS = ("train/loss", "val/loss")
 MOST = 24  # lines of a panel
 SEED = re.compile(r"(?:^|[/_])seed_\d+(?=/|$)")
@@ -76,7 +77,7 @@ def curves_of(place: Path) -> dict[str, Curve]:
 
 def _smoothed(curve: Curve) -> Curve:
     """A running mean over a twentieth of the points, so that batches of different tasks do not hide the trend."""
-    width = max(1, len(curve) // 20)
+    width = max(SMOOTHED, len(curve) // 20)
     values = [value for _, value in curve]
     return [(step, sum(values[max(0, i - width + 1) : i + 1]) / min(width, i + 1)) for i, (step, _) in enumerate(curve)]
 
