@@ -21,6 +21,8 @@ from tests.cli.conftest import Make
 from tests.tiny_runs import Command, composed
 
 ABLATIONS = sorted(file.stem for file in (configs_folder() / "ablation").glob("*.yaml"))
+QUICK = {"causal"}  # composing every command takes ten seconds and more: all others are tested with the slow ones
+QUICK_FIRST = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS]
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def run(make: Make) -> Command:
     return make(ablate.main)
 
 
-@pytest.mark.parametrize("name", ABLATIONS)
+@pytest.mark.parametrize("name", QUICK_FIRST)
 def test_every_command_of_every_ablation_fits(run: Command, tmp_path: Path, name: str) -> None:
     printed = run(f"ablation={name}", "dry_run=true", "seeds=[0,1]").splitlines()
     described = yaml.safe_load((configs_folder() / "ablation" / f"{name}.yaml").read_text())
@@ -44,7 +46,7 @@ def paper(name: str, *words: str) -> DictConfig:
     return composed([f"ablation={name}", "scale=paper", "seeds=[0]", "paths.run=.", *words], "ablate")
 
 
-@pytest.mark.parametrize("name", ABLATIONS)
+@pytest.mark.parametrize("name", QUICK_FIRST)
 def test_at_the_papers_scale_nothing_is_wrong_but_what_is_not_here(name: str, tmp_path: Path) -> None:
     config = paper(name, f"overrides=['paths.corpus={tmp_path}']")
     with pytest.raises(ConfigError) as raised:
@@ -76,7 +78,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ABLATIONS)
+@pytest.mark.parametrize("name", QUICK_FIRST)
 def test_at_the_papers_scale_every_command_fits_once_models_and_data_are_here(name: str, stand_ins: Path) -> None:
     backbones = [f"scale.values.backbone_{which}={stand_ins}" for which in ("first", "second")]
     config = paper(name, f"overrides=['paths.corpus={stand_ins}']", *backbones)

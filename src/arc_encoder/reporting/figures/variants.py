@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_encoder.reporting.figures.axes import panels, title_of
+from arc_encoder.reporting.figures.axes import legend_below, panels, title_of
 from arc_encoder.reporting.material import Material
 
 
@@ -27,7 +27,5 @@ def variants_compared(material: Material) -> Any | None:
         axis.invert_yaxis()
         axis.set_xlabel(title_of(found[0].row.metric))
         axis.set_title(panel)
-        if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=7, frameon=False)
-    drawing.tight_layout()
+    legend_below(drawing, axes)
     return drawing
