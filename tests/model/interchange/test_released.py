@@ -122,7 +122,7 @@ def test_an_export_of_our_own_says_everything(tmp_path: Path) -> None:
     export_checkpoint(model, tmp_path / "out")
     loaded = ArcEncoderModel.from_pretrained(tmp_path / "out", decoders=["one", "two"])
     for ours, theirs in zip(NAMES, ["one", "two"], strict=True):
-        torch.testing.assert_close(vectors(loaded, theirs), vectors(model, ours))
+        torch.testing.assert_close(vectors(loaded, theirs), vectors(model, ours), atol=1e-4, rtol=1e-4)  # other order
     export_checkpoint(loaded, tmp_path / "back")
     assert files(tmp_path / "back") == files(tmp_path / "out")
 
