@@ -163,7 +163,7 @@ def check_stages(stages: list[Stage], *, first_seed: int, shared: Sequence[str] 
     """
     problems: dict[tuple[str, str], str] = {}  # title and mistake → command
     for stage in stages:
-        if any(word.startswith("seed=") and word != f"seed={first_seed}" for word in stage.overrides):
+        if stage.seed not in (None, first_seed):
             continue
         name, keys = ("train", TRAIN_KEYS) if stage.command == "arc-train" else ("eval", EVAL_KEYS)
         given = Namespace(

@@ -95,6 +95,7 @@ class Stage:
         after: folders of the stages that must be finished before.
         identity: what the stage does, in a form that does not depend on who asks for it; its words if empty.
         links: folders that are shown inside its own, by name.
+        seed: None if it hangs on none.
     """
 
     title: str
@@ -104,6 +105,7 @@ class Stage:
     after: tuple[Path, ...] = ()
     identity: str = ""
     links: Mapping[str, Path] = field(default_factory=dict)
+    seed: int | None = None
 
     @property
     def words(self) -> list[str]:
@@ -158,12 +160,12 @@ def stages_of(
 
     def training(title: str, overrides: Sequence[str], seed: int, start: Path | None = None) -> Path:
         """The folder of a training, which joins the stages unless it is there."""
-        known = identify([*overrides, *([f"ckpt={start.name}"] if start else [])])
+        known = identify([*overrides, *([f"ckpt={start.name.removesuffix(f'_seed_{seed}')}"] if start else [])])
         digest = hashlib.sha256(known.encode()).hexdigest()
         place = trainings / f"{digest[:10]}_seed_{seed}"
         words = (*overrides, *([f"ckpt={start / 'compressor'}"] if start else []), f"seed={seed}", "resume=auto")
         after = (start,) if start else ()
-        stages.setdefault(place, Stage(title, "arc-train", words, place, after, identity=f"{digest}\n"))
+        stages.setdefault(place, Stage(title, "arc-train", words, place, after, f"{digest}\n", seed=seed))
         return place
 
     if scale.reference:
@@ -185,7 +187,7 @@ def stages_of(
             made = str(tuned / "compressor")
             asked = [word.replace("{compressor}", made) for word in variant.evaluate]
             words = (*scale.evaluate, *ablation.evaluate, *asked, f"checkpoint={made}", told, *all_asked)
-            stages[place] = Stage(f"{title}: evaluation", "arc-eval", words, place, (tuned,), links=links)
+            stages[place] = Stage(f"{title}: evaluation", "arc-eval", words, place, (tuned,), links=links, seed=seed)
     return list(stages.values())
 
 
