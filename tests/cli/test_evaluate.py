@@ -317,3 +317,74 @@ def test_a_benchmark_of_ones_own_kind(
     others = [word for word in base if not word.startswith("benchmark")]
     run("--config-dir", "mine", *others, "system=open_book", "benchmark=countdown", "benchmark.limit=4")
     assert [row["value"] for row in rows_in(tmp_path)] == [1.5]
+
+
+def test_parts_without_costs_are_made_again_where_costs_are_asked_for(
+    run: Command, base: list[str], tmp_path: Path
+) -> None:
+    results = tmp_path / "out" / "results.json"
+    run(*base, "system=open_book", "costs=false")
+    assert json.loads(results.read_text())["costs"] == []
+    run("--resume", "out", "costs=true")
+    assert len(json.loads(results.read_text())["costs"]) == 1
+
+
+def test_a_second_decoder_that_does_not_fit_is_told_before_the_first_is_asked(
+    run: Command, base: list[str], trained: Path, tmp_path: Path
+) -> None:
+    words = [word for word in base if word != "decoder=huggingface"]
+    told = run.fails(*words, "decoder=[huggingface,toy_a]", f"checkpoint={trained}", "system=[open_book,arc]")
+    assert "no projector for decoder 'toy_a'; it was made for: huggingface" in told
+    assert not (tmp_path / "out" / "parts").exists()
+
+
+def test_weights_that_change_while_an_evaluation_runs_are_not_those_of_its_parts(
+    run: Command, base: list[str], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(trained, tmp_path / "mine")
+    done: list[str] = []
+    original = runner._run
+
+    def watched(each: runner.Planned, *rest: object) -> object:
+        done.append(each.part.slug)
+        os.utime(folder / "model.safetensors", ns=(1, 1))
+        return original(each, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runner, "_run", watched)
+    words = [*base, f"checkpoint={folder}", "system=arc", "factors=[4,8]", "costs=false"]
+    run(*words)
+    run(*words)  # the second part was made with the old weights, too
+    assert len(done) == 4
+
+
+def test_a_file_with_brackets_in_its_name(run: Command, base: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine.jsonl").rename(tmp_path / "my[v2].jsonl")
+    words = [word for word in base if not word.startswith("benchmark.path")]
+    run(*words, "system=open_book", "benchmark.path='my[v2].jsonl'", "costs=false")
+    first = json.loads(next((tmp_path / "out" / "parts").glob("*.json")).read_text())["fingerprint"]
+    os.utime(tmp_path / "my[v2].jsonl", ns=(1, 1))
+    run(*words, "system=open_book", "benchmark.path='my[v2].jsonl'", "costs=false")
+    assert json.loads(next((tmp_path / "out" / "parts").glob("*.json")).read_text())["fingerprint"] != first
+
+
+def test_earlier_results_do_not_stand_for_those_of_a_new_start(
+    run: Command, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = tmp_path / "out" / "results.json"
+    run(*base, "system=open_book")
+    before = json.loads(results.read_text())
+
+    def stop(*given: object) -> None:
+        raise RuntimeError("the machine went down")
+
+    monkeypatch.setattr(runner, "_run", stop)
+    assert run.outcome(*base, "system=open_book", "benchmark.limit=2")[0] == 1
+    assert json.loads(results.read_text()) == {**before, "status": "running"}
+
+
+@pytest.mark.parametrize(("shots", "asked"), [("[0,2]", {4}), ("[0]", {6}), ("[2]", {4})])
+def test_all_numbers_of_shots_ask_the_same_questions(
+    run: Command, base: list[str], tmp_path: Path, shots: str, asked: set[int]
+) -> None:
+    run(*base, "system=open_book", f"shots={shots}", "costs=false")
+    assert {row["examples"] for row in rows_in(tmp_path)} == asked

@@ -14,14 +14,17 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from arc_encoder.data.collator import ArcCollator
+from arc_encoder.data.collator import ArcCollator, DecoderText
 from arc_encoder.data.tasks import Continuation
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.benchmarks import ContinuationLoss, QuestionAnswering
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
-from arc_encoder.segments import Role, Sample
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.segments import Role, Sample, Segment
 from tests.evaluation.conftest import Questions
+from tests.tiny_models import tiny_language_model, tiny_tokenizer
 from tests.training.conftest import Texts
 
 SYSTEMS = [Arc(), Truncate(), OpenBook(), ClosedBook()]
@@ -295,3 +298,53 @@ class Long(Questions):
 
     def __getitem__(self, index: int) -> Any:
         return replace(super().__getitem__(index), passages=tuple(" ".join(["word"] * count) for count in self.words))
+
+
+def test_an_answer_that_leaves_no_room_for_a_prompt_is_told(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session.decoder, "_window", 64)
+    with pytest.raises(DataError, match=r"an answer may take 64 tokens .*leaves nothing of the window of 64"):
+        benchmark(overflow="shorten", max_new_tokens=64).run(OpenBook(), session)
+
+
+def test_room_is_left_for_an_accepted_answer_that_is_longer_than_what_may_be_generated(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LongAnswers(Long):
+        def __getitem__(self, index: int) -> Any:
+            return replace(super().__getitem__(index), answers=("yes " * 20,))
+
+    monkeypatch.setattr(session.decoder, "_window", 220)
+    made = benchmark(
+        shots=0, limit=2, overflow="shorten", max_new_tokens=4, metrics=("exact_match", "answer_token_loss"),
+        source=LongAnswers(4, words=(100,)),
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="2 of 2 documents were cut"):
+        results = made.run(OpenBook(), session)
+    assert all(result.weights["answer_token_loss"] > 60 for result in results)
+
+
+def test_what_is_too_long_is_told_before_answers_are_generated(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session.decoder, "_window", 220)
+    monkeypatch.setattr(type(session.model), "generate", lambda *args, **kwargs: pytest.fail("generated"))
+    made = benchmark(limit=2, metrics=("exact_match", "answer_token_loss"), source=Long(12, words=(100,)))
+    with pytest.raises(DataError, match="does not fit the window of 220"):
+        made.run(OpenBook(), session)
+
+
+def test_without_bos_a_text_begins_after_the_end_of_another() -> None:
+    """A continuation without context has something before its first token, so that it can be scored."""
+    decoder = FrozenDecoder(tiny_language_model(seed=7), tiny_tokenizer(), bos=False)
+    texts = {"decoder": DecoderText(tiny_tokenizer(), bos=False)}
+    session = Session(
+        ArcModel(None, {"decoder": decoder}).eval(), ArcCollator(tiny_tokenizer(), texts), "decoder", progress=False
+    )
+    sample = Sample("x", (Segment("abc", Role.TARGET),))
+    ((loss, count),) = session.model.sample_losses(session.collate([session.begun(sample)], "t"))
+    ids = [decoder.tokenizer.eos_token_id, *decoder.token_ids("abc")]
+    logits = decoder.model(torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
+    assert count == 3
+    assert loss == pytest.approx(-float(logits[range(3), ids[1:]].sum()), abs=1e-4)
+    begun = Sample("x", (Segment("a", Role.PLAIN), Segment("bc", Role.TARGET)))
+    assert session.begun(begun) is begun

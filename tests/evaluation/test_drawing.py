@@ -161,3 +161,16 @@ def test_examples_of_a_training_file(tmp_path: Path) -> None:
 def test_a_limit_that_asks_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="benchmark colours: limit=0 must be at least 1"):
         QuestionAnswering("colours", Questions(12), limit=0)
+
+
+@pytest.mark.parametrize("count", [12, 30, 2000])
+def test_the_same_questions_are_asked_at_every_number_of_shots_of_a_command(count: int) -> None:
+    def asked(shots: int, most_shots: int) -> list[str]:
+        made = Strict().choose(
+            "colours", Questions(count), None, shots=shots, limit=None, seed=0, most_shots=most_shots
+        )
+        assert len(made.examples_of(0)) == shots
+        return [question.id for question in made.questions]
+
+    assert asked(0, 5) == asked(1, 5) == asked(5, 5) == asked(5, 0)
+    assert len(asked(0, 0)) == count

@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from arc_encoder.cli.lm_eval import model_of, register
+from arc_encoder.data.collator import ArcCollator, DecoderText
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.evaluation.harness import HarnessModel
 from arc_encoder.evaluation.session import Session
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.segments import Role, Sample, Segment
+from tests.tiny_models import tiny_language_model, tiny_tokenizer
 
 LONG = "The quick brown fox jumps over the lazy dog.\nIt does so every day.\nQuestion: who?\nAnswer:"
 
@@ -161,3 +165,40 @@ def test_arguments_that_cannot_be_used_are_told_in_plain_words(settings: dict[st
 def test_a_decoder_that_is_not_there_is_told_in_plain_words(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no decoder could be loaded from"):
         model_of({"decoder": "huggingface", "decoder_path": str(tmp_path / "gone")})
+
+
+def test_the_beginning_of_a_prompt_that_is_too_long_is_left_out(
+    session: Session, text_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = "a" * 200 + LONG
+    for each in (session, text_session):
+        monkeypatch.setattr(each.decoder, "_window", 64)
+        model = HarnessModel(each, keep=20, max_new_tokens=4)
+        with pytest.warns(UserWarning, match="its beginning is left out"):
+            assert len(model.generate_until([Asked(prompt, {"until": []})])) == 1
+        sample = model._fitting("x", prompt, 20, 4)
+        assert sample.segments[-1].text.endswith("Answer:")
+        assert 50 < each.positions(sample, each.budgets([sample.segments[0].text]) if each.has_compressor else {}) <= 60
+        ((score, _),) = model.loglikelihood([Asked(prompt, " who")])
+        assert score < 0
+        assert model.loglikelihood_rolling([Asked(prompt)])[0] < 0
+
+
+def test_no_more_is_compressed_than_the_encoder_reads(session: Session) -> None:
+    session.model.compressor.chunking.size, session.model.compressor.chunking.most = 8, 5
+    session.model.compressor.chunking.overflow = "stop"
+    model = HarnessModel(session, keep=20)
+    with pytest.warns(UserWarning, match="its beginning is left out"):
+        sample = model._fitting("x", "a" * 200 + LONG, 20, 4)
+    assert sample.segments[0].role is Role.CONTEXT
+    assert 20 < len(sample.segments[0].text) <= 40
+
+
+def test_without_bos_whole_texts_can_be_scored() -> None:
+    texts = {"decoder": DecoderText(tiny_tokenizer(), bos=False)}
+    decoder = FrozenDecoder(tiny_language_model(seed=7), tiny_tokenizer(), bos=False)
+    model = ArcModel(None, {"decoder": decoder}).eval()
+    session = Session(model, ArcCollator(tiny_tokenizer(), texts), "decoder", progress=False)
+    harness = HarnessModel(session, keep=20)
+    assert harness.loglikelihood_rolling([Asked(LONG)])[0] < 0
+    assert harness.loglikelihood([Asked("", "one")])[0][0] < 0

@@ -267,3 +267,13 @@ def test_which_systems_look_at_the_query() -> None:
 def test_systems_without_a_model_of_their_own_choose_for_nothing() -> None:
     for system in (Arc(), Truncate(), OpenBook(), ClosedBook(), BestSentences()):
         assert system.selection_work(3, 100.0) == 0
+
+
+@pytest.mark.parametrize("keep", ["head", "tail", "both"])
+def test_truncate_never_takes_more_tokens_than_the_budget(keep: Any) -> None:
+    text = "Zoë naïvely paid 5 € for “déjà vu”, twice."
+    for most in range(1, 40):
+        kept = presented(Truncate(tokens=most, keep=keep), text)
+        assert len(tiny_tokenizer()(kept, add_special_tokens=False)["input_ids"]) <= most
+        assert "\ufffd" not in kept
+        assert kept or most < 4  # one character may have three tokens

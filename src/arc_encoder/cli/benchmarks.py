@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import glob
 import hashlib
 import inspect
 import json
@@ -14,6 +13,7 @@ from typing import Any
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from arc_encoder.data.jsonl import found_files
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import Benchmark
 
@@ -65,11 +65,13 @@ def benchmarks_of(config: DictConfig) -> Iterator[tuple[Benchmark, str]]:
     rules = OmegaConf.to_container(config.protocol, resolve=True) if protocol else None
     for node in benchmark_nodes(config).values():
         taken = inspect.signature(get_object(node["_target_"])).parameters
+        most = max(config.get("shots") or [0])  # the same questions at every number of shots
+        held = {"most_shots": most} if most and "most_shots" in taken and len(config.shots) > 1 else {}
         more = {"protocol": protocol} if protocol is not None and "protocol" in taken else {}
         for shots in (list(config.get("shots") or []) if "shots" in taken else []) or [None]:
             for number, seed in enumerate((list(config.get("seeds") or []) if "seed" in taken else []) or [None]):
                 changes = {key: value for key, value in (("shots", shots), ("seed", seed)) if value is not None}
-                variant = _changed(node, changes)
+                variant = _changed(node, held | changes)
                 settings = [OmegaConf.to_container(variant, resolve=True), rules if more else None]
                 benchmark: Benchmark = instantiate(variant, **more)
                 if number == 0 or benchmark.draws:
@@ -99,7 +101,7 @@ def _files(node: Any, key: str = "") -> Iterator[Path]:
     elif isinstance(node, str) and key in FILES:
         place = Path(node)
         inside = [file for ending in MODEL_FILES for file in place.glob(ending)] if place.is_dir() else []
-        yield from sorted(file for file in [*inside, *map(Path, glob.glob(node))] if file.is_file())
+        yield from sorted([*(file for file in inside if file.is_file()), *found_files(node)])
 
 
 def _changed(node: DictConfig, changes: dict[str, Any]) -> DictConfig:

@@ -6,12 +6,13 @@ Run command: ``arc-eval checkpoint=<run>/compressor system=[arc,open_book] bench
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
 import time
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from arc_encoder.cli.train import build_decoders, decoder_texts, prepare_folder
 from arc_encoder.data.collator import ArcCollator
 from arc_encoder.errors import ArcError, ConfigError
 from arc_encoder.evaluation.finished import FinishedParts
-from arc_encoder.evaluation.results import Cost, Part, Row, write_results
+from arc_encoder.evaluation.results import Cost, Row, write_json, write_results
 from arc_encoder.evaluation.runner import evaluate
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import System
@@ -44,6 +45,9 @@ KEYS = {
     "checkpoint", "encoder_tokenizer", "imports", "factors", "shots", "seeds", "batch_size", "cache_gib", "precision", "costs", "conditions",
     "seed", "threads", "device", "protocol", "benchmark", "benchmarks", "systems", "decoders", "paths", "experiment_name",
 }  # fmt: skip
+
+
+Place = tuple[str, int | None, int]  # a benchmark, its shots and its seed
 
 
 def open_session(
@@ -101,6 +105,8 @@ def run(config: DictConfig) -> list[Row]:
     device = choose_device(config.device)
     if device == "cuda" and "LOCAL_RANK" in os.environ:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
+    if rank == 0:
+        mark_running(folder / "results.json")
     rows: list[Row] = []
     costs: list[Cost] = []
 
@@ -113,11 +119,19 @@ def run(config: DictConfig) -> list[Row]:
             if status == "finished" or not _finished_since(file, begun):  # by a process that shares the parts
                 write_results(file, rows + new_rows, costs + new_costs, extra)
 
-    for name, decoder in build_decoders(config.get("decoders") or {}).items():
-        needing = any(system.needs_checkpoint or system.needs_budget for system in systems.values())
+    settings = {_key(benchmark): text for benchmark, text in chosen}
+    fingerprint = cache(partial(_fingerprint, config, settings, systems))
+    nodes = dict(config.get("decoders") or {})
+    for system in systems:  # before anything is read: files that change later make other results
+        for place, decoder in itertools.product(settings, map(str, nodes)):
+            fingerprint(system, decoder, place)
+    needing = any(system.needs_checkpoint or system.needs_budget for system in systems.values())
+    if not nodes:
+        build_decoders(nodes)  # says what is missing
+    for number, (name, node) in enumerate(nodes.items()):  # one is held at a time
         session = open_session(
-            {name: decoder},
-            name,
+            build_decoders({name: node}),
+            str(name),
             config.checkpoint if needing else None,
             batch_size=config.batch_size,
             device=device,
@@ -126,8 +140,9 @@ def run(config: DictConfig) -> list[Row]:
             precision=config.precision,
             progress=rank == 0,
         )
-        settings = {_key(benchmark): text for benchmark, text in chosen}
-        finished = FinishedParts(folder / "parts", partial(_fingerprint, config, settings, systems))
+        if number == 0:
+            refuse_strangers(systems, session, map(str, nodes))
+        finished = FinishedParts(folder / "parts", lambda part: fingerprint(part.system, part.decoder, _key(part)))
         found = evaluate(
             systems,
             [benchmark for benchmark, _ in chosen],
@@ -165,6 +180,13 @@ def _need_common_folder() -> None:
         )
 
 
+def mark_running(file: Path) -> None:
+    """Let nobody take the results of an earlier start for those of this one; nothing of them is lost."""
+    with FileLock(file.with_suffix(".lock")):
+        if file.is_file():
+            write_json(file, {**json.loads(file.read_text(encoding="utf-8")), "status": "running"})
+
+
 def _finished_since(file: Path, begun: float) -> bool:
     """Whether `file` holds finished results that were written after the time `begun`."""
     if not file.is_file() or file.stat().st_mtime < begun:
@@ -194,19 +216,35 @@ def systems_of(config: DictConfig) -> dict[str, System]:
     return systems
 
 
-def _key(each: Any) -> tuple[str, int | None, int]:
+def refuse_strangers(systems: Mapping[str, System], session: Session, decoders: Iterable[str]) -> None:
+    """Tell, before the first decoder is asked, that a compressor does not serve one of the others.
+
+    Raises:
+        CheckpointError: which one.
+    """
+    sessions = [session, *(system.open(session) for system in systems.values() if system.needs_compressor)]
+    for compressor in (each.measure for each in sessions):
+        for name in decoders if compressor is not None else ():
+            compressor.head(name)
+
+
+def _key(each: Any) -> Place:
     """What tells a benchmark's variants apart; of a benchmark, or of a part about it."""
     return (getattr(each, "name", None) or each.benchmark, each.shots, each.seed)
 
 
 def _fingerprint(
-    config: DictConfig, settings: Mapping[tuple[str, int | None, int], str], systems: Mapping[str, System], part: Part
+    config: DictConfig,
+    settings: Mapping[Place, str],
+    systems: Mapping[str, System],
+    system: str,
+    decoder: str,
+    place: Place,
 ) -> str:
-    system = systems[part.system]
-    uses = system.needs_compressor or system.needs_budget
+    uses = systems[system].needs_compressor or systems[system].needs_budget
     encoder = {key: config[key] for key in ("checkpoint", "encoder_tokenizer", "precision")} if uses else {}
-    asked = json.loads(settings[_key(part)])
-    return identity(asked, config.systems[part.system], config.decoders[part.decoder], encoder)
+    asked = json.loads(settings[place])
+    return identity(asked, config.systems[system], config.decoders[decoder], encoder, {"costs": config.costs})
 
 
 def main() -> None:

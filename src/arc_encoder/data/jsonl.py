@@ -25,6 +25,7 @@ __all__ = [
     "JsonlQuestions",
     "OnError",
     "check_on_error",
+    "found_files",
     "matching_files",
     "open_text",
     "read_jsonl",
@@ -34,15 +35,20 @@ __all__ = [
 OnError = Literal["stop", "skip"]
 
 
+def found_files(pattern: str | Path) -> list[Path]:
+    """Files of a path or glob pattern (`**` for any depth), sorted; none if nothing matches."""
+    if Path(pattern).is_file():  # its name may hold brackets
+        return [Path(pattern)]
+    return sorted(Path(name) for name in glob.glob(str(pattern), recursive=True) if Path(name).is_file())
+
+
 def matching_files(pattern: str | Path, what: str = "JSONL files (.jsonl, .jsonl.gz, .jsonl.zst)") -> list[Path]:
     """Files of a path or glob pattern, sorted.
 
     Raises:
         DataError: nothing matches.
     """
-    if Path(pattern).is_file():  # its name may hold brackets
-        return [Path(pattern)]
-    found = sorted(Path(name) for name in glob.glob(str(pattern), recursive=True) if Path(name).is_file())
+    found = found_files(pattern)
     if not found:
         raise DataError(f"no file matches {str(pattern)!r}; give a path or glob of {what}")
     return found

@@ -1,17 +1,21 @@
 """lm-evaluation-harness asks its tasks, an ARC-Encoder and a frozen decoder answer (extra `lm-eval`).
 
 The harness gives prompts as plain text and does not say which part is a document. So the last tokens of a
-prompt stay text, and what stands before them is compressed; short prompts stay text altogether.
+prompt stay text, and what stands before them is compressed; short prompts stay text altogether. Of a prompt that is
+too long for the decoder's window or the encoder, the beginning is left out, as the harness itself does it.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from lm_eval.api.model import LM
 
+from arc_encoder.data.tokens import context_ids
 from arc_encoder.errors import ConfigError
+from arc_encoder.evaluation.benchmarks.fitting import Reader
 from arc_encoder.evaluation.session import Session
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
 
@@ -36,7 +40,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         super().__init__()
         if keep < 0 or max_new_tokens < 1:
             raise ConfigError(f"keep={keep} must not be negative, and max_new_tokens={max_new_tokens} must be positive")
-        self.session, self.keep, self.max_new_tokens = session, keep, max_new_tokens
+        self.session, self.keep, self.max_new_tokens, self._told = session, keep, max_new_tokens, False
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Log-probability of each continuation, in nats, and whether greedy decoding would say it."""
@@ -64,7 +68,10 @@ class HarnessModel(LM):  # type: ignore[misc]
         asked = [(str(context), dict(settings)) for context, settings in _arguments(requests)]
         if any(settings.get("do_sample") for _, settings in asked):
             raise ConfigError("a task asks for sampling, but answers here are greedy; give gen_kwargs do_sample=false")
-        samples = [self._sample(str(i), context) for i, (context, _) in enumerate(asked)]
+        samples = [
+            self._fitting(str(i), context, self.keep, self._length(settings))
+            for i, (context, settings) in enumerate(asked)
+        ]
         alike: dict[tuple[tuple[str, ...], int], list[int]] = {}  # those that may be generated together
         for number, (_, settings) in enumerate(asked):
             alike.setdefault((_until(settings), self._length(settings)), []).append(number)
@@ -85,9 +92,10 @@ class HarnessModel(LM):  # type: ignore[misc]
     def _scores(self, pairs: Sequence[tuple[str, str]], *, all_compressed: bool = False) -> list[tuple[float, bool]]:
         samples = []
         for number, (context, continuation) in enumerate(pairs):
-            prompt = self._sample(str(number), context, keep=0 if all_compressed else self.keep)
+            keep, after = 0 if all_compressed else self.keep, len(self.session.decoder.token_ids(continuation))
+            prompt = self._fitting(str(number), context, keep, after)
             segments = (*prompt.segments, Segment(continuation, Role.TARGET))
-            samples.append(Sample(prompt.id, segments, TaskToken.CONTINUE))
+            samples.append(self.session.begun(Sample(prompt.id, segments, TaskToken.CONTINUE)))
         found: dict[int, tuple[float, bool]] = {}
         for numbers in self.session.batches(samples, _characters, TASK):
             batch = self.session.collate([samples[i] for i in numbers], TASK)
@@ -95,6 +103,38 @@ class HarnessModel(LM):  # type: ignore[misc]
             for number, (loss, right, count) in zip(numbers, scores, strict=True):
                 found[number] = (-loss, right == count)
         return [found[i] for i in range(len(samples))]
+
+    def _fitting(self, name: str, prompt: str, keep: int, after: int) -> Sample:
+        """The prompt without as much of its beginning as it takes to leave `after` positions for what follows it."""
+        window, sample = self.session.decoder.window, self._sample(name, prompt, keep=keep)
+        while prompt:
+            over = self._excess(sample, None if window is None else window - after)
+            if over <= 0:
+                break
+            self._tell_once()
+            prompt = prompt[max(1, int(len(prompt) * over)) :]
+            sample = self._sample(name, prompt, keep=keep)
+        return sample
+
+    def _excess(self, sample: Sample, room: int | None) -> float:
+        """The share of a prompt that is too much, 0 or less if it fits."""
+        contexts = [segment.text for segment in sample.segments if segment.role is Role.CONTEXT]
+        over = [0.0]
+        if room is not None:
+            used = self.session.positions(sample, self.session.budgets(contexts) if contexts else {})
+            over.append(1 - max(room, 0) / max(used, 1))
+        most = Reader(self.session).most
+        if most is not None:
+            over += [1 - most / len(ids) for ids in context_ids(contexts, self.session.collator.encoder_tokenizer)]
+        return max(over)
+
+    def _tell_once(self) -> None:
+        if not self._told:
+            warnings.warn(
+                "a prompt is longer than decoder or ARC-Encoder can read; its beginning is left out, and so with others",
+                stacklevel=4,
+            )
+        self._told = True
 
     def _sample(self, name: str, prompt: str, *, keep: int | None = None) -> Sample:
         """The prompt, all but its last tokens compressed."""

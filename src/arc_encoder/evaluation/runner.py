@@ -118,9 +118,12 @@ def refuse_misfits(planned: Sequence[Planned], session: Session) -> None:
     Raises:
         CheckpointError, ConfigError: a compressor that does not serve the decoder, or a factor that it cannot have.
     """
+    opened: dict[str, Session] = {}
     for each in planned:
-        if each.system.needs_compressor:
-            compressor = each.system.open(session).model.compressor
+        if each.part.system not in opened:
+            opened[each.part.system] = each.system.open(session)  # what it needs of its own is there
+        compressor = opened[each.part.system].measure
+        if compressor is not None and (each.system.needs_compressor or each.system.needs_budget):
             compressor.head(session.decoder_name)
             compressor.compressed_length(1, each.factor)
 

@@ -18,7 +18,7 @@ from arc_encoder.evaluation.meter import Meter
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.remembered import Remembered
-from arc_encoder.segments import Role, Sample
+from arc_encoder.segments import Role, Sample, Segment
 
 Item = TypeVar("Item")
 
@@ -38,6 +38,7 @@ class Session:
         cache_gib: memory for vectors of contexts that may come again.
         precision: dtype in which an ARC-Encoder computes.
         meter: what passed since it was last reset.
+        budget_of: the compressor whose number of vectors is a budget, where the model has none itself.
     """
 
     model: ArcModel
@@ -50,6 +51,7 @@ class Session:
     cache_gib: float = 1.0
     precision: torch.dtype = torch.float32
     meter: Meter = field(default_factory=Meter)
+    budget_of: Any = None
     _token_counts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -63,17 +65,33 @@ class Session:
     @property
     def trained_factor(self) -> int | None:
         """The pooling factor that the compressor was trained with; None if it has none."""
-        compressor: Any = self.model.compressor if self.has_compressor else None
+        compressor = self.measure
         if compressor is None or hasattr(compressor, "overall_factor"):
             return getattr(compressor, "overall_factor", None)
         return compressor.encoder.pooling.overall_factor
+
+    @property
+    def measure(self) -> Any:
+        """The compressor that says what a document would become; None without one."""
+        return self.model.compressor if self.has_compressor else self.budget_of
+
+    def as_text(self) -> Session:
+        """A session like this one that compresses nothing: budgets stay those of its ARC-Encoder.
+
+        The decoder computes as it came, without what a trained baseline such as PISCO changes in it.
+        """
+        if not self.has_compressor:
+            return self
+        plain = ArcModel(None, {self.decoder_name: self.decoder})
+        return replace(self, model=plain, meter=Meter(), budget_of=self.model.compressor)
 
     def with_compressor(self, compressor: nn.Module) -> Session:
         """A session like this one, with another compressor in front of the same decoder."""
         remembered: Any = Remembered(
             compressor.to(self.device).eval(), limit_gib=self.cache_gib, precision=self.precision
         )
-        return replace(self, model=ArcModel(remembered, {self.decoder_name: self.decoder}), meter=Meter())
+        model = ArcModel(remembered, {self.decoder_name: self.decoder})
+        return replace(self, model=model, meter=Meter(), budget_of=None)
 
     def budgets(self, documents: Iterable[str]) -> dict[str, int]:
         """Vectors that each document would become, task token included.
@@ -85,13 +103,13 @@ class Session:
         """
         unique = list(dict.fromkeys(documents))
         ids = context_ids(unique, self.collator.encoder_tokenizer)
-        if not self.has_compressor:
+        compressor = self.measure
+        if compressor is None:
             if self.factor is None:
                 raise ConfigError(
                     "a budget of tokens needs an ARC-Encoder or a pooling factor: give checkpoint=<folder> or factors=[4]"
                 )
             return {text: -(-len(row) // self.factor) + 1 for text, row in zip(unique, ids, strict=True)}
-        compressor = self.model.compressor
         extra = compressor.head(self.decoder_name).extra_vectors()
         return {
             text: compressor.compressed_length(len(row), self.factor) + extra
@@ -104,6 +122,17 @@ class Session:
         starts = range(0, len(order), self.batch_size)
         for start in tqdm(starts, desc=title, unit="batch", disable=not self.progress, leave=False):
             yield order[start : start + self.batch_size]
+
+    def begun(self, sample: Sample) -> Sample:
+        """The sample with something before its first target, so that it can be predicted.
+
+        Where the decoder has no BOS and nothing else stands there, that is its end-of-text token, which stands between texts.
+        """
+        text = self.collator.decoders[self.decoder_name]
+        if text.bos or text.chat or sample.segments[0].role is not Role.TARGET:
+            return sample
+        start = Segment(str(self.decoder.tokenizer.eos_token), Role.PLAIN, special=True)
+        return replace(sample, segments=(start, *sample.segments))
 
     def collate(self, samples: Sequence[Sample], task: str, *, counted: bool = True) -> ArcBatch:
         """A batch on the device; `counted` prompts are those that costs are about."""

@@ -49,7 +49,7 @@ class Reader:
     """
 
     def __init__(self, session: Session) -> None:
-        compressor: Any = session.model.compressor if session.has_compressor else None
+        compressor = session.measure
         chunking = getattr(compressor, "chunking", None)
         self.most: int | None = None if chunking is None else chunking.size * chunking.most
         self.stops = chunking is not None and chunking.overflow == "stop"
@@ -125,7 +125,7 @@ def fitted(
         used = positions(prompt)
     text = joined_passages(left[-1])
     while used > room and len(text) > 1:  # if nothing is left, the model says what does not fit
-        text, cut = text[: int(len(text) * 0.95 * room / used)], True
+        text, cut = text[: max(1, int(len(text) * 0.95 * room / used))], True
         prompt = build([replace(left[-1], passages=(text,))])
         used = positions(prompt)
     return Fitted(prompt, len(left) - 1, cut, sum(lost[-len(left) : -1]))

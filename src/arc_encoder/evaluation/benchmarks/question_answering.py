@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from arc_encoder.data.jsonl import JsonlQuestions
+from arc_encoder.data.jsonl import JsonlQuestions, found_files
 from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.errors import ConfigError, DataError
@@ -40,6 +39,8 @@ class QuestionAnswering(Benchmark):
         examples_path: likewise, instead of `examples`: a training split, for instance.
         only: ask only questions of `path` that hold this text, for files of several kinds.
         shots: examples in a prompt, the same for every system.
+        most_shots: where examples come from the questions themselves, so many are held out at least, so that the
+            same questions are asked at every number of shots up to it; None holds out what `shots` needs.
         limit: how many questions are asked; None asks all (fewer where examples come from the same source).
         metrics: which scores.
         max_new_tokens: longest answer.
@@ -67,6 +68,7 @@ class QuestionAnswering(Benchmark):
         examples_path: str | None = None,
         only: str | None = None,
         shots: int = 5,
+        most_shots: int | None = None,
         limit: int | None = 500,
         metrics: Sequence[str] = ("exact_match", "f1"),
         max_new_tokens: int = 64,
@@ -77,7 +79,7 @@ class QuestionAnswering(Benchmark):
         version: int = 1,
     ) -> None:
         if path is not None:
-            if prepare is not None and not glob.glob(path):
+            if prepare is not None and not found_files(path):
                 raise DataError(
                     f"benchmark {name}: {path} is not there; make it with: arc-data prepare {prepare}"
                     " (docs/preparing.md), or name your own file with benchmark.path=<file.jsonl>"
@@ -101,7 +103,7 @@ class QuestionAnswering(Benchmark):
             raise ConfigError(f"benchmark {name}: max_new_tokens={max_new_tokens} must be at least 1")
         rules = protocol or Strict()
         self.protocol, self.layout, self.draws = rules.name, layout or rules, rules.draws and shots > 0
-        chosen = rules.choose(name, source, examples, shots=shots, limit=limit, seed=seed)
+        chosen = rules.choose(name, source, examples, shots=shots, limit=limit, seed=seed, most_shots=most_shots or 0)
         self.examples_of = chosen.examples_of
         self.questions = [replace(question, answers=rules.accepted(name, question)) for question in chosen.questions]
         unanswered = [question.id for question in self.questions if not any(map(str.strip, question.answers))]
@@ -139,15 +141,13 @@ class QuestionAnswering(Benchmark):
             return session.positions(prompt.sample, budgets)
 
         measure(shown)
-        room = None
-        if self.overflow == "shorten" and session.decoder.window is not None:
-            room = session.decoder.window - self.max_new_tokens
-        prompts = [
-            fitted(group, build, positions, room, [new is not old for new, old in zip(group, whole, strict=True)])
-            for group, whole in zip(shown, groups, strict=True)
-        ]
+        prompts = []
+        for group, whole in zip(shown, groups, strict=True):
+            lost = [new is not old for new, old in zip(group, whole, strict=True)]
+            prompts.append(fitted(group, build, positions, self._room(group[-1], session), lost))
         warn_of_shortened(self.name, self.shots, prompts, session, reader.most if system.needs_compressor else None)
         samples = [each.prompt.sample for each in prompts]
+        losses = self._losses(samples, session) if self.scoring.wants_loss else {}  # first: it says what is too long
         answers: dict[int, str] = {}
         for numbers in session.batches(samples, _characters, self.name) if self.scoring.wants_answers else ():
             batch = session.collate([samples[i] for i in numbers], self.name)
@@ -155,11 +155,30 @@ class QuestionAnswering(Benchmark):
                 batch, max_new_tokens=self.max_new_tokens, factor=session.factor, stop=SEPARATOR
             )
             answers.update(zip(numbers, texts, strict=True))
-        losses = self._losses(samples, session) if self.scoring.wants_loss else {}
         return [
             self._result(i, prompts[i], answers.get(i, ""), losses.get(i), session, budgets)
             for i in range(len(samples))
         ]
+
+    def _room(self, question: Question, session: Session) -> int | None:
+        """Decoder positions that are left for a prompt beside its answer; None is no limit.
+
+        Raises:
+            DataError: there is none.
+        """
+        window = session.decoder.window
+        if self.overflow != "shorten" or window is None:
+            return None
+        answer = self.max_new_tokens
+        if self.scoring.wants_loss:
+            answer = max(answer, session.text_tokens([" " + question.answers[0]]))
+        if answer >= window:
+            raise DataError(
+                f"benchmark {self.name}: an answer may take {answer} tokens (question {question.id!r}), which leaves nothing "
+                f"of the window of {window} of decoder {session.decoder_name!r} for a prompt; give fewer with "
+                f"benchmarks.{self.name}.max_new_tokens=…, leave answer_token_loss out, or choose a decoder that reads more"
+            )
+        return window - answer
 
     def _readable(self, groups: list[list[Question]], reader: Reader) -> list[list[Question]]:
         """Examples and queries, with documents that the ARC-Encoder can read.

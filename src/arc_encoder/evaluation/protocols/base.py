@@ -62,6 +62,7 @@ class Protocol(Layout):
         shots: int,
         limit: int | None,
         seed: int,
+        most_shots: int = 0,
     ) -> Chosen:
         """Questions and examples.
 
@@ -72,6 +73,7 @@ class Protocol(Layout):
             shots: examples in front of a question.
             limit: how many questions are asked; None asks all.
             seed: of what is drawn.
+            most_shots: of the command; what is asked should be the same for all of them.
 
         Raises:
             DataError: not enough questions for the shots.

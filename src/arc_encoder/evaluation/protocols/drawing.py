@@ -38,7 +38,7 @@ def held_out(count: int, shots: int) -> list[int]:
 
     Args:
         count: questions in the file, more than `shots`.
-        shots: examples in front of a question.
+        shots: examples in front of a question, the most that there will be.
 
     Returns:
         the larger of `shots` and a tenth of the questions (at most 100), in the order of the file.

@@ -37,6 +37,7 @@ class Paper(Protocol):
         shots: int,
         limit: int | None,
         seed: int,
+        most_shots: int = 0,
     ) -> Chosen:
         if len(source) <= shots:
             raise DataError(

@@ -24,7 +24,7 @@ class Strict(Protocol):
     """Examples are drawn for each question, by its number and the seed, and are about other documents than it.
 
     Where they come from the source that is asked, some of its questions are held out for them
-    (`drawing.held_out`) and all others are asked, in order.
+    (`drawing.held_out`) and all others are asked, in order: the same ones at every number of shots of a command.
     The passages of a question are joined and shown as one document, in examples and in the query alike.
     """
 
@@ -39,13 +39,16 @@ class Strict(Protocol):
         shots: int,
         limit: int | None,
         seed: int,
+        most_shots: int = 0,
     ) -> Chosen:
         there = len(source) if pool is None else len(pool)
-        if len(source) < 1 or there < shots + (pool is None):
+        most = shots if pool is not None else max(shots, most_shots)
+        needed = most + (pool is None)
+        if len(source) < 1 or there < needed:
             raise DataError(
-                f"benchmark {benchmark}: {shots} examples were asked for, but there are only {there} questions to draw from"
+                f"benchmark {benchmark}: {most} examples were asked for, but there are only {there} questions to draw from"
             )
-        kept = held_out(len(source), shots) if pool is None and shots else []
+        kept = held_out(len(source), most) if pool is None and most else []
         examples: Source[Question] = Some(source, kept) if pool is None else pool
         left_out = set(kept)
         asked = list(islice((i for i in range(len(source)) if i not in left_out), limit))

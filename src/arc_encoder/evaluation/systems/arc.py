@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from transformers import PreTrainedTokenizerBase
@@ -42,10 +41,6 @@ class Arc(System):
 
     def own_factor(self, session: Session) -> int | None:
         return self.open(session).trained_factor
-
-    def factors(self, session: Session, asked: Sequence[int | None]) -> list[tuple[int | None, int | None]]:
-        """Those that are asked for; a compressor that always gives the same number of vectors runs once."""
-        return [(None, None)] if self.own_factor(session) is None else super().factors(session, asked)
 
     def present(
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""

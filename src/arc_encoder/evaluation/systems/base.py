@@ -81,18 +81,25 @@ class System(ABC):
         return 0.0
 
     def open(self, session: Session) -> Session:
-        """The session in which this system works: the given one, or one with a model of its own."""
-        return session
+        """The session in which this system works: the given one, or one with a model of its own.
+
+        Systems that show text get the decoder as it came, also where the command's compressor would change it.
+        """
+        return session if self.needs_compressor else session.as_text()
 
     def own_factor(self, session: Session) -> int | None:
         """The pooling factor where the command names none: that of the session's ARC-Encoder."""
         return session.trained_factor
 
     def factors(self, session: Session, asked: Sequence[int | None]) -> list[tuple[int | None, int | None]]:
-        """Pooling factors to run at, as they are set and as results name them."""
-        if not (self.needs_compressor or self.needs_budget):
-            return [(None, None)]
+        """Pooling factors to run at, as they are set and as results name them.
+
+        What works with a compressor that always gives the same number of vectors runs once.
+        """
         own = self.own_factor(session)
+        fixed = own is None and (self.needs_compressor or session.measure is not None)
+        if fixed or not (self.needs_compressor or self.needs_budget):
+            return [(None, None)]
         return list(dict.fromkeys((factor, factor or own) for factor in asked))
 
     def few_shot(

@@ -72,7 +72,7 @@ class LLMLingua2(System):
                     f"llmlingua2: {self.model!r} has {loaded.config.num_labels} classes instead of 2 (drop, keep)"
                 )
             self._classifier = loaded.to(session.device).eval()
-        return session
+        return super().open(session)
 
     def present(
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""

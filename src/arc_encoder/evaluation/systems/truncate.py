@@ -11,7 +11,9 @@ from arc_encoder.evaluation.systems.base import System
 from arc_encoder.segments import Role, Segment
 
 SIDES = ("head", "tail", "both")
-GAP = " … "  # between the two ends
+GAP = "\n"  # between the two ends
+
+HALF = "\ufffd"  # what a tokenizer makes of a part of a character
 
 
 class Truncate(System):
@@ -19,7 +21,7 @@ class Truncate(System):
 
     Args:
         tokens: how many, for each document; None takes the budget of the compressed vectors (task token counted).
-        keep: ``head``, ``tail``, or ``both`` with a mark between them.
+        keep: ``head``, ``tail``, or ``both`` with a line break between them.
 
     Raises:
         ConfigError: fewer than one token, or an unknown side.
@@ -38,16 +40,25 @@ class Truncate(System):
     def present(
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
     ) -> Segment | None:
-        ids = tokenizer(document, add_special_tokens=False)["input_ids"]
+        ids = _ids(document, tokenizer)
         most = self.tokens or budget
         if len(ids) <= most:
             return Segment(document, Role.PLAIN)
-        if self.keep == "head":
-            kept = str(tokenizer.decode(ids[:most]))
-        elif self.keep == "tail":
-            kept = str(tokenizer.decode(ids[-most:]))
-        else:
-            left = max(0, most - len(tokenizer(GAP, add_special_tokens=False)["input_ids"]))
-            head = left - left // 2
-            kept = f"{tokenizer.decode(ids[:head])}{GAP}{tokenizer.decode(ids[len(ids) - left // 2 :])}"
-        return Segment(kept, Role.PLAIN)
+        for count in range(most, 0, -1):  # where a text is cut, it may have more tokens than were kept
+            kept = self._kept(ids, count, tokenizer)
+            if len(_ids(kept, tokenizer)) <= most:
+                return Segment(kept, Role.PLAIN)
+        return Segment("", Role.PLAIN)
+
+    def _kept(self, ids: list[int], count: int, tokenizer: PreTrainedTokenizerBase) -> str:
+        """The text of `count` tokens of a document, what stands between two ends included; no half characters."""
+        gap = len(_ids(GAP, tokenizer)) if self.keep == "both" else 0
+        left = max(0, count - gap)
+        tail = {"head": 0, "tail": left, "both": left // 2}[self.keep]
+        begun = str(tokenizer.decode(ids[: left - tail])).rstrip(HALF)
+        ended = str(tokenizer.decode(ids[len(ids) - tail :])).lstrip(HALF)
+        return f"{begun}{GAP}{ended}" if begun and ended else begun or ended
+
+
+def _ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
