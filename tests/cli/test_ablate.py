@@ -116,8 +116,8 @@ def test_words_for_all_commands_and_for_one_kind(run: Command) -> None:
     trainings = [line for line in printed.splitlines() if line.startswith("arc-train")]
     evaluations = [line for line in printed.splitlines() if line.startswith("arc-eval")]
     assert (len(trainings), len(evaluations)) == (2, 2)
-    assert all(" threads=3 paths.corpus=/data/B data.batch_size=8 " in line for line in trainings)
-    assert all(" threads=3 paths.corpus=/data/B batch_size=4 " in line for line in evaluations)
+    assert all(" paths.corpus=/data/B data.batch_size=8 " in line and " threads=3 " in line for line in trainings)
+    assert all(" paths.corpus=/data/B batch_size=4 " in line and " threads=3 " in line for line in evaluations)
     told = run.fails(
         "ablation=causal", "variants=[causal]", "seeds=[0]",
         "overrides=['data.batch_size=8','benchmark.limit=4']",

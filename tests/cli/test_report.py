@@ -187,3 +187,13 @@ def test_two_evaluations_of_one_seed_are_refused(command: Command, logs: Path, f
 
 def test_help(command: Command) -> None:
     assert "arc-report compare" in command("--help")
+
+
+def test_trainings_that_have_logged_no_loss_yet(command: Command, tmp_path: Path) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(tmp_path / "sweep" / "0")) as writer:
+        writer.add_scalar("hp_metric", -1.0, 0)
+    told = command.fails(str(tmp_path / "sweep"), f"output={tmp_path / 'page'}")
+    assert "no training here has logged a loss yet" in told
+    assert not (tmp_path / "page").exists()

@@ -39,6 +39,7 @@ FIELDS = {
     "ci_high",
     "examples",
     "document_positions",
+    "decoder_modified",
 }
 
 

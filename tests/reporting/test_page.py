@@ -151,3 +151,12 @@ def test_a_table_in_every_form() -> None:
     assert table.csv() == "system,EM %\narc_x <4>,1 ± 2\n"
     assert "<td>arc_x &lt;4&gt;</td>" in table.html()
     assert latex_text("a\\b{c}") == r"a\textbackslash{}b\{c\}"
+
+
+def test_examples_are_counted_by_part_and_not_by_metric(finished: Finished, tmp_path: Path) -> None:
+    finished("many", {part(): [50.0] * 5})
+    finished(
+        "few", {part("open_book", None): [50.0] * 3}, details=lambda i: {"weights": {"exact_match": float(i == 0)}}
+    )
+    report = write_report(Material.of([tmp_path]), tmp_path / "page", title="t")[1].read_text()
+    assert "- toy_qa version 1, protocol strict, 5 shots, 1 to 5 examples" in report

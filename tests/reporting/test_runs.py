@@ -133,3 +133,20 @@ def test_variants_of_several_ablations_carry_their_names(finished: Finished, tmp
     }
     alone = {figure.name for figure in summarise(read_runs([tmp_path / "truncation"]))}
     assert alone == {"none", "open_book"}
+
+
+def test_runs_of_other_numbers_of_questions_are_not_averaged(finished: Finished, tmp_path: Path) -> None:
+    for seed, count in ((0, 4), (1, 2)):
+        finished(f"seed_{seed}", {part(): [100.0] * count}, conditions={"variant": "mean", "seed": seed})
+    with pytest.raises(DataError, match=r"different numbers of examples of toy_qa.*2 in .*seed_1, 4 in .*seed_0"):
+        summarise(read_runs([tmp_path]))
+
+
+def test_results_of_an_older_version_can_be_read(finished: Finished) -> None:
+    file = finished("old", {part(): [100.0]}) / "results.json"
+    content = json.loads(file.read_text())
+    for row in content["rows"]:
+        del row["decoder_modified"]
+    file.write_text(json.dumps(content))
+    (run,) = read_runs([file])
+    assert not run.rows[0].decoder_modified

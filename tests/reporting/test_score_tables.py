@@ -71,3 +71,40 @@ def test_variants_of_several_ablations_have_lines_of_their_own(finished: Finishe
     lines = cells(tmp_path)
     assert lines["truncation/none"]["toy_qa, EM %"].startswith("100.0")
     assert lines["pretraining_steps/none"]["toy_qa, EM %"].startswith("0.0")
+
+
+def test_a_line_with_fewer_runs_of_a_benchmark_says_so_and_has_no_average(finished: Finished, tmp_path: Path) -> None:
+    finished("one", {part(): [50.0], part(benchmark="other"): [100.0]}, conditions={"variant": "a", "seed": 0})
+    finished("two", {part(): [70.0]}, conditions={"variant": "a", "seed": 1})
+    (line,) = cells(tmp_path).values()
+    assert (line["runs"], line["average"]) == ("1 to 2", "") if "average" in line else line["runs"] == "1 to 2"
+    assert "Not every figure is over the same number of runs" in score_table(Material.of([tmp_path]).figures).note
+
+
+def test_positions_are_those_of_the_benchmark_that_the_title_names(finished: Finished, tmp_path: Path) -> None:
+    finished("a", {part(): [50.0], part(benchmark="other"): [100.0]})
+    finished("b", {part("open_book", None, benchmark="other"): [100.0]})
+    lines = cells(tmp_path)
+    assert lines["arc ×4"]["positions for documents (toy_qa)"] == "75.0"
+    assert lines["open_book"]["positions for documents (toy_qa)"] == ""
+
+
+def test_the_papers_figures_beside_another_protocol_and_at_its_own_scale(finished: Finished) -> None:
+    def note(name: str, protocol: str, scale: str) -> str:
+        conditions = {"ablation": "causal", "variant": "causal", "scale": scale}
+        folder = finished(name, {part(protocol=protocol): [41.0]}, conditions=conditions)
+        return score_table(Material.of([folder]).figures).note
+
+    assert "another model and other data" in note("toy", "strict", "toy")
+    assert "those of protocol=paper" in note("toy_again", "strict", "toy")
+    there = note("there", "paper", "paper")
+    assert "in front of Mistral 7B, average score." in there
+    assert "another model" not in there
+    assert "protocol=paper" not in there
+
+
+def test_the_default_has_the_papers_figure_too(finished: Finished, tmp_path: Path) -> None:
+    for variant in ("bidirectional", "causal"):
+        finished(variant, {part(): [50.0]}, conditions={"ablation": "causal", "variant": variant})
+    lines = cells(tmp_path)
+    assert [lines[name]["paper, average"] for name in ("bidirectional", "causal")] == ["41.6", "41.3"]

@@ -44,3 +44,11 @@ def test_of_several_ablations_each_has_its_own_losses(finished: Finished, tmp_pa
         told = {"ablation": ablation, "variant": "none"}
         finished(f"{ablation}/none", {part(**NAMES): [1.5]}, metric="loss", conditions=told)
     assert shares(tmp_path) == {"truncation/none": "0.500", "causal/none": "0.750"}
+
+
+def test_a_share_of_a_changed_decoder_is_marked(finished: Finished, tmp_path: Path) -> None:
+    finished("texts", {part("closed_book", None): [2.0], part("open_book", None): [1.0]}, metric="loss")
+    finished("pisco", {part("pisco", None): [1.5]}, metric="loss", modified=True)
+    table = share_table(Material.of([tmp_path]).runs)
+    assert table is not None
+    assert [row[0] for row in table.rows] == ["pisco (decoder modified)"]

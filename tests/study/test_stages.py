@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.errors import ConfigError
-from arc_encoder.study.stages import Ablation, Scale, Variant, ablation_of, stages_of
+from arc_encoder.study.stages import Ablation, Scale, Stage, Variant, ablation_of, stages_of
 
 SCALE = Scale("small", ["experiment=first"], ["experiment=second"], ["benchmark=one"], ["system=[open_book]"])
 ROOT = Path("logs/ablation")
@@ -19,7 +19,12 @@ SHARED = Path("logs/trainings")
 def test_every_variant_is_pretrained_fine_tuned_and_evaluated_with_every_seed() -> None:
     variants = {"mean": Variant(), "last": Variant(both=["model/pooling=last"], evaluate=["factors=[4]"])}
     stages = stages_of(
-        Ablation("pooling", "Which?", variants), SCALE, seeds=[0, 1], folder=ROOT, trainings=SHARED, more=["threads=1"]
+        Ablation("pooling", "Which?", variants),
+        SCALE,
+        seeds=[0, 1],
+        folder=ROOT,
+        trainings=SHARED,
+        resources=["threads=1"],
     )
     assert len(stages) == 1 + 2 * 2 * 3
     assert len({stage.folder for stage in stages}) == len(stages)
@@ -167,3 +172,34 @@ def test_mistakes() -> None:
         ablation_of(described(colour=1))
     with pytest.raises(ConfigError, match="ablation odd: question is missing"):
         ablation_of({"name": "odd", "variants": {}})
+
+
+def test_a_variant_without_fine_tuning_is_evaluated_as_it_was_pretrained() -> None:
+    variants = {"whole": Variant(), "not_finetuned": Variant(skip_finetuning=True)}
+    stages = stages_of(Ablation("steps", "Enough?", variants), SCALE, seeds=[3], folder=ROOT, trainings=SHARED)
+    pretrained = next(stage.folder for stage in stages if "experiment=first" in stage.overrides)
+    asked = next(stage for stage in stages if stage.folder == ROOT / "not_finetuned/seed_3")
+    assert asked.links == {"pretrain": pretrained}
+    assert asked.after == (pretrained,)
+    assert f"checkpoint={pretrained}/compressor" in asked.overrides
+    assert len(stages) == 1 + 2 + 2
+    nothing = {"none": Variant(skip_pretraining=True, skip_finetuning=True)}
+    with pytest.raises(ConfigError, match="variant none skips both trainings"):
+        stages_of(Ablation("steps", "Enough?", nothing), SCALE, seeds=[3], folder=ROOT, trainings=SHARED)
+
+
+def test_results_of_further_words_are_told_apart_and_resources_are_no_such_words() -> None:
+    def made(**more: object) -> list[Stage]:
+        ablation = Ablation("any", "Which?", {"plain": Variant()})
+        return stages_of(ablation, SCALE, seeds=[0], folder=ROOT, trainings=SHARED, **more)  # type: ignore[arg-type]
+
+    def told(stages: list[Stage]) -> set[bool]:
+        words = [word for stage in stages for word in stage.overrides if word.startswith("conditions=")]
+        return {'overrides: "x=1 benchmark.limit=50"' in word for word in words}
+
+    plain, two, four = made(), made(resources=["threads=2"]), made(resources=["threads=4"])
+    assert [stage.mark for stage in plain] == [stage.mark for stage in two] == [stage.mark for stage in four]
+    assert [stage.folder for stage in plain] == [stage.folder for stage in four]
+    assert all("threads=4" in stage.overrides for stage in four)
+    assert told(plain) == {False}
+    assert told(made(more_training=["x=1"], more_evaluation=["benchmark.limit=50"])) == {True}

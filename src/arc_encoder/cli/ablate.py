@@ -27,6 +27,7 @@ from arc_encoder.cli.check import suggest
 from arc_encoder.cli.command_line import check_command_line
 from arc_encoder.cli.compose import composing, config_dir_of_run
 from arc_encoder.cli.evaluate import KEYS as EVAL_KEYS
+from arc_encoder.cli.evaluate import mark_running
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
 from arc_encoder.errors import ConfigError
 from arc_encoder.study.stages import Scale, Stage, ablation_of, stages_of, words_of
@@ -61,6 +62,9 @@ def ablate(config: DictConfig) -> None:
             print(f"{'# done: ' if stage.folder in finished else ''}{stage.command} {shlex.join(stage.words)}")
         return
     print(f"{config.ablation.question} {len(stages)} stages, {len(finished)} of them finished before")
+    for stage in stages:
+        if stage.command == "arc-eval" and stage.folder not in finished:
+            mark_running(stage.folder / "results.json")  # nobody should take them for those of the words above
     own = config_dir_of_run()
     jobs = scale.jobs if config.jobs is None else config.jobs
     run_stages(stages, start=scale.start, jobs=jobs, options=["--config-dir", own] if own else [])
@@ -118,9 +122,10 @@ def stages_of_config(config: DictConfig, scale: Scale) -> list[Stage]:
         seeds=list(config.seeds),
         folder=Path(config.folder),
         trainings=Path(config.trainings),
-        more=[*([] if threads is None else [f"threads={threads}"]), *config.overrides],
+        more=list(config.overrides),
         more_training=list(config.train_overrides),
         more_evaluation=list(config.eval_overrides),
+        resources=[] if threads is None else [f"threads={threads}"],
         identify=cache_identities(),
     )
 

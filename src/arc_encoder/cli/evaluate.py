@@ -182,8 +182,8 @@ def _need_common_folder() -> None:
 
 def mark_running(file: Path) -> None:
     """Let nobody take the results of an earlier start for those of this one; nothing of them is lost."""
-    with FileLock(file.with_suffix(".lock")):
-        if file.is_file():
+    if file.is_file():
+        with FileLock(file.with_suffix(".lock")):
             write_json(file, {**json.loads(file.read_text(encoding="utf-8")), "status": "running"})
 
 

@@ -67,6 +67,8 @@ def page(places: Sequence[str], settings: Mapping[str, str]) -> None:
     if "output" not in settings:
         raise ConfigError("say where to write: output=<folder>")
     material = Material.of_anything(places, settings.get("protocol"))
+    if not tables_of(material):
+        raise DataError("no training here has logged a loss yet; report it once its first step or validation is done")
     title = settings.get("title") or ", ".join(Path(place).resolve().name for place in places)
     written = write_report(material, Path(settings["output"]), title=title)
     print(tables_of(material)[0].markdown())

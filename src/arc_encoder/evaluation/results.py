@@ -58,6 +58,7 @@ class Row(Part):
         ci_low, ci_high: 95 % bootstrap interval.
         examples: how many it is about.
         document_positions: mean decoder positions that documents take in a prompt.
+        decoder_modified: whether the system changes the decoder's weights.
     """
 
     metric: str
@@ -66,6 +67,7 @@ class Row(Part):
     ci_high: float
     examples: int
     document_positions: float
+    decoder_modified: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Cost(Part):
         return self.document_tokens / self.document_positions if self.document_positions else None
 
 
-def rows_of(results: list[ExampleResult], part: Part) -> list[Row]:
+def rows_of(results: list[ExampleResult], part: Part, *, decoder_modified: bool = False) -> list[Row]:
     """Value and interval of every metric; one that no example has a weight for is left out."""
     rows = []
     positions = sum(result.document_positions for result in results) / len(results)
@@ -127,6 +129,7 @@ def rows_of(results: list[ExampleResult], part: Part) -> list[Row]:
                 ci_high=high,
                 examples=sum(weight > 0 for weight in weights),
                 document_positions=positions,
+                decoder_modified=decoder_modified,
             )
         )
     return rows

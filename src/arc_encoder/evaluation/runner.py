@@ -71,7 +71,8 @@ def evaluate(
             if each.part.system not in opened:
                 opened = {each.part.system: each.system.open(session)}
             found, cost = _run(each, opened[each.part.system], folder, price)
-            known = rows_of(found, each.part), [cost] if cost else []
+            modified = _modifies(each.system, opened[each.part.system])
+            known = rows_of(found, each.part, decoder_modified=modified), [cost] if cost else []
             if finished:
                 finished.write(each.part, *known)
         done[each.part.slug] = known
@@ -162,6 +163,10 @@ def _run(
     return results, cost
 
 
+def _modifies(system: System, session: Session) -> bool:
+    return system.decoder_modified or session.model.decoder_modified
+
+
 def _cost(each: Planned, session: Session, results: list[ExampleResult], seconds: float, price: Price) -> Cost:
     memory = peak_memory_gib(session.device)
     meter, count = session.meter, len(results)
@@ -187,6 +192,6 @@ def _cost(each: Planned, session: Session, results: list[ExampleResult], seconds
         "first_token_ms": meter.first_token_ms(session.model, each.factor),
         "seconds": seconds,
         "peak_memory_gib": memory,
-        "decoder_modified": each.system.decoder_modified or session.model.decoder_modified,
+        "decoder_modified": _modifies(each.system, session),
     }
     return Cost(**asdict(each.part), **values)

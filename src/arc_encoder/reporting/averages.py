@@ -32,7 +32,9 @@ def flores_means(lines: Mapping[Line, Mapping[Any, Figure]], main: Mapping[str, 
 
 
 def averages(lines: Mapping[Line, Mapping[Any, Figure]], main: Mapping[str, tuple[int | None, str]]) -> list[str]:
-    """The mean over benchmarks, a text for each line, empty for one that lacks any; none for a single benchmark.
+    """The mean over benchmarks, a text for each line; none for a single benchmark.
+
+    It is empty for a line that lacks a benchmark, or has them with different numbers of runs.
 
     The directions of FLORES count as one benchmark, as in the paper.
     """
@@ -44,7 +46,7 @@ def averages(lines: Mapping[Line, Mapping[Any, Figure]], main: Mapping[str, tupl
     texts = []
     for cells in lines.values():
         found = {name: cells[name, *main[name]] for name in main if (name, *main[name]) in cells}
-        if len(found) < len(main):
+        if len(found) < len(main) or len({figure.seeds for figure in found.values()}) > 1:
             texts.append("")
             continue
         means = [_mean([found[name].value for name in names]) for names in units.values()]

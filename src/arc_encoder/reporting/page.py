@@ -16,7 +16,9 @@ from arc_encoder.reporting.figures.axes import save
 from arc_encoder.reporting.material import Material
 from arc_encoder.reporting.score_tables import score_table
 from arc_encoder.reporting.share_tables import share_table
+from arc_encoder.reporting.summary import asked_in
 from arc_encoder.reporting.table_files import Table
+from arc_encoder.reporting.tables import span
 from arc_encoder.reporting.training_table import training_table
 
 STYLE = """
@@ -88,17 +90,17 @@ def tables_of(material: Material) -> list[Table]:
 
 def _provenance(material: Material) -> list[str]:
     """Where the figures come from, a line for each benchmark and number of shots, and one for the runs."""
-    asked: dict[tuple[str, int | None], str] = {}
+    counts: dict[str, list[int]] = {}
     for run in material.runs:
         for row in run.rows:
             questions = "" if row.shots is None else f", {row.shots} shots"
-            asked[row.benchmark, row.shots] = (
-                f"{row.benchmark} version {row.version}, protocol {row.protocol}{questions}, {row.examples} examples"
-            )
+            what = f"{row.benchmark} version {row.version}, protocol {row.protocol}{questions}"
+            counts.setdefault(what, []).append(asked_in(run, row))
+    asked = [f"{what}, {span(numbers)} examples" for what, numbers in counts.items()]
     folders = sorted({str(run.folder) for run in material.runs})
     shown = ", ".join(folders[:6]) + (f" and {len(folders) - 6} more" if len(folders) > 6 else "")
     folders = folders or sorted(map(str, material.places))
-    return [*asked.values(), f"{len(folders)} runs: {shown}"]
+    return [*asked, f"{len(folders)} runs: {shown}"]
 
 
 def _markdown(title: str, tables: Sequence[Table], drawn: Sequence[Drawn], provenance: Sequence[str]) -> str:

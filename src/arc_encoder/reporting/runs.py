@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -100,4 +100,7 @@ def _read(file: Path, protocol: str | None) -> Run:
 
 
 def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {field.name: values[field.name] for field in fields(kind)}
+    """The fields of `kind`; those with a default may be missing, as in files of older versions."""
+    return {
+        field.name: values[field.name] for field in fields(kind) if field.name in values or field.default is MISSING
+    }

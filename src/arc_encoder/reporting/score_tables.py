@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arc_encoder.reporting.averages import averages, flores_means, main_of
+from arc_encoder.reporting.names import BARE
 from arc_encoder.reporting.published import published, published_score, published_variant
 from arc_encoder.reporting.summary import Figure
 from arc_encoder.reporting.table_files import Table
-from arc_encoder.reporting.tables import MODIFIED, TITLES
+from arc_encoder.reporting.tables import MODIFIED, TITLES, span
 
 SPREAD = (
     "Values of several runs (seeds) are mean ± standard deviation; of a single one with the bootstrap interval of 95 %."
 )
-ABLATED = "ARC with factor 8 in front of Mistral 7B: another model and other data, for the order alone."
+ABLATED = "ARC with factor 8 in front of Mistral 7B, average score"
+ELSEWHERE = ": another model and other data, for the order alone"
+OTHERWISE = (
+    " The paper's examples and accepted answers are those of protocol=paper; figures of protocol=strict are near them, "
+    "but not the same thing."
+)
+FEWER = " Not every figure is over the same number of runs; where those of a line differ it has no average."
 
 
 def score_table(figures: Sequence[Figure]) -> Table:
@@ -39,25 +46,31 @@ def score_table(figures: Sequence[Figure]) -> Table:
         *(["flores, mean of four directions"] if flores else []),
         *(["average"] if means else []),
         *(["paper, average"] if paper else []),
-        "positions for documents",
+        "positions for documents" + (f" ({columns[0][0]})" if len(shots) > 1 else ""),
     ]
     rows = []
     for number, ((decoder, name), cells) in enumerate(lines.items()):
         modified = MODIFIED if any(figure.modified for figure in cells.values()) else ""
-        texts = [name + modified, decoder, str(max(figure.seeds for figure in cells.values()))]
+        texts = [name + modified, decoder, span([figure.seeds for figure in cells.values()])]
         texts += [_cell(cells.get(column)) for column in columns]
         texts += [each[number] for each in (flores, means) if each]
         if paper:
             value = variants[number]
             texts.append("" if value is None else f"{value:.1f}")
-        positions = next(iter(cells.values())).document_positions
-        rows.append([*texts, f"{positions:.1f}"])
+        same = [figure for (benchmark, _, _), figure in cells.items() if benchmark == columns[0][0]]
+        rows.append([*texts, f"{same[0].document_positions:.1f}" if same else ""])
     note = SPREAD
     if means:
         note += " The average is over the first metric of each benchmark that is in percent"
         note += ", the directions of FLORES counted as one benchmark." if flores else "."
     if paper or "(paper " in str(rows):
-        note += f" Figures of the paper: {published()['source']}" + (f", {ABLATED}" if paper else ".")
+        there = all(figure.conditions.get("scale") == "paper" for figure in figures)
+        note += f" Figures of the paper: {published()['source']}"
+        note += (f", {ABLATED}{'' if there else ELSEWHERE}" if paper else "") + "."
+        if any(figure.row.protocol != "paper" for figure in figures):
+            note += OTHERWISE
+    if len({figure.seeds for figure in figures if figure.variant not in BARE}) > 1:
+        note += FEWER
     return Table("scores", "Scores", header, rows, note)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from arc_encoder.evaluation.results import Row
 from arc_encoder.reporting.names import Names
 from arc_encoder.reporting.runs import Run
+from arc_encoder.reporting.summary import same_part
 from arc_encoder.reporting.table_files import Table
+from arc_encoder.reporting.tables import MODIFIED
 
 EDGES = ("closed_book", "open_book")  # without the text, and with all of it
 TEXTS = (*EDGES, "truncate", "truncate_tail", "truncate_both", "truncate_window", "best_sentences", "llmlingua2")
@@ -29,7 +31,8 @@ def share_table(runs: Sequence[Run]) -> Table | None:
             none, full = (_nearest(plain, system, run, row) for system in EDGES)
             if none is None or full is None or none.value == full.value:
                 continue
-            key = (names.system(run, row), row.decoder, names.benchmark(row))
+            changed = row.decoder_modified or any(c.decoder_modified and same_part(c, row) for c in run.costs)
+            key = (names.system(run, row) + MODIFIED * changed, row.decoder, names.benchmark(row))
             found.setdefault(key, []).append((none.value - row.value) / (none.value - full.value))
     if not found:
         return None

@@ -11,7 +11,7 @@ from arc_encoder.errors import DataError
 from arc_encoder.evaluation.results import Cost, Row
 from arc_encoder.reporting.names import Names
 from arc_encoder.reporting.runs import Run
-from arc_encoder.reporting.tables import label
+from arc_encoder.reporting.tables import label, part_of
 
 LOSSES = {"loss", "answer_token_loss", "perplexity"}  # lower is better
 HIDDEN = {"perplexity"}
@@ -80,6 +80,7 @@ def summarise(runs: Sequence[Run]) -> list[Figure]:
     names = Names.of(runs)
     for group in groups.values():
         _refuse_repeated(group)
+        _refuse_other_numbers(group)
     return [_figure(group, names) for group in groups.values()]
 
 
@@ -94,6 +95,23 @@ def _refuse_repeated(group: Sequence[tuple[Run, Row]]) -> None:
                 f"conditions ({shown}), and would be averaged as if they were two seeds. Tell them apart by evaluating "
                 "each with conditions={variant: <a name>}, or report one of the folders"
             )
+
+
+def _refuse_other_numbers(group: Sequence[tuple[Run, Row]]) -> None:
+    """Runs that were asked other numbers of questions are no seeds of one thing."""
+    asked = {asked_in(run, row): run for run, row in group}
+    if len(asked) > 1:
+        row = group[0][1]
+        shown = ", ".join(f"{count} in {run.folder}" for count, run in sorted(asked.items(), key=lambda each: each[0]))
+        raise DataError(
+            f"{label(row)} was asked different numbers of examples of {row.benchmark}, and such runs are not averaged: "
+            f"{shown}. Report them apart, or evaluate them alike"
+        )
+
+
+def asked_in(run: Run, row: Row) -> int:
+    """How many examples the part of a row asked; some metrics are about fewer of them."""
+    return max(each.examples for each in run.rows if part_of(each) == part_of(row))
 
 
 def _figure(group: Sequence[tuple[Run, Row]], names: Names) -> Figure:
@@ -114,7 +132,7 @@ def _figure(group: Sequence[tuple[Run, Row]], names: Names) -> Figure:
         values=tuple(values),
         document_positions=sum(each.document_positions for _, each in group) / len(group),
         stored_bytes=sum(cost.stored_bytes for cost in costs) / len(costs) if costs else None,
-        modified=any(cost.decoder_modified for cost in costs),
+        modified=any(cost.decoder_modified for cost in costs) or any(each.decoder_modified for _, each in group),
         conditions={key: value for key, value in run.conditions.items() if key != "seed"},
         name=names.system(run, row),
         line=names.line(run, row),

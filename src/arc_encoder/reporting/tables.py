@@ -22,6 +22,12 @@ HIDDEN = {"perplexity"}
 MODIFIED = " (decoder modified)"
 
 
+def span(numbers: Sequence[int]) -> str:
+    """The smallest and the largest of them: "200", or "50 to 200"."""
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def label(row: Part) -> str:
     """System and factor in words: "arc ×4"."""
     return row.system if row.pooling_factor is None else f"{row.system} ×{row.pooling_factor}"
@@ -32,13 +38,14 @@ def markdown_table(rows: Sequence[Row], costs: Sequence[Cost] = ()) -> str:
 
     Args:
         rows: what was measured.
-        costs: of the same parts; they tell which systems change the decoder, and those are marked.
+        costs: of the same parts. Systems that change the decoder are marked; of older results, costs alone say so.
     """
     metrics = [name for name in dict.fromkeys(row.metric for row in rows) if name not in HIDDEN]
     groups: dict[Part, dict[str, Row]] = {}
     for row in rows:
-        groups.setdefault(_part(row), {})[row.metric] = row
-    modified = {_part(cost) for cost in costs if cost.decoder_modified}
+        groups.setdefault(part_of(row), {})[row.metric] = row
+    modified = {part_of(row) for row in rows if row.decoder_modified}
+    modified |= {part_of(cost) for cost in costs if cost.decoder_modified}
     several = "decoder" if len({part.decoder for part in groups}) > 1 else ""
     asked = _asked(list(groups))
     header = [
@@ -80,7 +87,7 @@ def cost_table(costs: Sequence[Cost]) -> str:
     return table(names, rows)
 
 
-def _part(row: Part) -> Part:
+def part_of(row: Part) -> Part:
     """What a row or a cost is about, alone."""
     return Part(
         system=row.system,

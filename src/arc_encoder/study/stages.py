@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Variant:
         pretrain, finetune, evaluate: overrides of one command; ``{compressor}`` in those of `evaluate` stands for the
             folder that was trained, for systems that are given one of their own.
         skip_pretraining: fine-tune an encoder that was never pretrained.
+        skip_finetuning: evaluate what was pretrained as it is.
         conditions: what tells this variant apart, for tables and heat maps.
     """
 
@@ -36,6 +37,7 @@ class Variant:
     finetune: Sequence[str] = ()
     evaluate: Sequence[str] = ()
     skip_pretraining: bool = False
+    skip_finetuning: bool = False
     conditions: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -133,6 +135,7 @@ def stages_of(
     more: Sequence[str] = (),
     more_training: Sequence[str] = (),
     more_evaluation: Sequence[str] = (),
+    resources: Sequence[str] = (),
     identify: Callable[[Sequence[str]], str] = words_of,
 ) -> list[Stage]:
     """Every command of an ablation, in an order in which they can run.
@@ -146,6 +149,7 @@ def stages_of(
         more: further overrides of all commands.
         more_training: further overrides of the trainings alone.
         more_evaluation: further overrides of the evaluations alone.
+        resources: words of all commands on which no result hangs, such as the number of threads.
         identify: gives two trainings the same text if they are the same.
 
     Raises:
@@ -157,22 +161,29 @@ def stages_of(
     stages: dict[Path, Stage] = {}
     all_trained, all_asked = (*more, *more_training), (*more, *more_evaluation)
     same = {"ablation": name, "scale": scale.name}
+    extra = " ".join([*more, *more_training, *more_evaluation])
+    changed = {"overrides": extra} if extra else {}  # results of other settings are another thing
 
     def training(title: str, overrides: Sequence[str], seed: int, start: Path | None = None) -> Path:
         """The folder of a training, which joins the stages unless it is there."""
         known = identify([*overrides, *([f"ckpt={start.name.removesuffix(f'_seed_{seed}')}"] if start else [])])
         digest = hashlib.sha256(known.encode()).hexdigest()
         place = trainings / f"{digest[:10]}_seed_{seed}"
-        words = (*overrides, *([f"ckpt={start / 'compressor'}"] if start else []), f"seed={seed}", "resume=auto")
+        begun = [f"ckpt={start / 'compressor'}"] if start else []
+        words = (*overrides, *begun, *resources, f"seed={seed}", "resume=auto")
         after = (start,) if start else ()
         stages.setdefault(place, Stage(title, "arc-train", words, place, after, f"{digest}\n", seed=seed))
         return place
 
+    def evaluation(title: str, words: Sequence[str], place: Path, *given: Any, **named: Any) -> Stage:
+        mark = "\n".join(["arc-eval", *words]) + "\n"
+        return replace(Stage(title, "arc-eval", (*words, *resources), place, *given, **named), identity=mark)
+
     if scale.reference:
         place = folder / "reference"
-        told = _conditions({**same, "variant": "reference"})
+        told = _conditions({**same, "variant": "reference", **changed})
         words = (*scale.evaluate, *scale.reference, *ablation.evaluate, *ablation.reference, told, *all_asked)
-        stages[place] = Stage("reference", "arc-eval", words, place)
+        stages[place] = evaluation("reference", words, place)
     for seed in seeds:
         for variant_name, variant in variants.items():
             place, title = folder / variant_name / f"seed_{seed}", f"{variant_name}, seed {seed}"
@@ -180,14 +191,19 @@ def stages_of(
             if not variant.skip_pretraining:
                 words = (*scale.pretrain, *variant.both, *variant.pretrain, *all_trained)
                 links["pretrain"] = training(f"{title}: pretraining", words, seed)
-            words = (*scale.finetune, *variant.both, *variant.finetune, *all_trained)
-            tuned = training(f"{title}: fine-tuning", words, seed, links.get("pretrain"))
-            links["finetune"] = tuned
-            told = _conditions({**same, "variant": variant_name, "seed": seed, **variant.conditions})
-            made = str(tuned / "compressor")
+            if not variant.skip_finetuning:
+                words = (*scale.finetune, *variant.both, *variant.finetune, *all_trained)
+                links["finetune"] = training(f"{title}: fine-tuning", words, seed, links.get("pretrain"))
+            if not links:
+                raise ConfigError(
+                    f"ablation {name}: variant {variant_name} skips both trainings, and nothing is left of it"
+                )
+            trained = links.get("finetune") or links["pretrain"]
+            told = _conditions({**same, "variant": variant_name, "seed": seed, **variant.conditions, **changed})
+            made = str(trained / "compressor")
             asked = [word.replace("{compressor}", made) for word in variant.evaluate]
             words = (*scale.evaluate, *ablation.evaluate, *asked, f"checkpoint={made}", told, *all_asked)
-            stages[place] = Stage(f"{title}: evaluation", "arc-eval", words, place, (tuned,), links=links, seed=seed)
+            stages[place] = evaluation(f"{title}: evaluation", words, place, (trained,), links=links, seed=seed)
     return list(stages.values())
 
 
