@@ -11,7 +11,7 @@ from arc_encoder.evaluation.systems.base import System
 from arc_encoder.segments import Role, Segment
 
 SIDES = ("head", "tail", "both")
-GAP = "\n"  # between the two ends
+GAP = " "  # between the two ends
 
 HALF = "\ufffd"  # what a tokenizer makes of a part of a character
 
@@ -21,7 +21,7 @@ class Truncate(System):
 
     Args:
         tokens: how many, for each document; None takes the budget of the compressed vectors (task token counted).
-        keep: ``head``, ``tail``, or ``both`` with a line break between them.
+        keep: ``head``, ``tail``, or ``both`` with a space between them.
 
     Raises:
         ConfigError: fewer than one token, or an unknown side.
