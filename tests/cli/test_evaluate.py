@@ -335,6 +335,13 @@ def test_a_second_decoder_that_does_not_fit_is_told_before_the_first_is_asked(
     words = [word for word in base if word != "decoder=huggingface"]
     told = run.fails(*words, "decoder=[huggingface,toy_a]", f"checkpoint={trained}", "system=[open_book,arc]")
     assert "no projector for decoder 'toy_a'; it was made for: huggingface" in told
+    both = shutil.copytree(trained, tmp_path / "both")
+    (both / "config.json").write_text((both / "config.json").read_text().replace("huggingface", "toy_a"))
+    weights = load_file(both / "model.safetensors")
+    save_file({k.replace("huggingface", "toy_a"): v for k, v in weights.items()}, both / "model.safetensors")
+    own = [f"systems.icae.checkpoint={trained}", f"systems.pisco.checkpoint={both}"]
+    told = run.fails(*words, "decoder=[toy_a,huggingface]", "system=[pisco,icae]", *own)
+    assert "no projector for decoder 'huggingface'; it was made for: toy_a" in told
     assert not (tmp_path / "out" / "parts").exists()
 
 
@@ -380,6 +387,11 @@ def test_earlier_results_do_not_stand_for_those_of_a_new_start(
     monkeypatch.setattr(runner, "_run", stop)
     assert run.outcome(*base, "system=open_book", "benchmark.limit=2")[0] == 1
     assert json.loads(results.read_text()) == {**before, "status": "running"}
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    results.write_text("spoilt")
+    run(*base, "system=open_book")
+    assert json.loads(results.read_text())["status"] == "finished"
 
 
 @pytest.mark.parametrize(("shots", "asked"), [("[0,2]", {4}), ("[0]", {6}), ("[2]", {4})])

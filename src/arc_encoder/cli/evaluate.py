@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ def run(config: DictConfig) -> list[Row]:
             progress=rank == 0,
         )
         if number == 0:
-            refuse_strangers(systems, session, map(str, nodes))
+            refuse_strangers(systems, session, list(map(str, nodes)))
         finished = FinishedParts(folder / "parts", lambda part: fingerprint(part.system, part.decoder, _key(part)))
         found = evaluate(
             systems,
@@ -155,6 +155,7 @@ def run(config: DictConfig) -> list[Row]:
         )
         rows += found[0]
         costs += found[1]
+        del session  # with its decoder, before the next one is loaded
     write("finished", [], [])
     if rank == 0:
         table = markdown_table(rows, costs) + (f"\n\n{cost_table(costs)}" if costs else "")
@@ -182,9 +183,14 @@ def _need_common_folder() -> None:
 
 def mark_running(file: Path) -> None:
     """Let nobody take the results of an earlier start for those of this one; nothing of them is lost."""
-    if file.is_file():
-        with FileLock(file.with_suffix(".lock")):
-            write_json(file, {**json.loads(file.read_text(encoding="utf-8")), "status": "running"})
+    if not file.is_file():
+        return
+    with FileLock(file.with_suffix(".lock")):
+        try:
+            earlier = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):  # spoilt: it will be written anew
+            return
+        write_json(file, {**earlier, "status": "running"})
 
 
 def _finished_since(file: Path, begun: float) -> bool:
@@ -216,7 +222,7 @@ def systems_of(config: DictConfig) -> dict[str, System]:
     return systems
 
 
-def refuse_strangers(systems: Mapping[str, System], session: Session, decoders: Iterable[str]) -> None:
+def refuse_strangers(systems: Mapping[str, System], session: Session, decoders: Sequence[str]) -> None:
     """Tell, before the first decoder is asked, that a compressor does not serve one of the others.
 
     Raises:
