@@ -195,11 +195,11 @@ def test_what_is_finished_is_not_done_again(
     most = [2]
     original = runner._run
 
-    def watched(each: runner.Planned, *rest: object) -> object:
+    def watched(each: runner.Planned, *rest: Any) -> object:
         if len(done) == most[0]:
             raise RuntimeError("the machine went down")
         done.append((each.part.system, each.part.pooling_factor))
-        return original(each, *rest)  # type: ignore[arg-type]
+        return original(each, *rest)
 
     monkeypatch.setattr(runner, "_run", watched)
     words = [*base, f"checkpoint={trained}", "system=[open_book,arc]", "factors=[4,8]"]
@@ -237,9 +237,9 @@ def test_files_that_changed_are_asked_anew_and_others_are_not(
     done: list[str] = []
     original = runner._run
 
-    def watched(each: runner.Planned, *rest: object) -> object:
+    def watched(each: runner.Planned, *rest: Any) -> object:
         done.append(each.part.system)
-        return original(each, *rest)  # type: ignore[arg-type]
+        return original(each, *rest)
 
     monkeypatch.setattr(runner, "_run", watched)
     copies = [shutil.copytree(trained, tmp_path / name) for name in ("one", "two")]
@@ -359,10 +359,10 @@ def test_weights_that_change_while_an_evaluation_runs_are_not_those_of_its_parts
     done: list[str] = []
     original = runner._run
 
-    def watched(each: runner.Planned, *rest: object) -> object:
+    def watched(each: runner.Planned, *rest: Any) -> object:
         done.append(each.part.slug)
         os.utime(folder / "model.safetensors", ns=(1, 1))
-        return original(each, *rest)  # type: ignore[arg-type]
+        return original(each, *rest)
 
     monkeypatch.setattr(runner, "_run", watched)
     words = [*base, f"checkpoint={folder}", "system=arc", "factors=[4,8]", "costs=false"]

@@ -31,7 +31,9 @@ def with_changes(*, count: int | None = None) -> Session:
     head = head_settings(MLPProjector(WIDTH, decoder.width, 16), True, DecoderLora(rank=4).settings_for(decoder.model))
     pooling = MeanPooling(4) if count is None else MemoryTokens(count)
     compressor = ArcEncoderModel.build(tiny_body(), pooling, {"decoder": head})
-    for b in compressor.head("decoder").adapter.b:  # type: ignore[union-attr]
+    adapter = compressor.head("decoder").adapter
+    assert adapter is not None
+    for b in adapter.b:
         nn.init.normal_(b, std=0.5)
     texts = {"decoder": DecoderText(tiny_tokenizer())}
     plain = ArcModel(None, {"decoder": decoder}).eval()

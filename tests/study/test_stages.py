@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_ablations_share_trainings_that_are_the_same() -> None:
     def identify(overrides: Sequence[str]) -> str:  # as a configuration would: y=1 is the default
         return " ".join(sorted(word for word in overrides if word != "y=1"))
 
-    def trainings(variants: dict[str, Variant], **more: object) -> dict[Path, str]:
+    def trainings(variants: dict[str, Variant], **more: Any) -> dict[Path, str]:
         made = stages_of(
             Ablation("any", "Which?", variants),
             SCALE,
@@ -105,7 +106,7 @@ def test_ablations_share_trainings_that_are_the_same() -> None:
             trainings=SHARED,
             identify=identify,
             **more,
-        )  # type: ignore[arg-type]
+        )
         return {stage.folder: stage.mark for stage in made if stage.command == "arc-train"}
 
     default = trainings({"plain": Variant()})
@@ -189,9 +190,9 @@ def test_a_variant_without_fine_tuning_is_evaluated_as_it_was_pretrained() -> No
 
 
 def test_results_of_further_words_are_told_apart_and_resources_are_no_such_words() -> None:
-    def made(**more: object) -> list[Stage]:
+    def made(**more: Any) -> list[Stage]:
         ablation = Ablation("any", "Which?", {"plain": Variant()})
-        return stages_of(ablation, SCALE, seeds=[0], folder=ROOT, trainings=SHARED, **more)  # type: ignore[arg-type]
+        return stages_of(ablation, SCALE, seeds=[0], folder=ROOT, trainings=SHARED, **more)
 
     def told(stages: list[Stage]) -> set[bool]:
         words = [word for stage in stages for word in stage.overrides if word.startswith("conditions=")]
