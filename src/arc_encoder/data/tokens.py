@@ -1,4 +1,4 @@
-"""Documents → the encoder's token ids."""
+"""Texts → token ids."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def context_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> lis
         return []
     ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
     return ids
+
+
+def text_ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids of a piece of the decoder's text by itself, without special tokens around it."""
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.data.tokens import text_ids
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.systems.base import System
 from arc_encoder.segments import Role, Segment
@@ -52,7 +53,8 @@ class BestSentences(System):
             if len(ids[place]) <= left:
                 taken[place] = sentences[place]
                 left -= len(ids[place])
-        while _length(_in_order(taken), tokenizer) > most:  # no space stands before the first: it may have more tokens
+        # No space stands before the first one: it may have more tokens than were counted.
+        while len(text_ids(_in_order(taken), tokenizer)) > most:
             taken.popitem()
         best = next((place for place in order if place not in taken), None)
         if best is None:
@@ -60,10 +62,10 @@ class BestSentences(System):
         rest = tokenizer(" " * (min(taken, default=best) < best) + sentences[best], add_special_tokens=False)[
             "input_ids"
         ]
-        for count in range(most - _length(_in_order(taken), tokenizer), 0, -1):
+        for count in range(most - len(text_ids(_in_order(taken), tokenizer)), 0, -1):
             begun = str(tokenizer.decode(rest[:count])).strip().rstrip("\ufffd")  # no half characters
             text = _in_order({**taken, best: begun} if begun else taken)
-            if _length(text, tokenizer) <= most:
+            if len(text_ids(text, tokenizer)) <= most:
                 return Segment(text, Role.PLAIN)
         return Segment(_in_order(taken), Role.PLAIN)
 
@@ -90,7 +92,3 @@ def _words(text: str) -> list[str]:
 
 def _in_order(texts: dict[int, str]) -> str:
     return " ".join(texts[place] for place in sorted(texts))
-
-
-def _length(text: str, tokenizer: PreTrainedTokenizerBase) -> int:
-    return len(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedTokenizerBase
 
+from arc_encoder.data.tokens import text_ids
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems.base import System
@@ -85,7 +86,7 @@ class LLMLingua2(System):
         low, high = 0, len(words)
         while low < high:
             middle = (low + high + 1) // 2
-            if _length(_text(words, order[:middle]), tokenizer) <= most:
+            if len(text_ids(_text(words, order[:middle]), tokenizer)) <= most:
                 low = middle
             else:
                 high = middle - 1
@@ -138,7 +139,3 @@ class LLMLingua2(System):
 
 def _text(words: list[str], places: list[int]) -> str:
     return " ".join(words[place] for place in sorted(places))
-
-
-def _length(text: str, tokenizer: PreTrainedTokenizerBase) -> int:
-    return len(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -6,6 +6,7 @@ from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.data.tokens import text_ids
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.systems.base import System
 from arc_encoder.segments import Role, Segment
@@ -40,25 +41,21 @@ class Truncate(System):
     def present(
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
     ) -> Segment | None:
-        ids = _ids(document, tokenizer)
+        ids = text_ids(document, tokenizer)
         most = self.tokens or budget
         if len(ids) <= most:
             return Segment(document, Role.PLAIN)
         for count in range(most, 0, -1):  # where a text is cut, it may have more tokens than were kept
             kept = self._kept(ids, count, tokenizer)
-            if len(_ids(kept, tokenizer)) <= most:
+            if len(text_ids(kept, tokenizer)) <= most:
                 return Segment(kept, Role.PLAIN)
         return Segment("", Role.PLAIN)
 
     def _kept(self, ids: list[int], count: int, tokenizer: PreTrainedTokenizerBase) -> str:
         """The text of `count` tokens of a document, what stands between two ends included; no half characters."""
-        gap = len(_ids(GAP, tokenizer)) if self.keep == "both" else 0
+        gap = len(text_ids(GAP, tokenizer)) if self.keep == "both" else 0
         left = max(0, count - gap)
         tail = {"head": 0, "tail": left, "both": left // 2}[self.keep]
         begun = str(tokenizer.decode(ids[: left - tail])).rstrip(HALF)
         ended = str(tokenizer.decode(ids[len(ids) - tail :])).lstrip(HALF)
         return f"{begun}{GAP}{ended}" if begun and ended else begun or ended
-
-
-def _ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
