@@ -132,6 +132,16 @@ def test_words_for_all_commands_and_for_one_kind(run: Command) -> None:
     assert "\"train_overrides=['model/pooling=last']\"" in told
 
 
+def test_results_of_a_changed_scale_or_ablation_are_told_apart(run: Command) -> None:
+    words = ["ablation=causal", "variants=[causal]", "seeds=[0]", "dry_run=true", "scale.jobs=1", "scale.threads=2"]
+    assert "overrides:" not in run(*words)
+    changed = run(*words, "scale.values.steps_half=3", "+ablation.variants.causal.conditions={look_ahead: no}")
+    told = 'overrides: "scale.values.steps_half=3 ablation.variants.causal.conditions={look_ahead: no}"'
+    assert [told in line for line in changed.splitlines()] == [
+        line.startswith("arc-eval") for line in changed.splitlines()
+    ]
+
+
 def test_settings_that_are_something_else(run: Command, tmp_path: Path) -> None:
     told = run.fails("ablation=pooling", "variants=mean", "jobs=two", "train_overrides=device")
     assert "variants=mean: expected a list of names, such as [mean,last]" in told
@@ -170,7 +180,8 @@ def test_a_small_ablation_from_its_first_command_to_its_results(run: Command, tm
     folder = tmp_path / "logs" / "ablation" / "causal_toy"
     for variant in ("bidirectional", "causal"):
         found = json.loads((folder / variant / "seed_0" / "results.json").read_text())
-        assert found["conditions"] == {"ablation": "causal", "scale": "toy", "variant": variant, "seed": 0}
+        named = {"ablation": "causal", "scale": "toy", "variant": variant, "seed": 0}
+        assert found["conditions"] == {**named, "overrides": " ".join(words[4:])}  # the scale's words were changed
         assert found["status"] == "finished"
         assert {row["system"] for row in found["rows"]} == {"arc"}
     reference = json.loads((folder / "reference" / "results.json").read_text())

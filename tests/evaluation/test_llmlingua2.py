@@ -75,9 +75,12 @@ def test_scores_of_a_real_classifier_are_shares_and_do_not_depend_on_pieces(
 
 def test_mistakes(folder: Path, text_session: Session) -> None:
     with pytest.raises(
-        CheckpointError, match=r"no classifier could be loaded from .*systems.llmlingua2.model=<folder>"
+        CheckpointError, match=r"systems.llmlingua2.model: no classifier .*gone': there is no such folder"
     ):
         LLMLingua2(str(folder / "gone")).open(text_session)
+    (folder / "empty").mkdir()
+    with pytest.raises(CheckpointError, match=r"no classifier could be loaded .*systems.llmlingua2.model=<folder>"):
+        LLMLingua2(str(folder / "empty")).open(text_session)
     with pytest.raises(ConfigError, match="tokens=0 must be at least 1"):
         LLMLingua2(tokens=0)
     config = RobertaConfig(vocab_size=300, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, num_labels=3)

@@ -66,7 +66,7 @@ def test_no_layer_would_remain(layers: int, tmp_path: Path) -> None:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=re.escape(str(tmp_path / "nowhere"))):
+    with pytest.raises(CheckpointError, match=re.escape(f"{str(tmp_path / 'nowhere')!r}: there is no such folder")):
         Backbone(str(tmp_path / "nowhere")).load()
 
 

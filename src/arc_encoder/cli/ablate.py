@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -48,6 +49,7 @@ KEYS = {
     "folder",
     "trainings",
 }
+RUNNING = ("scale.jobs=", "scale.threads=", "scale.start=", "scale.start.")  # no result hangs on them
 
 
 def ablate(config: DictConfig) -> None:
@@ -126,8 +128,17 @@ def stages_of_config(config: DictConfig, scale: Scale) -> list[Stage]:
         more_training=list(config.train_overrides),
         more_evaluation=list(config.eval_overrides),
         resources=[] if threads is None else [f"threads={threads}"],
+        by_hand=_by_hand(),
         identify=cache_identities(),
     )
+
+
+def _by_hand() -> list[str]:
+    """Words of the command line that change the chosen ablation or scale, but for how its commands are run."""
+    if not HydraConfig.initialized():
+        return []
+    words = [word.lstrip("+~") for word in HydraConfig.get().overrides.task]
+    return [word for word in words if word.startswith(("scale.", "ablation.")) and not word.startswith(RUNNING)]
 
 
 def cache_identities() -> Callable[[Sequence[str]], str]:

@@ -27,6 +27,7 @@ from arc_encoder.data.survey import Measure, SourceReport, survey_source
 from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.interchange.language_model import foreign_config, is_foreign_folder
+from arc_encoder.model.interchange.source import refuse_missing_folder
 from arc_encoder.model.interchange.tokenizer import load_tokenizer
 
 KEYS = {
@@ -222,6 +223,7 @@ def _window(node: DictConfig) -> int | None:
     """Positions that a decoder was made for, by its configuration."""
     from transformers import AutoConfig
 
+    refuse_missing_folder(node.path, "no decoder at")
     try:
         if is_foreign_folder(node.path):
             found: Any = foreign_config(Path(node.path))

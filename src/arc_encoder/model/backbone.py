@@ -19,6 +19,7 @@ from transformers import (
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.adapters import Adapter, NoAdapter
 from arc_encoder.model.interchange.language_model import foreign_config, is_foreign_folder, load_language_model
+from arc_encoder.model.interchange.source import refuse_missing_folder
 from arc_encoder.model.interchange.tokenizer import load_tokenizer
 from arc_encoder.model.rotary_scaling import without_rotary_scaling
 
@@ -52,6 +53,7 @@ class Backbone:
             CheckpointError: nothing at `path`.
             ConfigError: no layer would remain.
         """
+        refuse_missing_folder(self.path, "no encoder backbone at")
         try:
             if is_foreign_folder(self.path):
                 config = foreign_config(Path(self.path))

@@ -24,6 +24,7 @@ from transformers import (
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.decoder_check import check_decoder, check_decoder_config
 from arc_encoder.model.interchange.language_model import is_foreign_folder, load_language_model
+from arc_encoder.model.interchange.source import refuse_missing_folder
 from arc_encoder.model.interchange.tokenizer import load_tokenizer
 from arc_encoder.model.placement import Placement
 from arc_encoder.model.rotary_scaling import without_rotary_scaling
@@ -247,6 +248,7 @@ def load_decoder(
     kind = getattr(torch, dtype, None)
     if kind not in (torch.float32, torch.bfloat16, torch.float16):
         raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose float32, bfloat16 or float16")
+    refuse_missing_folder(path, "no decoder could be loaded from")
     try:
         if is_foreign_folder(path):
             model = load_language_model(Path(path), dtype=kind, **dict(options or {}))

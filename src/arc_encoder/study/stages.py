@@ -136,6 +136,7 @@ def stages_of(
     more_training: Sequence[str] = (),
     more_evaluation: Sequence[str] = (),
     resources: Sequence[str] = (),
+    by_hand: Sequence[str] = (),
     identify: Callable[[Sequence[str]], str] = words_of,
 ) -> list[Stage]:
     """Every command of an ablation, in an order in which they can run.
@@ -150,6 +151,7 @@ def stages_of(
         more_training: further overrides of the trainings alone.
         more_evaluation: further overrides of the evaluations alone.
         resources: words of all commands on which no result hangs, such as the number of threads.
+        by_hand: changes of `ablation` or `scale` themselves, for the conditions of the results.
         identify: gives two trainings the same text if they are the same.
 
     Raises:
@@ -161,7 +163,7 @@ def stages_of(
     stages: dict[Path, Stage] = {}
     all_trained, all_asked = (*more, *more_training), (*more, *more_evaluation)
     same = {"ablation": name, "scale": scale.name}
-    extra = " ".join([*more, *more_training, *more_evaluation])
+    extra = " ".join([*by_hand, *more, *more_training, *more_evaluation])
     changed = {"overrides": extra} if extra else {}  # results of other settings are another thing
 
     def training(title: str, overrides: Sequence[str], seed: int, start: Path | None = None) -> Path:

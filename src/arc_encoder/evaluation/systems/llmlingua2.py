@@ -16,6 +16,8 @@ from arc_encoder.data.tokens import text_ids
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems.base import System
+from arc_encoder.evaluation.systems.shown_before import MOST
+from arc_encoder.model.interchange.source import refuse_missing_folder
 from arc_encoder.segments import Role, Segment
 
 KEEP = 1  # the classifier's second class
@@ -60,6 +62,9 @@ class LLMLingua2(System):
             CheckpointError: it cannot be loaded, or does not tell two classes apart.
         """
         if self._classifier is None:
+            refuse_missing_folder(
+                self.model, "llmlingua2: systems.llmlingua2.model: no classifier could be loaded from"
+            )
             try:
                 loaded: Any = AutoModelForTokenClassification.from_pretrained(self.model, use_safetensors=True)
                 self._tokenizer = AutoTokenizer.from_pretrained(self.model)
@@ -133,6 +138,8 @@ class LLMLingua2(System):
                     if word is not None:
                         sums[word] += value
                         counts[word] += 1
+            if len(self._seen) == MOST:
+                del self._seen[next(iter(self._seen))]  # the oldest
             self._seen[document] = [total / max(1, count) for total, count in zip(sums, counts, strict=True)]
         return self._seen[document]
 

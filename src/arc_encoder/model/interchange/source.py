@@ -52,6 +52,21 @@ def is_hub_name(source: str) -> bool:
     return source.count("/") == 1 and not source.startswith((".", "/", "~"))
 
 
+def refuse_missing_folder(source: str | Path, what: str) -> None:
+    """Tell a folder that is not there from a repository of the hub that cannot be reached.
+
+    Args:
+        source: folder or hub name.
+        what: the beginning of the message, up to the name.
+
+    Raises:
+        CheckpointError: `source` can only be a folder, by how it is written, and there is none.
+    """
+    text = str(source)
+    if (text.startswith((".", "/", "~")) or text.count("/") > 1) and not Path(text).is_dir():
+        raise CheckpointError(f"{what} {text!r}: there is no such folder")
+
+
 def _is_ours(file: Path) -> bool:
     try:
         return json.loads(file.read_text()).get("model_type") == "arc_encoder"
