@@ -319,6 +319,22 @@ def test_a_benchmark_of_ones_own_kind(
     others = [word for word in base if not word.startswith("benchmark")]
     run("--config-dir", "mine", *others, "system=open_book", "benchmark=countdown", "benchmark.limit=4")
     assert [row["value"] for row in rows_in(tmp_path)] == [1.5]
+    beside = (
+        "--config-dir",
+        "mine",
+        *others,
+        "system=open_book",
+        "benchmark=[countdown,toy_continuation]",
+        "benchmark.limit=2",
+    )
+    if first_line:
+        run(*beside)
+        assert {row["benchmark"] for row in rows_in(tmp_path)} == {"countdown", "toy_continuation"}
+    else:
+        assert (
+            "countdown does not say where it belongs, and so it can only be asked alone, not with toy_continuation"
+            in run.fails(*beside)
+        )
 
 
 def test_parts_without_costs_are_made_again_where_costs_are_asked_for(

@@ -164,6 +164,14 @@ def test_two_folders_of_several_seeds_are_paired_by_seed(command: Command, finis
     missing = folder / "bidirectional/seed_0"
     out = command("compare", str(folder / "causal"), str(missing))
     assert [(row[1], row[-3]) for row in cells(out)] == [("0", "-30.0"), ("1 / 0", "-20.0")]
+    lone = command("compare", str(folder / "causal"), str(missing), "seed=1")
+    assert [(row[1], row[-3]) for row in cells(lone)] == [("1 / 0", "-20.0")]
+
+
+def test_other_seeds_of_single_evaluations_are_told(command: Command, finished: Finished) -> None:  # noqa: F811
+    first, second = finished("first", {part(seed=1): [10.0]}), finished("second", {part(seed=0): [40.0]})
+    assert [row[1] for row in cells(command("compare", str(first), str(second)))] == ["1 / 0"]
+    assert "seed" not in command("compare", str(first), str(first)).splitlines()[0]
 
 
 @pytest.mark.parametrize("other", [{"version": 2}, {"protocol": "paper"}])

@@ -34,12 +34,18 @@ def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
     from a file, such as narrative_qa, keeps its words and metrics then.
 
     Raises:
-        ConfigError: none was chosen.
+        ConfigError: none was chosen, or a file without its package line stands beside others.
     """
     common = {str(key): value for key, value in (config.get("benchmark") or {}).items() if value is not None}
     nodes = {str(name): node for name, node in (config.get("benchmarks") or {}).items()}
     if "_target_" in common:  # a file of one's own that does not say where it belongs
-        return {str(common.get("name", "benchmark")): OmegaConf.create(common)}
+        name = str(common.get("name", "benchmark"))
+        if nodes:  # what it sets would be set in all of them
+            raise ConfigError(
+                f"the file of benchmark {name} does not say where it belongs, and so it can only be asked alone, not with "
+                f"{', '.join(nodes)}: make '# @package benchmarks.{name}' its first line"
+            )
+        return {name: OmegaConf.create(common)}
     files = [name for name, node in nodes.items() if node.get("path") is not None]
     if "path" in common and (len(nodes) != 1 or not files):  # not the place of a chosen benchmark's own file
         nodes = {"local": nodes.get("local") or OmegaConf.create(LOCAL)}

@@ -44,6 +44,7 @@ SETTINGS = {
     "compare": (*KEYS, "metric", *AGAINST.values(), "protocol"),
 }
 ORDERS = ("worst", "best", "asked")
+OR = " / "  # between the seeds of two parts
 
 
 def main() -> None:
@@ -114,7 +115,7 @@ def comparison(places: Sequence[str], settings: Mapping[str, str]) -> None:
     """Print a table of paired comparisons, a line for each part, and so for each seed, that both have."""
     pairs = _pairs(places, settings)
     seeds = [_seeds(first, second) for first, second in pairs]
-    several = ["seed"] if len(set(seeds)) > 1 else []
+    several = ["seed"] if len(set(seeds)) > 1 or any(OR in seed for seed in seeds) else []
     shots = ["shots"] if any(len(values) > 1 for values in _shots(pairs).values()) else []
     header = ["benchmark", *shots, *several, "first", "second", "metric", "examples", "first", "second", "difference"]
     rows = []
@@ -165,9 +166,10 @@ def _chosen(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _seeds(first: PartOfRun, second: PartOfRun) -> str:
-    """The seed of both, or two where the second has one of its own."""
+    """The seed of both, or two where the second is of another; what was not trained has none in an ablation."""
     ours, theirs = described(*first)["seed"], described(*second)["seed"]
-    return ours if ours == theirs or "seed" not in second[0].conditions else f"{ours} / {theirs}"
+    untrained = "seed" in first[0].conditions and "seed" not in second[0].conditions
+    return ours if ours == theirs or untrained else f"{ours}{OR}{theirs}"
 
 
 def _shots(pairs: Sequence[tuple[PartOfRun, PartOfRun]]) -> dict[str, set[int | None]]:
