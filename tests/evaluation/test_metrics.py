@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torchmetrics.functional.text import squad
 
 from arc_encoder.evaluation.metrics import (
     bleu,
@@ -121,3 +122,16 @@ def test_a_weighted_mean_divides_by_the_weights() -> None:
     mean, low, high = confidence_interval([2.0, 30.0], [1.0, 10.0])
     assert mean == pytest.approx(32 / 11)
     assert (low, high) == (2.0, 3.0)  # only the first, only the second example drawn
+
+
+def test_exact_match_and_f1_are_squads_where_the_method_has_no_rule_of_its_own() -> None:
+    rng = random.Random(0)
+    vocabulary = "the a cat Dog, u.s. 12 Ünï - ' yes".split()
+    for _ in range(300):
+        prediction, *answers = (" ".join(rng.choices(vocabulary, k=rng.randint(1, 4))) for _ in range(3))
+        texts = [normalise(text) for text in (prediction, *answers)]
+        assert exact_match(prediction, answers) == 100.0 * (texts[0] in texts[1:])
+        if all(texts) and "yes" not in texts:
+            accepted = {"answers": {"answer_start": [0, 0], "text": answers}, "id": "0"}
+            known = squad({"prediction_text": prediction, "id": "0"}, accepted)["f1"]
+            assert f1(prediction, answers) == pytest.approx(float(known), abs=1e-4)

@@ -74,6 +74,31 @@ def test_faithfulness_is_the_share_of_pieces_that_stand_in_the_document() -> Non
     assert faithfulness("nothing", document)["faithful_names"][1] == 0.0
 
 
+@pytest.mark.parametrize(
+    ("answer", "document"),
+    [
+        ("New York", "New York's mayor spoke."),
+        ("He met Anna Karenina", "Anna Karenina’s brother came."),
+        ("He moved to London", "The London-based firm"),
+        ("O'Brien", "It was O’Brien's house."),
+        ("the U.S. Navy", "Ships of the US Navy"),
+        ("the US Navy", "Ships of the U.S. Navy"),
+        ("R2-D2", "the robot R2-D2 beeped"),
+        ("It was Dr. Smith, he said later", "A certain Dr Smith came."),
+    ],
+)
+def test_names_stand_in_a_document_whatever_signs_stand_around_them(answer: str, document: str) -> None:
+    assert faithfulness(answer, document)["faithful_names"] == (100.0, 1.0)
+    assert faithfulness(answer, "Nobody was there.")["faithful_names"] == (0.0, 1.0)
+
+
+def test_what_is_no_name_and_dates_in_ranges() -> None:
+    assert pieces("I bought an iPhone")["names"] == set()
+    assert pieces("In 1999")["names"] == set()
+    assert pieces("The Beatles came. Then Paris fell.")["names"] == {"beatles", "paris"}
+    assert faithfulness("In 1999", "The war (1999–2000) ended.")["faithful_dates"] == (100.0, 1.0)
+
+
 def test_exact_match_is_split_by_the_kind_of_the_answer() -> None:
     assert exact_match_by_kind("1928", ["1928"]) == {
         "exact_match_numbers": (100.0, 0.0),
