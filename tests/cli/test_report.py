@@ -171,7 +171,35 @@ def test_two_folders_of_several_seeds_are_paired_by_seed(command: Command, finis
 def test_other_seeds_of_single_evaluations_are_told(command: Command, finished: Finished) -> None:  # noqa: F811
     first, second = finished("first", {part(seed=1): [10.0]}), finished("second", {part(seed=0): [40.0]})
     assert [row[1] for row in cells(command("compare", str(first), str(second)))] == ["1 / 0"]
-    assert "seed" not in command("compare", str(first), str(first)).splitlines()[0]
+    same = finished("third", {part(seed=1): [40.0]})
+    assert "seed" not in command("compare", str(first), str(same)).splitlines()[0]
+
+
+def test_two_factors_are_compared_and_nothing_with_itself(command: Command, logs: Path) -> None:
+    (row,) = cells(command("compare", str(logs), "system=arc", "factor=4", "against_factor=8"))
+    assert (row[1], row[2], row[-3]) == ("arc ×4 toy_a", "arc ×8 toy_a", "33.3")
+    message = command.fails("compare", str(logs), "system=arc", "factor=4", "against=arc")
+    assert "against=arc: arc ×4 toy_a on toy_qa would be compared with itself" in message
+    assert "against_factor=<number>" in command.fails("compare", str(logs), "system=arc")
+
+
+def test_texts_with_unusual_line_ends_are_read(command: Command, finished: Finished) -> None:  # noqa: F811
+    folder = finished("odd", {part(): [0.0, 50.0]}, details=lambda i: {"answer": f"one\u2028two\x85three {i}"})
+    assert "one\u2028two\x85three 0" in command("examples", str(folder))
+    command(str(folder), "output=page")
+
+
+def test_examples_of_one_id_are_told_apart_by_their_order(command: Command, finished: Finished) -> None:  # noqa: F811
+    logs = finished("logs", {part(): [100.0] * 3, part("open_book", None): [0.0] * 3})
+    for file in (logs / "examples").iterdir():
+        lines = file.read_text().replace('"id": "q1"', '"id": "q0"').replace('"id": "q2"', '"id": "q0"')
+        file.write_text(lines)
+    (row,) = cells(command("compare", str(logs), "system=arc", "against=open_book"))
+    assert (row[4], row[-3]) == ("3", "100.0")
+    told = command("examples", str(logs), "system=arc", "against=open_book", "order=asked")
+    assert [line.split(":")[1].strip() for line in told.splitlines() if "open_book:" in line] == [
+        "open_book 0", "open_book 1", "open_book 2",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("other", [{"version": 2}, {"protocol": "paper"}])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib import pyplot
 
 from arc_encoder.evaluation.benchmarks import ExampleResult
 from arc_encoder.evaluation.results import Cost, Part, Row, rows_of, write_examples, write_results
@@ -34,6 +35,13 @@ def cost_of(each: Part, positions: float, tokens: float = 300.0) -> Cost:
         peak_memory_gib=0.5,
         decoder_modified=False,
     )
+
+
+@pytest.fixture(autouse=True)
+def closed_figures() -> Iterator[None]:
+    """Drawings that a test has only looked at are not kept."""
+    yield
+    pyplot.close("all")
 
 
 @pytest.fixture

@@ -75,6 +75,17 @@ def test_plots_need_something_to_show(finished: Finished, tmp_path: Path) -> Non
     assert [name for name, (_, draw) in PLOTS.items() if draw(Material.of([alone])) is not None] == []
 
 
+def test_a_smaller_report_leaves_nothing_of_a_larger_one_in_its_folder(finished: Finished, tmp_path: Path) -> None:
+    large = finished("a", {part(): [100.0], part(factor=8): [0.0]})
+    small = finished("b", {part(): [100.0]})
+    folder = tmp_path / "page"
+    write_report(Material.of([large]), folder, title="t")
+    assert (folder / "score_against_factor.png").is_file()
+    (folder / "notes.md").write_text("mine")
+    written = {file.name for file in write_report(Material.of([small]), folder, title="t")}
+    assert {file.name for file in folder.iterdir()} == {*written, "notes.md"}
+
+
 def test_learning_curves_come_from_the_trainings_files(finished: Finished, tmp_path: Path) -> None:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -150,6 +161,8 @@ def test_a_table_in_every_form() -> None:
     assert r"\caption{Scores \& more. 50 \%}" in table.latex()
     assert table.csv() == "system,EM %\narc_x <4>,1 ± 2\n"
     assert "<td>arc_x &lt;4&gt;</td>" in table.html()
+    assert r"\label{tab:" in table.latex()
+    assert latex_text("1 − 2") == "1 $-$ 2"
     assert latex_text("a\\b{c}") == r"a\textbackslash{}b\{c\}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,36 @@ def test_versions_and_protocols_are_not_mixed(finished: Finished, tmp_path: Path
         assert [run.folder.name for run in read_runs([tmp_path], protocol="paper")] == ["two"]
         with pytest.raises(DataError, match="no figure of protocol=other"):
             read_runs([tmp_path], protocol="other")
+
+
+def test_protocols_are_not_mixed_across_benchmarks_either(finished: Finished, tmp_path: Path) -> None:
+    finished("one", {part(): [100.0], part(benchmark="toy_continuation", shots=None): [1.0]}, metric="loss")
+    paper = finished("two", {part(benchmark="squad", protocol="paper"): [100.0]})
+    message = r"figures of several protocols .*strict asked toy_qa in .*one; paper asked squad in .*two"
+    with pytest.raises(DataError, match=message):
+        read_runs([tmp_path])
+    assert len(read_runs([tmp_path], protocol="strict")) == 1
+    found = read_runs([tmp_path], protocol="paper")  # a loss on what follows belongs to both
+    assert {row.benchmark for run in found for row in run.rows} == {"squad", "toy_continuation"}
+    finished("one", {part(benchmark="toy_continuation", shots=None): [1.0]}, metric="loss")
+    assert len(read_runs([tmp_path])) == 2
+    assert paper.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("value", "high"), ("value", None), ("examples", 1.5), ("system", 3), ("pooling_factor", True)]
+)
+def test_figures_of_other_kinds_are_named(finished: Finished, key: str, value: Any) -> None:
+    folder = finished("odd", {part(): [100.0]})
+    content = json.loads((folder / "results.json").read_text())
+    content["rows"][0][key] = value
+    (folder / "results.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f"is no results file .*{key} is "):
+        read_runs([folder])
+    content["rows"][0] = content["rows"][0] | {key: "x"}
+    (folder / "results.json").write_text(json.dumps({**content, "rows": [], "conditions": ["a"]}))
+    with pytest.raises(DataError, match="is no results file"):
+        read_runs([folder])
 
 
 def test_other_benchmarks_may_have_other_versions(finished: Finished, tmp_path: Path) -> None:

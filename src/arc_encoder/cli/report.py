@@ -15,7 +15,7 @@ from arc_encoder.errors import ArcError, ConfigError, DataError
 from arc_encoder.evaluation.results import Row
 from arc_encoder.reporting.choice import KEYS, described, only_one, parts_of
 from arc_encoder.reporting.markdown import table
-from arc_encoder.reporting.material import Material, examples_of, metrics_of, weight_of
+from arc_encoder.reporting.material import Material, by_id, examples_of, metrics_of, weight_of
 from arc_encoder.reporting.pairing import PartOfRun, partners
 from arc_encoder.reporting.runs import Run, refuse_mixture
 from arc_encoder.reporting.significance import Comparison, compare
@@ -30,14 +30,15 @@ USAGE = """arc-report: what finished runs say, from their files alone
       single examples: question, answer, accepted answers; order=worst, best or asked
   arc-report compare <folders> system=arc against=open_book [metric=exact_match]
   arc-report compare <folders> variant=causal against_variant=bidirectional [system=arc] [metric=exact_match]
+  arc-report compare <folders> system=arc factor=4 against_factor=8 [metric=exact_match]
   arc-report compare <folder> <another> [metric=exact_match]
-      two systems, two variants of an ablation, or the same in two folders, on the same examples and the same seed:
+      two systems, two variants of an ablation, two pooling factors, or the same in two folders, on the same examples and the same seed:
       difference, interval, p-value; a line for each seed
 
   Parts are chosen with system=, benchmark=, decoder=, factor=, shots=, seed=, variant=.
 """
 # what the second part must have → the setting that says so
-AGAINST = {"system": "against", "variant": "against_variant"}
+AGAINST = {"system": "against", "variant": "against_variant", "factor": "against_factor"}
 SETTINGS = {
     "page": ("output", "title", "protocol"),
     "examples": (*KEYS, "metric", "limit", "order", "against", "protocol"),
@@ -92,7 +93,8 @@ def examples(places: Sequence[str], settings: Mapping[str, str]) -> None:
     others = {}
     if "against" in settings:
         other = only_one(partners(material.runs, first, {"system": settings["against"]}), "against")
-        others = {each["id"]: each for each in examples_of(*other)}
+        others = by_id(examples_of(*other))
+    keys = {id(each): key for key, each in by_id(found).items()}
     if order != "asked":
         found = [each for each in found if weight_of(each, metric)]  # the others have no value that could be sorted
         if not found:
@@ -104,8 +106,8 @@ def examples(places: Sequence[str], settings: Mapping[str, str]) -> None:
         for name in ("question", "answer"):
             if name in each:
                 lines.append(f"  {name + ':':<10} {each[name]}")
-        if each["id"] in others:
-            lines.append(f"  {settings['against'] + ':':<10} {others[each['id']].get('answer', '')}")
+        if keys[id(each)] in others:
+            lines.append(f"  {settings['against'] + ':':<10} {others[keys[id(each)]].get('answer', '')}")
         if "accepted" in each:
             lines.append(f"  {'accepted:':<10} {' | '.join(each['accepted'])}")
         print("\n".join(lines), end="\n\n")
@@ -149,11 +151,19 @@ def _pairs(places: Sequence[str], settings: Mapping[str, str]) -> list[tuple[Par
         refuse_mixture([*firsts, *seconds])
         what = str(places[1])
     else:
-        raise ConfigError("compare what with what? give against=<system>, against_variant=<name>, or two folders")
-    return [
+        raise ConfigError(
+            "compare what with what? give against=<system>, against_variant=<name>, against_factor=<number>, or two folders"
+        )
+    pairs = [
         (first, only_one(partners(seconds, first, others or _same(first)), what))
         for first in parts_of(firsts, _chosen(settings))
     ]
+    for (run, row), (other, same) in pairs:
+        if (run.folder, row.slug) == (other.folder, same.slug):
+            raise ConfigError(
+                f"{what}: {_name(run, row)} on {row.benchmark} would be compared with itself; say what tells the two apart"
+            )
+    return pairs
 
 
 def _same(first: PartOfRun) -> dict[str, str]:

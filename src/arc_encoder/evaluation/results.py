@@ -150,7 +150,7 @@ def surviving_share(rows: Iterable[Row], pooling_factor: int, decoder: str | Non
 def write_json(path: Path, value: Any) -> None:
     """Write JSON to a neighbouring file, then rename it."""
     part = _part_of(path)
-    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, path)
 
 
@@ -165,7 +165,7 @@ def write_results(
 def write_examples(path: Path, results: Iterable[ExampleResult]) -> None:
     """One JSON line an example, for people who want to read what went wrong."""
     part = _part_of(path)
-    with part.open("w") as lines:
+    with part.open("w", encoding="utf-8") as lines:
         for result in results:
             record = {
                 "id": result.id,

@@ -76,11 +76,23 @@ def examples_of(run: Run, part: Part) -> list[dict[str, Any]]:
     if not file.is_file():
         raise DataError(f"{file} is not there; the examples lie beside results.json unless they were moved")
     try:
-        found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        lines = file.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at signs that may stand in texts
+        found = [json.loads(line) for line in lines if line.strip()]
     except ValueError as error:
         raise DataError(f"{file} is broken: {error}") from error
     if not found:
         raise DataError(f"{file} is broken: it has no line; evaluate again")
+    return found
+
+
+def by_id(examples: Sequence[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
+    """Examples by their id; several with one id, as files of one's own may have them, by their order too."""
+    seen: dict[str, int] = {}
+    found = {}
+    for example in examples:
+        name = str(example["id"])
+        found[name, seen.get(name, 0)] = example
+        seen[name] = seen.get(name, 0) + 1
     return found
 
 

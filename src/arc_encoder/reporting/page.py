@@ -21,6 +21,7 @@ from arc_encoder.reporting.table_files import Table
 from arc_encoder.reporting.tables import span
 from arc_encoder.reporting.training_table import training_table
 
+TABLES = ("scores", "surviving_share", "costs", "trainings")  # names of their files
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; }
@@ -74,10 +75,19 @@ def _written(material: Material, folder: Path, title: str) -> list[Path]:
             png, svg = save(figure, folder, name)
             drawn.append(Drawn(name, shown, png, svg))
             written += [png, svg]
+    _remove_others(folder, [table.name for table in tables], [plot.name for plot in drawn])
     provenance = _provenance(material)
     markdown = _write(folder / "report.md", _markdown(title, tables, drawn, provenance))
     page = _write(folder / "report.html", _html(title, tables, drawn, provenance))
     return [page, markdown, *written]
+
+
+def _remove_others(folder: Path, tables: Sequence[str], drawn: Sequence[str]) -> None:
+    """What an earlier report left in the folder and this one has not would stand there as if it belonged to it."""
+    for known, kept, endings in ((TABLES, tables, ("md", "tex", "csv")), (PLOTS, drawn, ("png", "svg"))):
+        for name in set(known) - set(kept):
+            for ending in endings:
+                (folder / f"{name}.{ending}").unlink(missing_ok=True)
 
 
 def tables_of(material: Material) -> list[Table]:

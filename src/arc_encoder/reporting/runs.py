@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from arc_encoder.errors import DataError
-from arc_encoder.evaluation.results import Cost, Row
+from arc_encoder.evaluation.results import Cost, Part, Row
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,17 @@ def read_runs(places: Sequence[str | Path], *, protocol: str | None = None) -> l
 
 
 def refuse_mixture(runs: Iterable[Run]) -> None:
-    """Raise `DataError` if a benchmark was asked in several versions, or by several protocols."""
+    """Raise `DataError` if a benchmark was asked in several versions, or questions by several protocols.
+
+    What has no answered examples, such as a loss on what follows, is the same in all protocols.
+    """
     seen: dict[str, dict[tuple[int, str], Path]] = {}
+    protocols: dict[str, tuple[str, Path]] = {}
     for run in runs:
         for row in run.rows:
             seen.setdefault(row.benchmark, {}).setdefault((row.version, row.protocol), run.folder)
+            if row.shots is not None:
+                protocols.setdefault(row.protocol, (row.benchmark, run.folder))
     for benchmark, ways in seen.items():
         if len(ways) > 1:
             shown = "; ".join(
@@ -76,6 +82,12 @@ def refuse_mixture(runs: Iterable[Run]) -> None:
                 f"benchmark {benchmark} was asked in different ways, and such figures are not comparable: {shown}. "
                 "Leave runs out, or choose one protocol with protocol=strict or protocol=paper"
             )
+    if len(protocols) > 1:
+        shown = "; ".join(f"{name} asked {what} in {folder}" for name, (what, folder) in protocols.items())
+        raise DataError(
+            f"figures of several protocols are not put side by side: {shown}. Choose one with protocol=strict or "
+            "protocol=paper, or leave runs out"
+        )
 
 
 def _read(file: Path, protocol: str | None) -> Run:
@@ -83,6 +95,9 @@ def _read(file: Path, protocol: str | None) -> Run:
         content = json.loads(file.read_text(encoding="utf-8"))
         rows = [Row(**_known(Row, row)) for row in content["rows"]]
         costs = [Cost(**_known(Cost, cost)) for cost in content.get("costs", [])]
+        conditions = dict(content.get("conditions") or {})
+        for each in (*rows, *costs):
+            _refuse_other_kinds(each)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{file} is no results file of this project's arc-eval, or of an older version of it ({error!r}); evaluate again"
@@ -94,9 +109,18 @@ def _read(file: Path, protocol: str | None) -> Run:
             f"let it finish, or go on with: arc-eval --resume {file.parent}"
         )
     if protocol is not None:
-        rows = [row for row in rows if row.protocol == protocol]
-        costs = [cost for cost in costs if cost.protocol == protocol]
-    return Run(file.parent, content.get("conditions") or {}, tuple(rows), tuple(costs))
+        rows = [row for row in rows if row.protocol == protocol or row.shots is None]
+        costs = [cost for cost in costs if cost.protocol == protocol or cost.shots is None]
+    return Run(file.parent, conditions, tuple(rows), tuple(costs))
+
+
+def _refuse_other_kinds(each: Part) -> None:
+    """Raise `TypeError` where a number is something else, or a text is."""
+    for field in fields(each):
+        value, kind = getattr(each, field.name), str(field.type)
+        wanted = {"float": int | float, "int": int, "str": str, "bool": bool, "int | None": int | None}[kind]
+        if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool"):
+            raise TypeError(f"{field.name} is {value!r}, not {kind}")
 
 
 def _known(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

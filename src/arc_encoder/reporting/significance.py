@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from arc_encoder.errors import DataError
 from arc_encoder.evaluation.corpus_scores import bleu_of, bleu_statistics
-from arc_encoder.reporting.material import metrics_of, weight_of
+from arc_encoder.reporting.material import by_id, metrics_of, weight_of
 
 # metric of a whole corpus → (predictions, answers) → what is counted in each example; and its score
 CORPUS: dict[str, tuple[Callable[..., Tensor], Callable[[Tensor], float]]] = {"bleu": (bleu_statistics, bleu_of)}
-Example = Mapping[str, Any]
+Example = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def compare(
     Raises:
         DataError: no common example, the metric is missing, or no example of one side has a value of it.
     """
-    ours, theirs = ({str(example["id"]): example for example in each} for each in (first, second))
+    ours, theirs = by_id(first), by_id(second)
     common = [name for name in ours if name in theirs]
     if not common:
         raise DataError("the two have no example in common; compare systems that were asked the same questions")

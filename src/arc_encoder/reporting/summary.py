@@ -11,7 +11,7 @@ from arc_encoder.errors import DataError
 from arc_encoder.evaluation.results import Cost, Row
 from arc_encoder.reporting.names import Names
 from arc_encoder.reporting.runs import Run
-from arc_encoder.reporting.tables import label, part_of
+from arc_encoder.reporting.tables import MODIFIED, label, part_of
 
 LOSSES = {"loss", "answer_token_loss", "perplexity"}  # lower is better
 HIDDEN = {"perplexity"}
@@ -49,6 +49,16 @@ class Figure:
     line: str
     panel: str
     row: Row
+
+    @property
+    def shown(self) -> str:
+        """The name as plots have it: systems that change the decoder are marked."""
+        return self.name + MODIFIED * self.modified
+
+    @property
+    def shown_line(self) -> str:
+        """The same of the line without factor."""
+        return self.line + MODIFIED * self.modified
 
     @property
     def variant(self) -> str:

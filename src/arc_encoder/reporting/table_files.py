@@ -12,7 +12,8 @@ from arc_encoder.reporting.markdown import table
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "±": r"$\pm$", "–": "--",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "±": r"$\pm$", "–": "--", "−": "$-$",
+    "÷": r"$\div$", "⁹": r"\textsuperscript{9}",
 }  # fmt: skip
 
 
@@ -46,7 +47,7 @@ class Table:
         body = "\n".join([lines[0], r"\midrule", *lines[1:]])
         return (
             "\\begin{table}\n\\centering\n\\begin{tabular}{" + columns + "}\n\\toprule\n" + body
-            + "\n\\bottomrule\n\\end{tabular}\n\\caption{" + latex_text(f"{self.title}. {self.note}".strip()) + "}\n\\end{table}\n"
+            + "\n\\bottomrule\n\\end{tabular}\n\\caption{" + latex_text(f"{self.title}. {self.note}".strip()) + "}\n\\label{tab:" + self.name + "}\n\\end{table}\n"
         )  # fmt: skip
 
     def csv(self) -> str:

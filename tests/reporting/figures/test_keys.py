@@ -34,11 +34,59 @@ def test_shots_have_panels_of_their_own(finished: Finished, tmp_path: Path) -> N
 def test_lines_of_cost_are_of_one_decoder_variant_and_number_of_shots(finished: Finished, tmp_path: Path) -> None:
     finished("a", {part(): [1.0], part(benchmark="toy_needle", shots=0): [1.0]})
     (first, _) = drawn("cost_against_length", tmp_path)
-    assert labels(first) == ["arc ×4"]  # benchmarks stand along a line
-    assert list(first.lines[0].get_xdata()) == [60.0, 300.0]
+    assert set(labels(first)) == {"arc ×4"}  # benchmarks stand along a line, if they were asked alike
+    assert [list(line.get_xdata()) for line in first.lines] == [[300.0], [60.0]]
+    finished("a", {part(): [1.0], part(benchmark="toy_needle"): [1.0]})
+    (first, _) = drawn("cost_against_length", tmp_path)
+    assert [list(line.get_xdata()) for line in first.lines] == [[60.0, 300.0]]
+    finished("a", {part(): [1.0], part(benchmark="toy_needle", shots=0): [1.0]})
     finished("b", {part(decoder="toy_b"): [1.0], part(decoder="toy_b", shots=0): [1.0]}, conditions={"variant": "mean"})
     (first, _) = drawn("cost_against_length", tmp_path)
     assert labels(first) == ["arc ×4, toy_a, 5 shots", "arc ×4, toy_a", "mean, toy_b, 5 shots", "mean, toy_b, 0 shots"]
+
+
+def test_no_two_lines_look_alike_and_changed_decoders_are_marked(finished: Finished, tmp_path: Path) -> None:
+    systems = [part(f"system_{number}", factor) for number in range(13) for factor in (4, 8)]
+    finished("a", {each: [1.0] for each in systems})
+    finished("b", {part("pisco", None): [1.0], part("pisco", None, benchmark="other"): [1.0]}, modified=True)
+    for plot in ("score_against_bytes", "cost_against_length"):
+        axis = drawn(plot, tmp_path)[0]
+        lines = {line.get_label(): line for line in axis.lines if not str(line.get_label()).startswith("_")}
+        lines |= {box.get_label(): box[0] for box in axis.containers}
+        assert len({(line.get_color(), line.get_marker()) for line in lines.values()}) == len(lines) == 27, plot
+        assert "pisco (decoder modified)" in lines, plot
+    across = drawn("score_against_factor", tmp_path)[0]
+    assert "pisco (decoder modified)" in labels(across)
+
+
+def test_what_the_plots_of_scores_show(finished: Finished, tmp_path: Path) -> None:
+    cells = {"llama": "llama_3.1_8b", "metric": "exact_match"}
+    scores = {
+        part(decoder=cells["llama"], benchmark="squad", factor=factor): [score]
+        for factor, score in ((4, 70.0), (8, 60.0))
+    }
+    finished("a", {**scores, part("open_book", None, decoder=cells["llama"], benchmark="squad"): [80.0]})
+    (axis,) = drawn("score_against_factor", tmp_path)
+    lines = {box.get_label(): box[0] for box in axis.containers} | {line.get_label(): line for line in axis.lines}
+    assert (list(lines["arc"].get_xdata()), list(lines["arc"].get_ydata())) == ([4, 8], [70.0, 60.0])
+    assert list(lines["arc (paper)"].get_ydata()) == [74.0, 66.0]
+    assert lines["arc (paper)"].get_linestyle() == ":"
+    assert set(lines["open_book"].get_ydata()) == {80.0}
+    (axis,) = drawn("score_against_bytes", tmp_path)
+    points = {box.get_label(): (box[0].get_xdata()[0] * 1024, box[0].get_ydata()[0]) for box in axis.containers}
+    assert points == {"arc ×4": (7500.0, 70.0), "arc ×8": (3700.0, 60.0), "open_book": (30000.0, 80.0)}
+
+
+def test_recall_has_length_across_and_depth_down(finished: Finished, tmp_path: Path) -> None:
+    places = [(100, 0.0), (100, 1.0), (200, 0.0), (200, 0.5)]
+    scores = {part(benchmark="needle", shots=0): [100.0, 0.0, 50.0, 25.0]}
+    finished("a", scores, details=lambda i: {"length": places[i][0], "depth": places[i][1]})
+    (axis,) = drawn("needle", tmp_path)
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("length", "depth of the answer")
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["100", "200"]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["0 %", "50 %", "100 %"]
+    shown = {text.get_position(): text.get_text() for text in axis.texts}
+    assert shown == {(0, 0): "100", (0, 2): "0", (1, 0): "50", (1, 1): "25"}
 
 
 def pairs(finished: Finished, name: str, scores: dict[tuple[int, int], float], **more: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from arc_encoder.reporting.tables import TITLES
 
 MARKERS = "osD^vPX*<>"
+DASHES = ("--", ":", "-.")
 
 
 def panels(count: int, *, width: float = 4.2, height: float = 3.4, columns: int = 3) -> tuple[Any, list[Any]]:
@@ -27,6 +28,16 @@ def panels(count: int, *, width: float = 4.2, height: float = 3.4, columns: int 
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     return figure, flat[:count]
+
+
+def look(number: int) -> dict[str, str]:
+    """Colour and marker of the line or point with a number; no two below a hundred look the same."""
+    return {"color": f"C{number % 10}", "marker": MARKERS[(number + number // 10) % len(MARKERS)]}
+
+
+def dashes(number: int) -> dict[str, str]:
+    """Colour and dashes of a line across; no two below thirty look the same."""
+    return {"color": f"C{number % 10}", "linestyle": DASHES[number // 10 % len(DASHES)]}
 
 
 def legend_below(figure: Any, axes: list[Any]) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from arc_encoder.evaluation.results import Cost
-from arc_encoder.reporting.figures.axes import MARKERS, legend_below, panels
+from arc_encoder.reporting.figures.axes import legend_below, look, panels
 from arc_encoder.reporting.material import Material
 from arc_encoder.reporting.names import Names
 from arc_encoder.reporting.runs import Run
+from arc_encoder.reporting.tables import MODIFIED
 
 SHOWN = {"operations until the first token (GFLOPs)": "gflops", "first token (ms)": "first_token_ms"}
 
 
 def cost_against_length(material: Material) -> Any | None:
-    """Operations and time until the first token; None unless documents of two lengths were measured."""
+    """Operations and time until the first token; None unless documents of two lengths were measured.
+
+    Points of prompts with equally many answered examples are joined to a line.
+    """
     lines: dict[str, list[Cost]] = {}
     for run in material.runs:
         for cost in run.costs:
@@ -24,17 +28,14 @@ def cost_against_length(material: Material) -> Any | None:
     drawing, axes = panels(len(SHOWN), columns=2)
     for axis, (title, what) in zip(axes, SHOWN.items(), strict=True):
         for number, (name, costs) in enumerate(lines.items()):
-            points: dict[float, list[float]] = {}
-            for cost in costs:
-                points.setdefault(round(cost.document_tokens, 1), []).append(_value(cost, what))
-            places = sorted(points)
-            axis.plot(
-                places,
-                [sum(points[place]) / len(points[place]) for place in places],
-                color=f"C{number % 10}",
-                marker=MARKERS[number % len(MARKERS)],
-                label=name,
-            )
+            for shots in dict.fromkeys(cost.shots for cost in costs):  # prompts of other forms are not joined
+                points: dict[float, list[float]] = {}
+                for cost in costs:
+                    if cost.shots == shots:
+                        points.setdefault(round(cost.document_tokens, 1), []).append(_value(cost, what))
+                places = sorted(points)
+                means = [sum(points[place]) / len(points[place]) for place in places]
+                axis.plot(places, means, label=name, **look(number))
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.set_xlabel("decoder tokens of a prompt's documents")
@@ -47,7 +48,7 @@ def _line(names: Names, run: Run, cost: Cost) -> str:
     """What one line is about; benchmarks stand along it, unless one of them was asked with several numbers of shots."""
     decoder = cost.decoder if names.decoders else ""
     shots = f"{cost.shots} shots" if cost.benchmark in names.shots else ""
-    return ", ".join(filter(None, [names.system(run, cost), decoder, shots]))
+    return ", ".join(filter(None, [names.system(run, cost) + MODIFIED * cost.decoder_modified, decoder, shots]))
 
 
 def _value(cost: Cost, what: str) -> float:

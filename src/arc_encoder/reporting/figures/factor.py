@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_encoder.reporting.figures.axes import MARKERS, legend_below, panels, title_of
+from arc_encoder.reporting.figures.axes import dashes, legend_below, look, panels, title_of
 from arc_encoder.reporting.material import Material
 from arc_encoder.reporting.published import published_score
 from arc_encoder.reporting.summary import Figure
@@ -15,26 +15,25 @@ def score_against_factor(material: Material) -> Any | None:
     groups = {panel: found for panel, found in material.panels().items() if _several(found)}
     if not groups:
         return None
-    lines = list(dict.fromkeys(figure.line for found in groups.values() for figure in found))
+    lines = list(dict.fromkeys(figure.shown_line for found in groups.values() for figure in found))
     drawing, axes = panels(len(groups))
     for axis, (panel, found) in zip(axes, groups.items(), strict=True):
         factors = sorted({figure.row.pooling_factor for figure in found if figure.row.pooling_factor})
         for number, line in enumerate(lines):
-            own = sorted((f for f in found if f.line == line), key=lambda f: f.row.pooling_factor or 0)
+            own = sorted((f for f in found if f.shown_line == line), key=lambda f: f.row.pooling_factor or 0)
             if not own:
                 continue
-            colour, marker = f"C{number % 10}", MARKERS[number % len(MARKERS)]
             if own[0].row.pooling_factor is None:
-                axis.axhline(own[0].value, color=colour, linestyle="--", label=line)
+                axis.axhline(own[0].value, label=line, **dashes(number))
                 continue
             errors = [[max(0.0, f.value - f.low) for f in own], [max(0.0, f.high - f.value) for f in own]]
             places = [f.row.pooling_factor for f in own]
-            axis.errorbar(
-                places, [f.value for f in own], yerr=errors, color=colour, marker=marker, capsize=3, label=line
-            )
+            axis.errorbar(places, [f.value for f in own], yerr=errors, capsize=3, label=line, **look(number))
             known = [(f.row.pooling_factor, score) for f in own if (score := published_score(f)) is not None]
             if known:
-                axis.plot(*zip(*known, strict=True), linestyle=":", marker="x", color=colour, label=f"{line} (paper)")
+                axis.plot(
+                    *zip(*known, strict=True), linestyle=":", label=f"{line} (paper)", **{**look(number), "marker": "x"}
+                )
         axis.set_xscale("log", base=2)
         axis.set_xticks(factors, [str(factor) for factor in factors])
         axis.minorticks_off()

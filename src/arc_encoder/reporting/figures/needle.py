@@ -6,6 +6,7 @@ from typing import Any
 
 from arc_encoder.reporting.figures.axes import panels
 from arc_encoder.reporting.material import Material, examples_of
+from arc_encoder.reporting.tables import MODIFIED
 
 Cells = dict[tuple[float, float], list[float]]
 
@@ -23,7 +24,9 @@ def needle_heat_map(material: Material) -> Any | None:
             for example in examples_of(run, row):
                 if "length" not in example or "depth" not in example:
                     break
-                name = f"{material.names.system(run, row)}, {material.names.panel(row)}"
+                name = (
+                    f"{material.names.system(run, row) + MODIFIED * row.decoder_modified}, {material.names.panel(row)}"
+                )
                 place = (float(example["length"]), float(example["depth"]))
                 groups.setdefault(name, {}).setdefault(place, []).append(float(example[row.metric]))
     if not groups:

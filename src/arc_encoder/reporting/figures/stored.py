@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_encoder.reporting.figures.axes import MARKERS, legend_below, panels, title_of
+from arc_encoder.reporting.figures.axes import legend_below, look, panels, title_of
 from arc_encoder.reporting.material import Material
 
 
@@ -16,21 +16,20 @@ def score_against_bytes(material: Material) -> Any | None:
     groups = {panel: found for panel, found in measured.items() if len(found) > 1}
     if not groups:
         return None
-    names = list(dict.fromkeys(figure.name for found in groups.values() for figure in found))
+    names = list(dict.fromkeys(figure.shown for found in groups.values() for figure in found))
     drawing, axes = panels(len(groups))
     for axis, (panel, found) in zip(axes, groups.items(), strict=True):
         for figure in found:
-            number = names.index(figure.name)
+            number = names.index(figure.shown)
             errors = [[max(0.0, figure.value - figure.low)], [max(0.0, figure.high - figure.value)]]
             axis.errorbar(
                 (figure.stored_bytes or 0) / 1024,
                 figure.value,
                 yerr=errors,
-                color=f"C{number % 10}",
-                marker=MARKERS[number % len(MARKERS)],
                 linestyle="none",
                 capsize=3,
-                label=figure.name,
+                label=figure.shown,
+                **look(number),
             )
         axis.set_xscale("log")
         axis.set_xlabel("KiB stored for a prompt's documents")

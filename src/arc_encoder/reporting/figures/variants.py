@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_encoder.reporting.figures.axes import legend_below, panels, title_of
+from arc_encoder.reporting.figures.axes import dashes, legend_below, panels, title_of
 from arc_encoder.reporting.material import Material
 
 
@@ -22,8 +22,8 @@ def variants_compared(material: Material) -> Any | None:
             axis.barh(place, figure.value, color="C0", alpha=0.35)
             axis.plot(figure.values, [place] * len(figure.values), "o", color="C0", markersize=5)
         for number, figure in enumerate(figure for figure in found if figure.variant == "reference"):
-            axis.axvline(figure.value, linestyle="--", color=f"C{number + 1}", label=figure.name)
-        axis.set_yticks(range(len(own)), [figure.name for figure in own])
+            axis.axvline(figure.value, label=figure.shown, **dashes(number + 1))
+        axis.set_yticks(range(len(own)), [figure.shown for figure in own])
         axis.invert_yaxis()
         axis.set_xlabel(title_of(found[0].row.metric))
         axis.set_title(panel)
