@@ -142,6 +142,12 @@ def test_results_of_a_changed_scale_or_ablation_are_told_apart(run: Command) -> 
     ]
 
 
+def test_one_command_takes_one_ablation_and_one_scale(run: Command) -> None:
+    told = run.fails("ablation=[causal,lora]", "dry_run=true")
+    assert "ablation=[causal,lora]: one command takes one; give one of them, and then the next" in told
+    assert "scale=[toy,toy_b]: one command takes one" in run.fails("ablation=causal", "scale=[toy,toy_b]")
+
+
 def test_settings_that_are_something_else(run: Command, tmp_path: Path) -> None:
     told = run.fails("ablation=pooling", "variants=mean", "jobs=two", "train_overrides=device")
     assert "variants=mean: expected a list of names, such as [mean,last]" in told

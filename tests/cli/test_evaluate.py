@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import subprocess
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +18,8 @@ from safetensors.torch import load_file, save_file
 from arc_encoder.cli import evaluate
 from arc_encoder.cli.locations import configs_folder
 from arc_encoder.evaluation import runner
+from arc_encoder.evaluation.systems import arc as arc_system
+from arc_encoder.model.pretrained import ArcEncoderModel
 from tests.cli.conftest import Make
 from tests.tiny_runs import BIN, Command
 
@@ -361,11 +365,14 @@ def test_every_compressor_is_held_against_every_decoder() -> None:
 
     def system(name: str) -> Any:
         compressor = SimpleNamespace(head=lambda decoder: asked.append((name, decoder)))
-        return SimpleNamespace(needs_compressor=True, open=lambda session: SimpleNamespace(measure=compressor))
+        opened = SimpleNamespace(measure=compressor)
+        return SimpleNamespace(
+            needs_compressor=True, open=lambda session: opened, close=lambda: asked.append((name, ""))
+        )
 
     plain: Any = SimpleNamespace(measure=None)
     evaluate.refuse_strangers({"one": system("one"), "two": system("two")}, plain, ["a", "b"])
-    assert asked == [("one", "a"), ("one", "b"), ("two", "a"), ("two", "b")]
+    assert asked == [("one", "a"), ("one", "b"), ("one", ""), ("two", "a"), ("two", "b"), ("two", "")]
 
 
 def test_weights_that_change_while_an_evaluation_runs_are_not_those_of_its_parts(
@@ -423,3 +430,80 @@ def test_all_numbers_of_shots_ask_the_same_questions(
 ) -> None:
     run(*base, "system=open_book", f"shots={shots}", "costs=false")
     assert {row["examples"] for row in rows_in(tmp_path)} == asked
+
+
+def test_results_say_running_before_the_first_part_is_finished(
+    run: Command, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*given: object) -> None:
+        raise RuntimeError("the machine went down")
+
+    monkeypatch.setattr(runner, "_run", stop)
+    assert run.outcome(*base, "system=open_book")[0] == 1
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert (found["status"], found["rows"]) == ("running", [])
+
+
+def test_examples_that_were_deleted_are_made_again(run: Command, base: list[str], tmp_path: Path) -> None:
+    run(*base, "system=[open_book,closed_book]", "costs=false")
+    files = sorted((tmp_path / "out" / "examples").iterdir())
+    before = files[0].read_bytes()
+    files[0].unlink()
+    run("--resume", "out")
+    assert files[0].read_bytes() == before
+
+
+def test_broken_lines_are_left_out_where_that_is_asked(run: Command, base: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    lines = ['{"question": ["a", "b"], "answers": ["a"], "passages": ["p"]}', '{"question": "q", "passages": ["p"]}']
+    file.write_text("\ufeff" + file.read_text() + "\n".join(lines) + "\n")
+    words = [*base, "system=closed_book", "costs=false"]
+    told = run.fails(*words)
+    assert "mine.jsonl:7: field 'question' holds list, expected text" in told
+    assert "leave such lines out with on_error=skip of this source or benchmark" in told
+    with pytest.warns(UserWarning, match=r"2 bad lines were skipped, first: mine.jsonl:7: .*mine.jsonl:8: no text"):
+        run(*words, "benchmark.on_error=skip")
+    assert {row["examples"] for row in rows_in(tmp_path)} == {5}  # and the line behind the mark of the encoding is read
+
+
+def test_documents_of_examples_are_encoded_once(
+    run: Command, base: list[str], trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[int] = []
+    original = ArcEncoderModel.encode
+
+    def counted(self: ArcEncoderModel, ids: Any, lengths: Any, *rest: Any, **more: Any) -> Any:
+        encoded.append(len(ids))
+        return original(self, ids, lengths, *rest, **more)
+
+    monkeypatch.setattr(ArcEncoderModel, "encode", counted)
+    words = [*base, f"checkpoint={trained}", "system=arc", "costs=false", "benchmark.shots=2", "batch_size=1"]
+    run(*words)
+    once, encoded[:] = sum(encoded), []
+    run(*words, "cache_gib=0", "paths.run=again")
+    assert once <= 6  # documents there are
+    assert sum(encoded) == 4 * 3  # questions with their own and two more
+
+
+def test_compressors_of_several_systems_are_held_one_at_a_time(
+    run: Command, base: list[str], trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[int] = []
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    original_load, original_run = arc_system.load_arc_encoder, runner._run
+
+    def load(*given: Any, **more: Any) -> Any:
+        found = original_load(*given, **more)
+        alive.add(found[0])
+        return found
+
+    def watched(*given: Any) -> Any:
+        gc.collect()
+        held.append(len(alive))
+        return original_run(*given)
+
+    monkeypatch.setattr(arc_system, "load_arc_encoder", load)
+    monkeypatch.setattr(runner, "_run", watched)
+    own = [f"systems.{name}.checkpoint={trained}" for name in ("icae", "xrag")]
+    run(*base, "system=[icae,xrag,open_book]", "costs=false", *own)
+    assert held == [1, 1, 0]

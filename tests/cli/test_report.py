@@ -189,6 +189,16 @@ def test_texts_with_unusual_line_ends_are_read(command: Command, finished: Finis
     command(str(folder), "output=page")
 
 
+def test_examples_show_the_beginning_of_their_document(command: Command, finished: Finished) -> None:  # noqa: F811
+    told = {"document": "one\n" * 200, "shown": "one"}
+    out = command("examples", str(finished("long", {part(): [0.0]}, details=lambda i: told)))
+    document, shown = out.splitlines()[1:3]
+    assert document.startswith("  document:  one one one")
+    assert document.endswith("…")
+    assert len(document) == 300 + len("  document:  ")
+    assert shown == "  shown:     one"
+
+
 def test_examples_of_one_id_are_told_apart_by_their_order(command: Command, finished: Finished) -> None:  # noqa: F811
     logs = finished("logs", {part(): [100.0] * 3, part("open_book", None): [0.0] * 3})
     for file in (logs / "examples").iterdir():

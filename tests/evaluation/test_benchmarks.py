@@ -18,6 +18,7 @@ from arc_encoder.data.collator import ArcCollator, DecoderText
 from arc_encoder.data.tasks import Continuation
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.benchmarks import ContinuationLoss, QuestionAnswering
+from arc_encoder.evaluation.benchmarks.base import beginning_of
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
 from arc_encoder.model.arc_model import ArcModel
@@ -144,6 +145,7 @@ def test_an_answer_ends_at_the_first_blank_line(session: Session, generated: str
     result = benchmark(limit=1, max_new_tokens=7).run(Arc(), session)[0]
     assert asked == [{"max_new_tokens": 7, "factor": 8, "stop": "\n\n"}]
     assert result.details == {
+        "document": "Passage 0 of q0.",
         "question": "Which colour has q0?",
         "answer": answer,
         "accepted": ["colour q0", "the colour q0"],
@@ -348,3 +350,12 @@ def test_without_bos_a_text_begins_after_the_end_of_another() -> None:
     assert loss == pytest.approx(-float(logits[range(3), ids[1:]].sum()), abs=1e-4)
     begun = Sample("x", (Segment("a", Role.PLAIN), Segment("bc", Role.TARGET)))
     assert session.begun(begun) is begun
+
+
+def test_an_example_tells_the_document_and_what_stood_in_its_place(session: Session) -> None:
+    whole = benchmark(limit=1, max_new_tokens=1).run(OpenBook(), session)[0].details
+    cut = benchmark(limit=1, max_new_tokens=1).run(Truncate(tokens=7), session)[0].details
+    assert (whole["document"], "shown" in whole) == ("Passage 0 of q0.", False)
+    assert (cut["document"], cut["shown"]) == ("Passage 0 of q0.", "Passage")
+    assert "shown" not in benchmark(limit=1, max_new_tokens=1).run(Arc(), session)[0].details
+    assert beginning_of("a" * 3000) == "a" * 1999 + "…"

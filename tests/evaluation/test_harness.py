@@ -202,3 +202,11 @@ def test_without_bos_whole_texts_can_be_scored() -> None:
     harness = HarnessModel(session, keep=20)
     assert harness.loglikelihood_rolling([Asked(LONG)])[0] < 0
     assert harness.loglikelihood([Asked("", "one")])[0][0] < 0
+
+
+def test_chat_templates_are_refused_in_plain_words(session: Session) -> None:
+    model = HarnessModel(session)
+    with pytest.raises(ConfigError, match="leave --apply_chat_template out"):
+        model.apply_chat_template([{"role": "user", "content": "Hello"}])
+    with pytest.raises(ConfigError, match="leave --apply_chat_template out"):
+        _ = model.tokenizer_name

@@ -40,6 +40,7 @@ FIELDS = {
     "examples",
     "document_positions",
     "decoder_modified",
+    "shared_encoder",
 }
 
 
@@ -158,3 +159,11 @@ def test_a_system_that_needs_an_arc_encoder_says_so(text_session: Session) -> No
     with pytest.raises(ConfigError, match="system 'arc' needs an ARC-Encoder; give checkpoint="):
         evaluate({"arc": Arc()}, [benchmark()], text_session)
     assert evaluate({"open_book": OpenBook()}, [benchmark()], text_session)[0]
+
+
+def test_a_part_of_a_long_name_has_a_file_of_its_own_all_the_same(tmp_path: Path) -> None:
+    parts = [Part("arc", "toy_a", 4, "é" * 200 + ending, 1, "strict", 5, 0) for ending in ("a", "b")]
+    assert len({part.slug for part in parts}) == 2
+    for part in parts:
+        assert len(part.slug.encode()) < 140
+        write_examples(tmp_path / f"{part.slug}.jsonl", [])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from arc_encoder.cli.command_line import check_command_line
+from arc_encoder.cli.train import KEYS
 from tests.packaging import warm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +87,28 @@ def test_pages_hold_commands() -> None:
 def test_command(checkout: Path, page: str, command: str) -> None:
     result = run(checkout, shortened(command))
     assert result.returncode == 0, f"{page}: {command}\n{result.stdout[-1500:]}\n{result.stderr[-1500:]}"
+
+
+@pytest.mark.slow
+def test_trainings_are_sound_as_they_are_typed(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test above makes them shorter; without that, nothing may be wrong with them either."""
+    monkeypatch.chdir(checkout)
+    problems: dict[str, list[str]] = {}
+    checked = 0
+    for page, command in commands():
+        if not re.match(r"arc-train\b", command) or re.search(
+            r"--(help|cfg|info|resume|multirun|config-dir)\b", command
+        ):
+            continue
+        given = Namespace(
+            overrides=shlex.split(command)[1:], config_name=None, config_dir=None, config_path=None, multirun=False
+        )
+        found, _ = check_command_line(given, "train", keys=KEYS, ignored=("ckpt", "model.init_from"))
+        checked += 1
+        if found:
+            problems[f"{page}: {command}"] = found
+    assert problems == {}
+    assert checked > 10
 
 
 @pytest.mark.slow

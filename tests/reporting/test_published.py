@@ -24,6 +24,8 @@ def figure(
     ("shown", "expected"),
     [
         (figure("squad"), 74.0),
+        (figure("squad", shared_encoder=True), 72.6),
+        (figure("squad", factor=8, shared_encoder=True), None),
         (figure("squad", "f1"), None),
         (figure("squad", shots=0), None),
         (figure("squad", factor=16), None),

@@ -54,6 +54,7 @@ RUNNING = ("scale.jobs=", "scale.threads=", "scale.start=", "scale.start.")  # n
 
 def ablate(config: DictConfig) -> None:
     """Run the stages of `config`, or print their commands."""
+    _refuse_several()
     check_settings(config)
     scale: Scale = instantiate(config.scale, _convert_="all")
     stages = stages_of_config(config, scale)
@@ -71,6 +72,13 @@ def ablate(config: DictConfig) -> None:
     jobs = scale.jobs if config.jobs is None else config.jobs
     run_stages(stages, start=scale.start, jobs=jobs, options=["--config-dir", own] if own else [])
     print(f"finished: {config.folder}; compare with: arc-report {config.folder}")
+
+
+def _refuse_several() -> None:
+    """Raise `ConfigError` if several ablations or scales were chosen: they would be mixed into one."""
+    for word in HydraConfig.get().overrides.task if HydraConfig.initialized() else ():
+        if word.startswith(("ablation=[", "scale=[")) and "," in word:
+            raise ConfigError(f"{word}: one command takes one; give one of them, and then the next")
 
 
 def check_settings(config: DictConfig) -> None:

@@ -115,6 +115,8 @@ def run(config: DictConfig) -> list[Row]:
     def write(status: str, new_rows: list[Row], new_costs: list[Cost]) -> None:
         extra = {"status": status, "conditions": OmegaConf.to_container(config.conditions) if config.conditions else {}}
         file = folder / "results.json"
+        if status == "running" and not rows and not new_rows and file.is_file():
+            return  # nothing is known yet that an earlier start has not told
         with FileLock(folder / "results.lock"):
             if status == "finished" or not _finished_since(file, begun):  # by a process that shares the parts
                 write_results(file, rows + new_rows, costs + new_costs, extra)
@@ -228,10 +230,12 @@ def refuse_strangers(systems: Mapping[str, System], session: Session, decoders: 
     Raises:
         CheckpointError: which one.
     """
-    sessions = [session, *(system.open(session) for system in systems.values() if system.needs_compressor)]
-    for compressor in (each.measure for each in sessions):
-        for name in decoders if compressor is not None else ():
-            compressor.head(name)
+    for system in systems.values():
+        measure = system.open(session).measure if system.needs_compressor else session.measure
+        for name in decoders if measure is not None else ():
+            measure.head(name)
+        if len(systems) > 1:
+            system.close()
 
 
 def _key(each: Any) -> Place:

@@ -12,6 +12,7 @@ from pathlib import Path
 from arc_encoder.cli.app import fail
 from arc_encoder.cli.check import suggest
 from arc_encoder.errors import ArcError, ConfigError, DataError
+from arc_encoder.evaluation.benchmarks.base import beginning_of
 from arc_encoder.evaluation.results import Row
 from arc_encoder.reporting.choice import KEYS, described, only_one, parts_of
 from arc_encoder.reporting.markdown import table
@@ -44,6 +45,7 @@ SETTINGS = {
     "examples": (*KEYS, "metric", "limit", "order", "against", "protocol"),
     "compare": (*KEYS, "metric", *AGAINST.values(), "protocol"),
 }
+MOST = 300  # characters of a text that are printed; the files have more
 ORDERS = ("worst", "best", "asked")
 OR = " / "  # between the seeds of two parts
 
@@ -103,6 +105,9 @@ def examples(places: Sequence[str], settings: Mapping[str, str]) -> None:
         found.sort(key=lambda each: sign * each[metric])
     for each in found[: int(limit)]:
         lines = [f"{each['id']}  {metric} {each[metric]:.{_digits(metric)}f}"]
+        for name in ("document", "shown", "continuation"):
+            if name in each:
+                lines.append(f"  {name + ':':<10} {beginning_of(' '.join(str(each[name]).split()), MOST)}")
         for name in ("question", "answer"):
             if name in each:
                 lines.append(f"  {name + ':':<10} {each[name]}")

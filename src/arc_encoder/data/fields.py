@@ -34,6 +34,11 @@ def missing(record: Mapping[str, Any], required: tuple[str, ...]) -> str | None:
     return f"missing or empty field {', '.join(map(repr, absent))} (found: {', '.join(map(str, record)) or 'none'})"
 
 
+def named(record: Mapping[str, Any], where: str) -> str:
+    """The record's id, or where it stands if it has none."""
+    return where if record.get("id") in (None, "") else str(record["id"])
+
+
 def texts(value: Any) -> tuple[str, ...]:
     """A text or number, or the not empty ones of a list, as texts; nothing if it is something else."""
     values = value if isinstance(value, list | tuple) else [value]
@@ -66,7 +71,7 @@ class DocumentFields:
 
     def document(self, record: Mapping[str, Any], where: str) -> Document:
         """The document of a sound record."""
-        return Document(str(record.get("id", where)), value_at(record, self.text))
+        return Document(named(record, where), value_at(record, self.text))
 
 
 class QuestionFields:
@@ -88,7 +93,7 @@ class QuestionFields:
     @property
     def key(self) -> str:
         """What is checked, for caches."""
-        return f"question {sorted(self.names.items())}"
+        return f"question, a text, {sorted(self.names.items())}"
 
     def problem(self, record: Mapping[str, Any]) -> str | None:
         """What is wrong with a record, in words."""
@@ -96,6 +101,9 @@ class QuestionFields:
         found = missing(record, (names["question"], names["passages"]))
         if found is not None:
             return found
+        if isinstance(value_at(record, names["question"]), list | tuple | Mapping):
+            kind = type(value_at(record, names["question"])).__name__
+            return f"field {names['question']!r} holds {kind}, expected text"
         if not texts(value_at(record, names["passages"])):
             return f"field {names['passages']!r} holds no text or list of texts"
         if not self._answers(record):
@@ -107,7 +115,7 @@ class QuestionFields:
         names = self.names
         told = value_at(record, names["instruction"])
         return Question(
-            id=str(record.get("id", where)),
+            id=named(record, where),
             question=str(value_at(record, names["question"])),
             answers=self._answers(record),
             passages=texts(value_at(record, names["passages"])),

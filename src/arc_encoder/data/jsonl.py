@@ -84,7 +84,7 @@ def read_jsonl(
                             yield f"{path}:{number}", record
                         elif on_error == "stop":
                             raise DataError(
-                                f"{path}:{number}: {problem}; repair the line, or set on_error=skip to leave such lines out"
+                                f"{path}:{number}: {problem}; repair the line, or leave such lines out with on_error=skip of this source or benchmark"
                             )
                         else:
                             skipped.add(f"{path}:{number}: {problem}")

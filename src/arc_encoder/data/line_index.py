@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from array import array
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,7 @@ class LineIndex:
 
 def parse_line(line: bytes) -> tuple[str | None, dict[str, Any]]:
     """What is wrong with a line, or None, and the object in it."""
+    line = line.removeprefix(BOM_UTF8)  # as some editors write it in front of a file
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -156,7 +158,7 @@ def _good_lines(
 
 
 def _advice(problem: str) -> str:
-    return f"{problem}; repair the line, or set on_error=skip to leave such lines out"
+    return f"{problem}; repair the line, or leave such lines out with on_error=skip of this source or benchmark"
 
 
 def _parse(line: str, *, whole: bool) -> tuple[str | None, dict[str, Any]]:

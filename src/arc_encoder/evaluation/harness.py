@@ -21,6 +21,10 @@ from arc_encoder.segments import Role, Sample, Segment, TaskToken
 
 TASK = "lm-eval"
 LEAST = 8  # decoder tokens that are worth compressing
+NO_TEMPLATE = (
+    "chat templates cannot be applied here: their special tokens would be compressed as text; leave --apply_chat_template "
+    "out, or ask a chat decoder with arc-eval, whose prompts have its template"
+)
 LENGTH_KEYS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
@@ -85,6 +89,15 @@ class HarnessModel(LM):  # type: ignore[misc]
                 )
                 answers.update(zip(numbers, (_cut(text, until) for text in texts), strict=True))
         return [answers[i] for i in range(len(samples))]
+
+    @property
+    def tokenizer_name(self) -> str:
+        """Asked for chat templates alone."""
+        raise ConfigError(NO_TEMPLATE)
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """Not possible: a template is made of special tokens, and what is compressed is plain text."""
+        raise ConfigError(NO_TEMPLATE)
 
     def _length(self, settings: dict[str, Any]) -> int:
         return int(next((settings[key] for key in LENGTH_KEYS if settings.get(key)), self.max_new_tokens))

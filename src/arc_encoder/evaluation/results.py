@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -13,6 +14,8 @@ from typing import Any
 from arc_encoder.evaluation.benchmarks import ExampleResult
 from arc_encoder.evaluation.corpus_scores import CORPUS
 from arc_encoder.evaluation.metrics import confidence_interval
+
+LONGEST = 120  # bytes of a file's name; systems allow 255, and more is put behind it
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,11 @@ class Part:
         factor = f"_x{self.pooling_factor}" if self.pooling_factor else ""
         shots = "" if self.shots is None else f"_{self.shots}shot"
         words = f"{Path(self.benchmark).name}_{self.system}{factor}_{self.decoder}{shots}_s{self.seed}"
-        return words if self.protocol == "strict" else f"{words}_{self.protocol}"
+        words = words if self.protocol == "strict" else f"{words}_{self.protocol}"
+        if len(words.encode()) <= LONGEST:
+            return words
+        digest = hashlib.sha256(words.encode()).hexdigest()[:8]
+        return f"{words.encode()[:LONGEST].decode(errors='ignore')}_{digest}"
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class Row(Part):
         examples: how many it is about.
         document_positions: mean decoder positions that documents take in a prompt.
         decoder_modified: whether the system changes the decoder's weights.
+        shared_encoder: whether its encoder was trained in front of several decoders.
     """
 
     metric: str
@@ -68,6 +76,7 @@ class Row(Part):
     examples: int
     document_positions: float
     decoder_modified: bool = False
+    shared_encoder: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,9 @@ class Cost(Part):
         return self.document_tokens / self.document_positions if self.document_positions else None
 
 
-def rows_of(results: list[ExampleResult], part: Part, *, decoder_modified: bool = False) -> list[Row]:
+def rows_of(
+    results: list[ExampleResult], part: Part, *, decoder_modified: bool = False, shared_encoder: bool = False
+) -> list[Row]:
     """Value and interval of every metric; one that no example has a weight for is left out."""
     rows = []
     positions = sum(result.document_positions for result in results) / len(results)
@@ -130,6 +141,7 @@ def rows_of(results: list[ExampleResult], part: Part, *, decoder_modified: bool 
                 examples=sum(weight > 0 for weight in weights),
                 document_positions=positions,
                 decoder_modified=decoder_modified,
+                shared_encoder=shared_encoder,
             )
         )
     return rows

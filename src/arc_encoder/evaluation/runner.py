@@ -56,8 +56,13 @@ def evaluate(
     Raises:
         ConfigError: a system that needs an ARC-Encoder, without one; two benchmarks of one name.
     """
-    planned = [each for name in systems for each in plan_parts(name, systems[name], benchmarks, session, factors)]
-    refuse_misfits(planned, session)
+    planned: list[Planned] = []
+    for name, system in systems.items():
+        own = plan_parts(name, system, benchmarks, session, factors)
+        refuse_misfits(own, session)
+        planned += own
+        if len(systems) > 1:
+            system.close()  # one is held at a time
     done: dict[str, tuple[list[Row], list[Cost]]] = {}
     opened: dict[str, Session] = {}  # of the system at hand, with what it remembers
 
@@ -65,20 +70,30 @@ def evaluate(
         known = [done[each.part.slug] for each in planned if each.part.slug in done]
         return [row for rows, _ in known for row in rows], [cost for _, costs in known for cost in costs]
 
+    if told is not None:
+        told([], [])  # from now on this is a run that is being written
     for each in _claimed(planned, finished):
         known = finished.read(each.part) if finished else None
+        if known is not None and folder is not None and not _examples_of(each.part, folder).is_file():
+            known = None  # figures without their examples could be neither read nor compared
         if known is None:
             if each.part.system not in opened:
+                for name in opened:
+                    systems[name].close()
                 opened = {each.part.system: each.system.open(session)}
             found, cost = _run(each, opened[each.part.system], folder, price)
             modified = _modifies(each.system, opened[each.part.system])
-            known = rows_of(found, each.part, decoder_modified=modified), [cost] if cost else []
+            shared = _is_shared(opened[each.part.system])
+            rows = rows_of(found, each.part, decoder_modified=modified, shared_encoder=shared)
+            known = rows, [cost] if cost else []
             if finished:
                 finished.write(each.part, *known)
         done[each.part.slug] = known
         if told is not None:
             told(*so_far())
     session.factor = None
+    for name in opened if len(systems) > 1 else ():
+        systems[name].close()
     return so_far()
 
 
@@ -156,11 +171,20 @@ def _run(
     results = each.benchmark.run(each.system, session)
     seconds = time.perf_counter() - start
     if folder is not None:
-        write_examples(folder / f"{each.part.slug}.jsonl", results)
+        write_examples(_examples_of(each.part, folder), results)
     asked = session.meter.prompts > 0  # a benchmark of one's own may ask without the session
     cost = None if price is None or not asked else _cost(each, session, results, seconds, price)
     session.factor = None
     return results, cost
+
+
+def _examples_of(part: Part, folder: Path) -> Path:
+    return folder / f"{part.slug}.jsonl"
+
+
+def _is_shared(session: Session) -> bool:
+    """Whether the encoder was trained in front of several decoders."""
+    return session.has_compressor and len(getattr(session.model.compressor, "heads", ())) > 1
 
 
 def _modifies(system: System, session: Session) -> bool:

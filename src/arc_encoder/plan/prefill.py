@@ -37,6 +37,9 @@ def prefill_work(
     passed += 2 * int(text.vocab_size) * int(text.hidden_size)  # logits of the last position
     compressor: Any = model.compressor if model.has_compressor else None
     compressor = getattr(compressor, "compressor", compressor)
+    head = compressor.head(decoder) if hasattr(compressor, "head") else None
+    if head is not None and head.adapter is not None:  # of baselines that change the decoder
+        passed += 2 * count(head.adapter.parameters()) * rows
     if contexts == 0 or not hasattr(compressor, "encoder"):
         return 0.0, float(passed)
     parts = Parts(compressor, {decoder: language_model})

@@ -65,6 +65,10 @@ def _scores(figure: Figure) -> Scores:
         return {}
     for entry in published()["main"]:
         same = entry["decoder"] == row.decoder and entry["system"] == row.system
-        if same and entry.get("factor") in (None, row.pooling_factor):
+        if (
+            same
+            and entry.get("factor") in (None, row.pooling_factor)
+            and entry.get("shared") in (None, row.shared_encoder)
+        ):
             return {name: float(score) for name, score in entry["scores"].items()}
     return {}

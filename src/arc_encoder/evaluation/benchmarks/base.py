@@ -36,6 +36,11 @@ class ExampleResult:
     stored_bytes: int = 0
 
 
+def beginning_of(text: str, most: int = 2000) -> str:
+    """As much of a text as a person will read, in characters, with a sign that more followed."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
 class Benchmark(ABC):
     """A set of examples with a protocol.
 

@@ -6,7 +6,7 @@ import torch
 
 from arc_encoder.data.tasks import Continuation
 from arc_encoder.errors import ConfigError
-from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import System
 from arc_encoder.segments import Role
@@ -61,6 +61,10 @@ class ContinuationLoss(Benchmark):
                     document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
                     document_tokens=session.text_tokens(prompt.documents),
                     stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
+                    details={
+                        "document": beginning_of("\n".join(prompt.documents)),
+                        "continuation": "".join(s.text for s in original.segments if s.role is Role.TARGET),
+                    },
                 )
             )
         return results

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from arc_encoder.data.jsonl import JsonlQuestions, found_files
+from arc_encoder.data.jsonl import JsonlQuestions, OnError, found_files
 from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.errors import ConfigError, DataError
-from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
 from arc_encoder.evaluation.benchmarks.fitting import (
     CHOICES,
     Fitted,
@@ -37,6 +37,7 @@ class QuestionAnswering(Benchmark):
         path: JSONL file with question, passages and answers, instead of `source`.
         prepare: the recipe of ``arc-data prepare`` that makes this file, for who does not have it.
         examples_path: likewise, instead of `examples`: a training split, for instance.
+        on_error: what a broken line of `path` or `examples_path` does: ``stop``, or ``skip`` with a warning.
         only: ask only questions of `path` that hold this text, for files of several kinds.
         shots: examples in a prompt, the same for every system.
         most_shots: where examples come from the questions themselves, so many are held out at least, so that the
@@ -66,6 +67,7 @@ class QuestionAnswering(Benchmark):
         path: str | None = None,
         prepare: str | None = None,
         examples_path: str | None = None,
+        on_error: OnError = "stop",
         only: str | None = None,
         shots: int = 5,
         most_shots: int | None = None,
@@ -84,9 +86,9 @@ class QuestionAnswering(Benchmark):
                     f"benchmark {name}: {path} is not there; make it with: arc-data prepare {prepare}"
                     " (docs/preparing.md), or name your own file with benchmark.path=<file.jsonl>"
                 )
-            source, examples, name = _asking(JsonlQuestions(path), only, path), None, name or path
+            source, examples, name = _asking(JsonlQuestions(path, on_error=on_error), only, path), None, name or path
         if examples_path is not None:
-            examples = _asking(JsonlQuestions(examples_path), only, examples_path)
+            examples = _asking(JsonlQuestions(examples_path, on_error=on_error), only, examples_path)
         if source is None or name is None:
             raise ConfigError("benchmark: give a name and a source of questions, or benchmark.path=<file.jsonl>")
         self.name, self.version, self.seed = name, version, seed
@@ -220,7 +222,8 @@ class QuestionAnswering(Benchmark):
         scores, weights = self.scoring.scores(answer, question.answers, joined_passages(question))
         if loss is not None:
             scores[LOSS], weights[LOSS] = loss[0] / loss[1], float(loss[1])
-        details: dict[str, Any] = {"question": question.question, "answer": answer, "accepted": list(question.answers)}
+        details: dict[str, Any] = self._seen(question, prompt)
+        details |= {"question": question.question, "answer": answer, "accepted": list(question.answers)}
         if shown.examples < self.shots or shown.cut:
             details |= {"examples": shown.examples, "document_cut": shown.cut}
         if shown.examples_cut:
@@ -234,6 +237,16 @@ class QuestionAnswering(Benchmark):
             stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
             details={**details, **dict(question.conditions)},
         )
+
+    def _seen(self, question: Question, prompt: Prompt) -> dict[str, str]:
+        """The beginning of the question's own document, and of what stood as text in its place, if that is another."""
+        document = joined_passages(question)
+        told = {"document": beginning_of(document)} if document.strip() else {}
+        if prompt.shown and len(prompt.shown) == len(prompt.documents):
+            own = len(self.layout.documents(question, asked=True))
+            shown = "\n".join(prompt.shown[-own:] if own else ())
+            told |= {"shown": beginning_of(shown)} if shown != document else {}
+        return told
 
 
 def _asking(source: Source[Question], only: str | None, path: str) -> Source[Question]:

@@ -39,6 +39,9 @@ class Arc(System):
         model, tokenizer = self._loaded
         return replace(session.with_compressor(model), collator=ArcCollator(tokenizer, session.collator.decoders))
 
+    def close(self) -> None:
+        self._loaded = None
+
     def own_factor(self, session: Session) -> int | None:
         return self.open(session).trained_factor
 

@@ -87,6 +87,9 @@ class System(ABC):
         """
         return session if self.needs_compressor else session.as_text()
 
+    def close(self) -> None:  # noqa: B027
+        """Let go of models of its own, which `open` loads again: an evaluation of several systems holds one's at a time."""
+
     def own_factor(self, session: Session) -> int | None:
         """The pooling factor where the command names none: that of the session's ARC-Encoder."""
         return session.trained_factor

@@ -80,6 +80,9 @@ class LLMLingua2(System):
             self._classifier = loaded.to(session.device).eval()
         return super().open(session)
 
+    def close(self) -> None:
+        self._classifier = self._tokenizer = None
+
     def present(
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
     ) -> Segment | None:

@@ -63,7 +63,7 @@ def refuse_missing_folder(source: str | Path, what: str) -> None:
         CheckpointError: `source` can only be a folder, by how it is written, and there is none.
     """
     text = str(source)
-    if (text.startswith((".", "/", "~")) or text.count("/") > 1) and not Path(text).is_dir():
+    if (text.startswith((".", "/", "~")) or text.count("/") > 1) and not Path(text).exists():
         raise CheckpointError(f"{what} {text!r}: there is no such folder")
 
 
