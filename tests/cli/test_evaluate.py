@@ -6,7 +6,9 @@ import gc
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
@@ -451,6 +453,37 @@ def test_examples_that_were_deleted_are_made_again(run: Command, base: list[str]
     files[0].unlink()
     run("--resume", "out")
     assert files[0].read_bytes() == before
+
+
+def test_rows_say_which_file_was_asked(run: Command, base: list[str], tmp_path: Path) -> None:
+    run(*base, "system=closed_book", "costs=false")
+    assert {row["asked_from"] for row in rows_in(tmp_path)} == {"mine.jsonl"}
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_is_killed_goes_on_with_its_finished_parts(
+    base: list[str], trained: Path, tmp_path: Path
+) -> None:
+    words = [*base, f"checkpoint={trained}", "system=[open_book,arc,truncate]", "factors=[2,3,4,6,8]", "costs=false"]
+
+    def start(*given: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([BIN / "arc-eval", *given], cwd=tmp_path, stderr=subprocess.DEVNULL)
+
+    process = start(*words)
+    parts = tmp_path / "out" / "parts"
+    while process.poll() is None and len(list(parts.glob("*.json"))) < 3:
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    before = {file: file.stat().st_mtime_ns for file in parts.glob("*.json")}
+    assert 3 <= len(before) < 11
+    assert json.loads((tmp_path / "out" / "results.json").read_text())["status"] == "running"
+    assert start("--resume", "out").wait() == 0
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    found = rows_in(tmp_path)
+    assert start(*[word.replace("paths.run=out", "paths.run=whole") for word in words]).wait() == 0
+    assert found == json.loads((tmp_path / "whole" / "results.json").read_text())["rows"]
+    assert len(list(parts.glob("*.json"))) == 11
 
 
 def test_broken_lines_are_left_out_where_that_is_asked(run: Command, base: list[str], tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ FIELDS = {
     "document_positions",
     "decoder_modified",
     "shared_encoder",
+    "asked_from",
 }
 
 

@@ -66,6 +66,19 @@ def test_protocols_are_not_mixed_across_benchmarks_either(finished: Finished, tm
     assert paper.is_dir()
 
 
+def test_files_are_not_mixed(finished: Finished, tmp_path: Path) -> None:
+    for name, file in (("one", "dev.jsonl"), ("two", "mine.jsonl"), ("three", "")):
+        results = finished(name, {part("open_book", None): [1.0]}, conditions={"variant": name}) / "results.json"
+        content = json.loads(results.read_text())
+        content["rows"] = [{**row, "asked_from": file} for row in content["rows"]]
+        results.write_text(json.dumps(content))
+    with pytest.raises(
+        DataError, match=r"toy_qa was asked from different files.*dev.jsonl in .*one; mine.jsonl in .*two"
+    ):
+        read_runs([tmp_path])
+    assert len(read_runs([tmp_path / "one", tmp_path / "three"])) == 2  # an older one does not say
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("value", "high"), ("value", None), ("examples", 1.5), ("system", 3), ("pooling_factor", True)]
 )

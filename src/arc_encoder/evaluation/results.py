@@ -67,6 +67,7 @@ class Row(Part):
         document_positions: mean decoder positions that documents take in a prompt.
         decoder_modified: whether the system changes the decoder's weights.
         shared_encoder: whether its encoder was trained in front of several decoders.
+        asked_from: name of the file that the questions stood in; empty where there is none.
     """
 
     metric: str
@@ -77,6 +78,7 @@ class Row(Part):
     document_positions: float
     decoder_modified: bool = False
     shared_encoder: bool = False
+    asked_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,12 @@ class Cost(Part):
 
 
 def rows_of(
-    results: list[ExampleResult], part: Part, *, decoder_modified: bool = False, shared_encoder: bool = False
+    results: list[ExampleResult],
+    part: Part,
+    *,
+    decoder_modified: bool = False,
+    shared_encoder: bool = False,
+    asked_from: str = "",
 ) -> list[Row]:
     """Value and interval of every metric; one that no example has a weight for is left out."""
     rows = []
@@ -142,6 +149,7 @@ def rows_of(
                 document_positions=positions,
                 decoder_modified=decoder_modified,
                 shared_encoder=shared_encoder,
+                asked_from=asked_from,
             )
         )
     return rows

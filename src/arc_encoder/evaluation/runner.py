@@ -84,7 +84,8 @@ def evaluate(
             found, cost = _run(each, opened[each.part.system], folder, price)
             modified = _modifies(each.system, opened[each.part.system])
             shared = _is_shared(opened[each.part.system])
-            rows = rows_of(found, each.part, decoder_modified=modified, shared_encoder=shared)
+            file = each.benchmark.asked_from
+            rows = rows_of(found, each.part, decoder_modified=modified, shared_encoder=shared, asked_from=file)
             known = rows, [cost] if cost else []
             if finished:
                 finished.write(each.part, *known)

@@ -62,15 +62,18 @@ def read_runs(places: Sequence[str | Path], *, protocol: str | None = None) -> l
 
 
 def refuse_mixture(runs: Iterable[Run]) -> None:
-    """Raise `DataError` if a benchmark was asked in several versions, or questions by several protocols.
+    """Raise `DataError` if a benchmark was asked in several versions, from several files, or questions by several protocols.
 
     What has no answered examples, such as a loss on what follows, is the same in all protocols.
     """
     seen: dict[str, dict[tuple[int, str], Path]] = {}
+    files: dict[str, dict[str, Path]] = {}
     protocols: dict[str, tuple[str, Path]] = {}
     for run in runs:
         for row in run.rows:
             seen.setdefault(row.benchmark, {}).setdefault((row.version, row.protocol), run.folder)
+            if row.asked_from:
+                files.setdefault(row.benchmark, {}).setdefault(row.asked_from, run.folder)
             if row.shots is not None:
                 protocols.setdefault(row.protocol, (row.benchmark, run.folder))
     for benchmark, ways in seen.items():
@@ -81,6 +84,13 @@ def refuse_mixture(runs: Iterable[Run]) -> None:
             raise DataError(
                 f"benchmark {benchmark} was asked in different ways, and such figures are not comparable: {shown}. "
                 "Leave runs out, or choose one protocol with protocol=strict or protocol=paper"
+            )
+    for benchmark, folders in files.items():
+        if len(folders) > 1:
+            shown = "; ".join(f"{name} in {folder}" for name, folder in folders.items())
+            raise DataError(
+                f"benchmark {benchmark} was asked from different files, and such figures are not comparable: {shown}. "
+                "Leave runs out, or ask files of your own under their own names, with benchmark.path alone"
             )
     if len(protocols) > 1:
         shown = "; ".join(f"{name} asked {what} in {folder}" for name, (what, folder) in protocols.items())

@@ -51,6 +51,7 @@ class Benchmark(ABC):
         shots: answered examples in front of a question; None where nothing is asked.
         seed: of whatever is drawn.
         draws: whether the seed changes anything.
+        asked_from: name of the file that is asked; empty where there is none.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Benchmark(ABC):
     shots: int | None = None
     seed: int = 0
     draws: bool = True
+    asked_from: str = ""
 
     @abstractmethod
     def run(self, system: System, session: Session) -> list[ExampleResult]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from arc_encoder.data.jsonl import JsonlQuestions, OnError, found_files
@@ -87,6 +88,7 @@ class QuestionAnswering(Benchmark):
                     " (docs/preparing.md), or name your own file with benchmark.path=<file.jsonl>"
                 )
             source, examples, name = _asking(JsonlQuestions(path, on_error=on_error), only, path), None, name or path
+            self.asked_from = Path(path).name
         if examples_path is not None:
             examples = _asking(JsonlQuestions(examples_path, on_error=on_error), only, examples_path)
         if source is None or name is None:
