@@ -40,6 +40,15 @@ def dashes(number: int) -> dict[str, str]:
     return {"color": f"C{number % 10}", "linestyle": DASHES[number // 10 % len(DASHES)]}
 
 
+def plain_log(axis: Any) -> None:
+    """A logarithmic axis of a panel (`panel.xaxis`) whose ticks are 1, 2 and 5 times powers of ten, written out."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
 def legend_below(figure: Any, axes: list[Any]) -> None:
     """One legend for all panels, below them."""
     entries: dict[str, Any] = {}

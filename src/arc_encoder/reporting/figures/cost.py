@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from arc_encoder.evaluation.results import Cost
-from arc_encoder.reporting.figures.axes import legend_below, look, panels
+from arc_encoder.reporting.figures.axes import legend_below, look, panels, plain_log
 from arc_encoder.reporting.material import Material
 from arc_encoder.reporting.names import Names
 from arc_encoder.reporting.runs import Run
@@ -17,7 +17,8 @@ SHOWN = {"operations until the first token (GFLOPs)": "gflops", "first token (ms
 def cost_against_length(material: Material) -> Any | None:
     """Operations and time until the first token; None unless documents of two lengths were measured.
 
-    Points of prompts with equally many answered examples are joined to a line.
+    A point is the mean over a benchmark's prompts; those of one benchmark with more or fewer answered examples are
+    joined to a line.
     """
     lines: dict[str, list[Cost]] = {}
     for run in material.runs:
@@ -28,16 +29,18 @@ def cost_against_length(material: Material) -> Any | None:
     drawing, axes = panels(len(SHOWN), columns=2)
     for axis, (title, what) in zip(axes, SHOWN.items(), strict=True):
         for number, (name, costs) in enumerate(lines.items()):
-            for shots in dict.fromkeys(cost.shots for cost in costs):  # prompts of other forms are not joined
+            for benchmark in dict.fromkeys(cost.benchmark for cost in costs):  # other prompts are not joined
                 points: dict[float, list[float]] = {}
                 for cost in costs:
-                    if cost.shots == shots:
+                    if cost.benchmark == benchmark:
                         points.setdefault(round(cost.document_tokens, 1), []).append(_value(cost, what))
                 places = sorted(points)
                 means = [sum(points[place]) / len(points[place]) for place in places]
                 axis.plot(places, means, label=name, **look(number))
         axis.set_xscale("log")
         axis.set_yscale("log")
+        plain_log(axis.xaxis)
+        plain_log(axis.yaxis)
         axis.set_xlabel("decoder tokens of a prompt's documents")
         axis.set_ylabel(title)
     legend_below(drawing, axes)
@@ -45,10 +48,9 @@ def cost_against_length(material: Material) -> Any | None:
 
 
 def _line(names: Names, run: Run, cost: Cost) -> str:
-    """What one line is about; benchmarks stand along it, unless one of them was asked with several numbers of shots."""
+    """What points and lines of one colour are about."""
     decoder = cost.decoder if names.decoders else ""
-    shots = f"{cost.shots} shots" if cost.benchmark in names.shots else ""
-    return ", ".join(filter(None, [names.system(run, cost) + MODIFIED * cost.decoder_modified, decoder, shots]))
+    return ", ".join(filter(None, [names.system(run, cost) + MODIFIED * cost.decoder_modified, decoder]))
 
 
 def _value(cost: Cost, what: str) -> float:

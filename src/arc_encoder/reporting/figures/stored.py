@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_encoder.reporting.figures.axes import legend_below, look, panels, title_of
+from arc_encoder.reporting.figures.axes import legend_below, look, panels, plain_log, title_of
 from arc_encoder.reporting.material import Material
 
 
@@ -32,6 +32,7 @@ def score_against_bytes(material: Material) -> Any | None:
                 **look(number),
             )
         axis.set_xscale("log")
+        plain_log(axis.xaxis)
         axis.set_xlabel("KiB stored for a prompt's documents")
         axis.set_ylabel(title_of(found[0].row.metric))
         axis.set_title(panel)
