@@ -92,6 +92,11 @@ def test_names_stand_in_a_document_whatever_signs_stand_around_them(answer: str,
     assert faithfulness(answer, "Nobody was there.")["faithful_names"] == (0.0, 1.0)
 
 
+def test_a_name_of_which_an_article_is_a_part_needs_all_of_it() -> None:
+    assert faithfulness("It is Vitamin A", "Take Vitamin C.")["faithful_names"] == (0.0, 1.0)
+    assert faithfulness("It is Vitamin A", "Take vitamin A.")["faithful_names"] == (100.0, 1.0)
+
+
 def test_what_is_no_name_and_dates_in_ranges() -> None:
     assert pieces("I bought an iPhone")["names"] == set()
     assert pieces("In 1999")["names"] == set()

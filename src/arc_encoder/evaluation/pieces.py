@@ -68,13 +68,12 @@ def faithfulness(prediction: str, document: str) -> dict[str, tuple[float, float
     numbers = {match.group().replace(",", "") for match in _NUMBER.finditer(document)}
     scores = {}
     for kind, found in pieces(prediction).items():
-        kept = sum((each in numbers) if kind == "numbers" else _holds(each, plain, joined) for each in found)
+        kept = sum(
+            (each in numbers) if kind == "numbers" else (f" {each} " in plain or f" {each} " in joined)
+            for each in found
+        )
         scores[f"faithful_{kind}"] = (100.0 * kept / len(found) if found else 0.0, float(len(found)))
     return scores
-
-
-def _holds(piece: str, plain: str, joined: str) -> bool:
-    return f" {piece} " in plain or f" {normalise(piece)} " in joined
 
 
 def _plain(text: str) -> str:
