@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from arc_encoder.cli import report
 from tests.reporting.conftest import Finished, finished, part  # noqa: F401
-from tests.tiny_runs import Command
+from tests.tiny_runs import BIN, Command
 
 
 @pytest.fixture
@@ -28,6 +29,14 @@ def test_a_page(command: Command, logs: Path, tmp_path: Path) -> None:
     assert "66.7" in out
     assert (tmp_path / "page/report.html").read_text().count("<h1>Mine</h1>") == 1
     assert f"written: {tmp_path / 'page/report.html'}" in out
+
+
+def test_a_reader_that_leaves_is_no_error(finished: Finished, tmp_path: Path) -> None:  # noqa: F811
+    folder = finished("many", {part(): [0.0] * 3000})
+    words = f"{BIN / 'arc-report'} examples {folder} limit=3000"
+    found = subprocess.run(["bash", "-c", f"set -o pipefail; {words} | head -n 1"], capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert found.stdout.startswith("q0")
 
 
 def test_single_examples(command: Command, logs: Path) -> None:

@@ -5,6 +5,7 @@ Run command: ``arc-report logs/eval/<date_time> output=logs/report``
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,8 +61,11 @@ def main() -> None:
     try:
         places, settings = _sorted_out(verb, words)
         {"page": page, "examples": examples, "compare": comparison}[verb](places, settings)
+        sys.stdout.flush()
     except ArcError as error:
         fail(str(error))
+    except BrokenPipeError:  # who read what is printed, such as `head`, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def page(places: Sequence[str], settings: Mapping[str, str]) -> None:
