@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.reporting.conftest import finished
 from tests.tiny_runs import Command, model_overrides, run_train, save_tiny_model, short_overrides
+
+__all__ = ["finished"]  # a fixture of the reports' tests, for their commands
 
 Make = Callable[[Callable[[], None]], Command]
 

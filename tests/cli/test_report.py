@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.cli import report
-from tests.reporting.conftest import Finished, finished, part  # noqa: F401
+from tests.reporting.conftest import Finished, part
 from tests.tiny_runs import BIN, Command
 
 
@@ -19,7 +19,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 @pytest.fixture
-def logs(finished: Finished, tmp_path: Path) -> Path:  # noqa: F811
+def logs(finished: Finished, tmp_path: Path) -> Path:
     scores = {part(): [100.0, 0.0, 100.0], part(factor=8): [0.0, 0.0, 100.0], part("open_book", None): [100.0] * 3}
     return finished("logs", scores)
 
@@ -31,7 +31,7 @@ def test_a_page(command: Command, logs: Path, tmp_path: Path) -> None:
     assert f"written: {tmp_path / 'page/report.html'}" in out
 
 
-def test_a_reader_that_leaves_is_no_error(finished: Finished, tmp_path: Path) -> None:  # noqa: F811
+def test_a_reader_that_leaves_is_no_error(finished: Finished, tmp_path: Path) -> None:
     folder = finished("many", {part(): [0.0] * 3000})
     words = f"{BIN / 'arc-report'} examples {folder} limit=3000"
     found = subprocess.run(["bash", "-c", f"set -o pipefail; {words} | head -n 1"], capture_output=True, text=True)
@@ -55,7 +55,7 @@ def test_single_examples(command: Command, logs: Path) -> None:
     assert command(*chosen, "order=asked").startswith("q0")
 
 
-def test_two_systems_and_two_folders_compared(command: Command, logs: Path, finished: Finished) -> None:  # noqa: F811
+def test_two_systems_and_two_folders_compared(command: Command, logs: Path, finished: Finished) -> None:
     out = command("compare", str(logs), "system=arc", "against=open_book")
     assert "arc ×4 toy_a" in out
     assert "-33.3" in out
@@ -103,7 +103,7 @@ def test_what_is_no_metric_or_no_folder_is_named(command: Command, logs: Path, t
 @pytest.mark.parametrize("metric", ["loss", "answer_token_loss", "perplexity"])
 def test_the_worst_is_the_highest_where_lower_is_better(
     command: Command,
-    finished: Finished,  # noqa: F811
+    finished: Finished,
     metric: str,
 ) -> None:
     folder = str(finished("losses", {part(): [2.0, 9.0, 1.0]}, metric=metric))
@@ -111,7 +111,7 @@ def test_the_worst_is_the_highest_where_lower_is_better(
     assert command("examples", folder, "limit=1", "order=best").startswith("q2")
 
 
-def test_examples_without_a_value_are_not_the_worst(command: Command, finished: Finished) -> None:  # noqa: F811
+def test_examples_without_a_value_are_not_the_worst(command: Command, finished: Finished) -> None:
     folder = finished("weighted", {part(): [0.0, 50.0, 100.0]}, details=lambda i: {"weights": {"exact_match": i}})
     out = command("examples", str(folder))
     assert [line.split()[0] for line in out.splitlines() if line.startswith("q")] == ["q1", "q2"]
@@ -124,7 +124,7 @@ def test_examples_without_a_value_are_not_the_worst(command: Command, finished: 
     assert "no example of arc ×4 toy_a has a value of f1" in message
 
 
-def study(finished: Finished, name: str, variants: dict[str, list[float]], **more: str) -> Path:  # noqa: F811
+def study(finished: Finished, name: str, variants: dict[str, list[float]], **more: str) -> Path:
     """An ablation's folder with two seeds; each score is that of both examples, in turn by seed."""
     for variant, scores in variants.items():
         for seed, score in enumerate(scores):
@@ -142,7 +142,7 @@ def cells(out: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in out.splitlines()[2:]]
 
 
-def test_variants_are_compared_seed_by_seed(command: Command, finished: Finished) -> None:  # noqa: F811
+def test_variants_are_compared_seed_by_seed(command: Command, finished: Finished) -> None:
     folder = study(finished, "causal", {"causal": [10.0, 20.0], "bidirectional": [40.0, 70.0]})
     out = command("compare", str(folder), "variant=causal", "against_variant=bidirectional")
     assert [cell.strip() for cell in out.splitlines()[0].split("|")[1:4]] == ["benchmark", "seed", "first"]
@@ -158,7 +158,7 @@ def test_variants_are_compared_seed_by_seed(command: Command, finished: Finished
     assert "against_variant=bidirectional: say which variant is compared with it, with variant=<name>" in message
 
 
-def test_a_variant_of_another_system_is_a_partner_too(command: Command, finished: Finished) -> None:  # noqa: F811
+def test_a_variant_of_another_system_is_a_partner_too(command: Command, finished: Finished) -> None:
     finished("logs/arc", {part(): [50.0]}, conditions={"ablation": "baselines", "variant": "arc", "seed": 0})
     folder = finished("logs/icae", {part("icae", None): [20.0]}, conditions={"variant": "icae", "seed": 0}).parent
     assert [row[-3] for row in cells(command("compare", str(folder), "variant=arc", "against_variant=icae"))] == [
@@ -166,7 +166,7 @@ def test_a_variant_of_another_system_is_a_partner_too(command: Command, finished
     ]
 
 
-def test_two_folders_of_several_seeds_are_paired_by_seed(command: Command, finished: Finished) -> None:  # noqa: F811
+def test_two_folders_of_several_seeds_are_paired_by_seed(command: Command, finished: Finished) -> None:
     folder = study(finished, "causal", {"causal": [10.0, 20.0], "bidirectional": [40.0, 70.0]})
     out = command("compare", str(folder / "causal"), str(folder / "bidirectional"))
     assert [(row[1], row[-3]) for row in cells(out)] == [("0", "-30.0"), ("1", "-50.0")]
@@ -177,7 +177,7 @@ def test_two_folders_of_several_seeds_are_paired_by_seed(command: Command, finis
     assert [(row[1], row[-3]) for row in cells(lone)] == [("1 / 0", "-20.0")]
 
 
-def test_other_seeds_of_single_evaluations_are_told(command: Command, finished: Finished) -> None:  # noqa: F811
+def test_other_seeds_of_single_evaluations_are_told(command: Command, finished: Finished) -> None:
     first, second = finished("first", {part(seed=1): [10.0]}), finished("second", {part(seed=0): [40.0]})
     assert [row[1] for row in cells(command("compare", str(first), str(second)))] == ["1 / 0"]
     same = finished("third", {part(seed=1): [40.0]})
@@ -192,13 +192,13 @@ def test_two_factors_are_compared_and_nothing_with_itself(command: Command, logs
     assert "against_factor=<number>" in command.fails("compare", str(logs), "system=arc")
 
 
-def test_texts_with_unusual_line_ends_are_read(command: Command, finished: Finished) -> None:  # noqa: F811
+def test_texts_with_unusual_line_ends_are_read(command: Command, finished: Finished) -> None:
     folder = finished("odd", {part(): [0.0, 50.0]}, details=lambda i: {"answer": f"one\u2028two\x85three {i}"})
     assert "one\u2028two\x85three 0" in command("examples", str(folder))
     command(str(folder), "output=page")
 
 
-def test_examples_show_the_beginning_of_their_document(command: Command, finished: Finished) -> None:  # noqa: F811
+def test_examples_show_the_beginning_of_their_document(command: Command, finished: Finished) -> None:
     told = {"document": "one\n" * 200, "shown": "one"}
     out = command("examples", str(finished("long", {part(): [0.0]}, details=lambda i: told)))
     document, shown = out.splitlines()[1:3]
@@ -208,7 +208,7 @@ def test_examples_show_the_beginning_of_their_document(command: Command, finishe
     assert shown == "  shown:     one"
 
 
-def test_examples_of_one_id_are_told_apart_by_their_order(command: Command, finished: Finished) -> None:  # noqa: F811
+def test_examples_of_one_id_are_told_apart_by_their_order(command: Command, finished: Finished) -> None:
     logs = finished("logs", {part(): [100.0] * 3, part("open_book", None): [0.0] * 3})
     for file in (logs / "examples").iterdir():
         lines = file.read_text().replace('"id": "q1"', '"id": "q0"').replace('"id": "q2"', '"id": "q0"')
@@ -225,7 +225,7 @@ def test_examples_of_one_id_are_told_apart_by_their_order(command: Command, fini
 def test_folders_of_other_versions_are_not_compared(
     command: Command,
     logs: Path,
-    finished: Finished,  # noqa: F811
+    finished: Finished,
     other: dict[str, str],
 ) -> None:
     changed = finished("changed", {part(**other): [0.0] * 3})
@@ -234,7 +234,7 @@ def test_folders_of_other_versions_are_not_compared(
     )
 
 
-def test_two_evaluations_of_one_seed_are_refused(command: Command, logs: Path, finished: Finished) -> None:  # noqa: F811
+def test_two_evaluations_of_one_seed_are_refused(command: Command, logs: Path, finished: Finished) -> None:
     again = finished("again", {part(): [0.0] * 3})
     message = command.fails(str(logs), str(again), "output=page")
     assert f"{logs} and {again} both have arc ×4 on toy_qa" in message

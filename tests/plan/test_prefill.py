@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from arc_encoder.model.decoder_adapter import DecoderAdapter, DecoderLora
 from arc_encoder.plan.prefill import prefill_work
 from tests.tiny_models import tiny_arc_model
@@ -9,13 +11,13 @@ from tests.tiny_models import tiny_arc_model
 
 def test_changes_to_the_decoder_are_counted() -> None:
     model = tiny_arc_model()
-    asked = {"contexts": 2, "context_tokens": 20, "positions": 30, "factor": None}
-    encoder, decoder = prefill_work(model, "decoder", **asked)  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"contexts": 2, "context_tokens": 20, "positions": 30, "factor": None}
+    encoder, decoder = prefill_work(model, "decoder", **asked)
     language_model = model.decoder("decoder").model
     adapter = DecoderAdapter(**DecoderLora(rank=3).settings_for(language_model))
     model.compressor.head("decoder").adapter = adapter
     assert model.decoder_modified
     more = 2 * 30 * sum(p.numel() for p in adapter.parameters())
-    assert prefill_work(model, "decoder", **asked) == (encoder, decoder + more)  # type: ignore[arg-type]
-    text = prefill_work(model, "decoder", **{**asked, "contexts": 0})  # type: ignore[arg-type]
+    assert prefill_work(model, "decoder", **asked) == (encoder, decoder + more)
+    text = prefill_work(model, "decoder", **{**asked, "contexts": 0})
     assert text == (0.0, decoder + more)

@@ -25,6 +25,7 @@ class Arc(System):
 
     needs_compressor = True
     uses_query = False
+    own_models = ("_loaded",)
 
     def __init__(self, checkpoint: str | None = None, encoder_tokenizer: str | None = None) -> None:
         self.checkpoint, self.encoder_tokenizer = checkpoint, encoder_tokenizer
@@ -38,9 +39,6 @@ class Arc(System):
             self._loaded = load_arc_encoder(self.checkpoint, tokenizer=self.encoder_tokenizer)
         model, tokenizer = self._loaded
         return replace(session.with_compressor(model), collator=ArcCollator(tokenizer, session.collator.decoders))
-
-    def close(self) -> None:
-        self._loaded = None
 
     def own_factor(self, session: Session) -> int | None:
         return self.open(session).trained_factor

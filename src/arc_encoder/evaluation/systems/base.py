@@ -44,6 +44,7 @@ class System(ABC):
         needs_budget: whether `present` needs to know what compression would cost.
         needs_checkpoint: whether it works with the ARC-Encoder that the command was given.
         decoder_modified: whether the decoder's weights are not its own.
+        own_models: names of attributes that hold models which `open` loads; None until then.
         uses_query: whether `present` looks at the query; what does not is shown once for a document and budget.
     """
 
@@ -51,6 +52,7 @@ class System(ABC):
     needs_budget = False
     needs_checkpoint = False
     decoder_modified = False
+    own_models: tuple[str, ...] = ()
     uses_query = True
 
     @abstractmethod
@@ -87,8 +89,10 @@ class System(ABC):
         """
         return session if self.needs_compressor else session.as_text()
 
-    def close(self) -> None:  # noqa: B027
+    def close(self) -> None:
         """Let go of models of its own, which `open` loads again: an evaluation of several systems holds one's at a time."""
+        for name in self.own_models:
+            setattr(self, name, None)
 
     def own_factor(self, session: Session) -> int | None:
         """The pooling factor where the command names none: that of the session's ARC-Encoder."""

@@ -38,6 +38,7 @@ class LLMLingua2(System):
     """
 
     uses_query = False
+    own_models = ("_classifier", "_tokenizer")
 
     def __init__(
         self,
@@ -79,9 +80,6 @@ class LLMLingua2(System):
                 )
             self._classifier = loaded.to(session.device).eval()
         return super().open(session)
-
-    def close(self) -> None:
-        self._classifier = self._tokenizer = None
 
     def present(
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
