@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arc_encoder.inference import Compressor, Context
-    from arc_encoder.model.pretrained import ArcEncoderConfig, ArcEncoderModel
+    from arc_encoder.model.arc_config import ArcEncoderConfig
+    from arc_encoder.model.pretrained import ArcEncoderModel
 
 __version__ = "0.1.0"
 __all__ = ["ArcEncoderConfig", "ArcEncoderModel", "Compressor", "Context", "__version__"]
@@ -25,8 +26,12 @@ def __getattr__(name: str) -> Any:
         from arc_encoder import inference
 
         return getattr(inference, name)
-    if name in ("ArcEncoderConfig", "ArcEncoderModel"):
-        from arc_encoder.model import pretrained
+    if name == "ArcEncoderConfig":
+        from arc_encoder.model.arc_config import ArcEncoderConfig
 
-        return getattr(pretrained, name)
+        return ArcEncoderConfig
+    if name == "ArcEncoderModel":
+        from arc_encoder.model.pretrained import ArcEncoderModel
+
+        return ArcEncoderModel
     raise AttributeError(f"module 'arc_encoder' has no attribute {name!r}")

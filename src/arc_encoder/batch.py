@@ -10,6 +10,7 @@ known to the data side, and both may change while training runs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -35,7 +36,9 @@ class ArcBatch:
         text_ids: (B, S) decoder token ids, padded on the right.
         text_lengths: (B,) number of real tokens.
         target_mask: (B, S) True where the token is predicted and counts in the loss.
-        factor: pooling factor of this batch, None for the model's own.
+        factor: pooling factor of this batch, not always whole while it grows; None for the model's own.
+        reference: the same samples as the decoder would read them without compression, with the same targets; None
+            where nobody asked for it.
         end_ids: decoder token ids that end an answer, besides EOS (a chat template's end of turn).
     """
 
@@ -50,24 +53,24 @@ class ArcBatch:
     text_ids: Tensor
     text_lengths: Tensor
     target_mask: Tensor
-    factor: int | None = None
+    factor: float | None = None
     end_ids: tuple[int, ...] = ()
+    reference: ArcBatch | None = None
 
     def to(self, device: torch.device | str) -> ArcBatch:
         """The same batch with every tensor on `device`."""
-        moved: dict[str, Any] = {
-            f.name: value.to(device, non_blocking=True)
-            for f in fields(self)
-            if isinstance(value := getattr(self, f.name), Tensor)
-        }
-        return replace(self, **moved)
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> ArcBatch:
         """The same batch in page-locked memory (used by the data loader on CUDA machines)."""
-        pinned: dict[str, Any] = {
-            f.name: value.pin_memory() for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
+        return self._changed(Tensor.pin_memory)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> ArcBatch:
+        tensors: dict[str, Any] = {
+            f.name: change(value) for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)
         }
-        return replace(self, **pinned)
+        reference = None if self.reference is None else self.reference._changed(change)
+        return replace(self, **tensors, reference=reference)
 
     @property
     def target_tokens(self) -> int:

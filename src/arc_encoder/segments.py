@@ -58,7 +58,8 @@ class Sample:
     """One training or evaluation sample, in reading order.
 
     `end_of_text` closes the last target with the decoder's EOS token; a chat decoder's answer is
-    always closed, as its template says. `instruction` is for chat decoders alone.
+    always closed, as its template says. `instruction` is for chat decoders alone. `read_as_text` says whether the
+    decoder that is distilled from reads the contexts as text; where it does not, it reads the sample without them.
     """
 
     id: str
@@ -66,3 +67,4 @@ class Sample:
     task_token: TaskToken = TaskToken.CONTINUE
     end_of_text: bool = False
     instruction: Instruction = Instruction()
+    read_as_text: bool = True

@@ -34,6 +34,7 @@ from arc_encoder.cli.benchmarks import benchmarks_of
 from arc_encoder.cli.check import find_problems
 from arc_encoder.cli.locations import bundled_folder, configs_folder
 from arc_encoder.data import ArcDataModule
+from arc_encoder.data.growth import FactorGrowth
 from arc_encoder.data.prepare import Recipe
 from arc_encoder.data.retrieval import Retriever
 from arc_encoder.evaluation.benchmarks import Benchmark
@@ -44,6 +45,8 @@ from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.decoder_adapter import DecoderLora
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.projectors import Projector
+from arc_encoder.model.starts import Start
+from arc_encoder.training.objectives import Objective
 from arc_encoder.training.optim import OptimSettings
 from tests.tiny_runs import composed
 
@@ -236,6 +239,9 @@ def test_every_option_builds_what_it_names(option: str) -> None:
             config.model.decoder_adapter is None or isinstance(instantiate(config.model.decoder_adapter), DecoderLora)
         ),
         "model/projector": lambda: isinstance(instantiate(config.model.projector)(32, 48), Projector),
+        "model/start": lambda: config.model.start is None or isinstance(instantiate(config.model.start)(32, 48), Start),
+        "growth": lambda: isinstance(instantiate(config.data.growth), FactorGrowth),
+        "objective": lambda: isinstance(instantiate(config.objective), Objective),
         "optim": lambda: isinstance(instantiate(config.optim), OptimSettings),
         "data": lambda: isinstance(instantiate(config.data), ArcDataModule),
         "callbacks": lambda: all(isinstance(instantiate(node), Callback) for node in config.callbacks.values()),

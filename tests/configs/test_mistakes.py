@@ -43,7 +43,7 @@ def test_all_mistakes_are_named_at_once(run: Command, base: list[str], tmp_path:
     expected = {
         "model/pooling=meen: no such choice (did you mean 'mean'?); valid choices: fusion, kmeans, last, mean, memory_tokens, sum",
         "optim.encoder_lrr: there is no 'encoder_lrr' in optim (did you mean 'encoder_lr'?); valid choices: betas, "
-        "encoder_lr, eps, final_lr, projector_lr, task_token_lr, train_embeddings, train_encoder, train_layers, warmup_steps, weight_decay",
+        "encoder_lr, eps, final_lr, projector_lr, start_lr, task_token_lr, train_embeddings, train_encoder, train_layers, warmup_steps, weight_decay",
         "threads=0: expected a whole number from 1 on",
         "model.chunking.colour: unknown key; valid choices: most, overflow, size",
         "model.pooling: pooling factor 0 is not possible: give a whole number from 1 on (4 and 8 are usual)",
@@ -133,6 +133,45 @@ def test_what_shows_later_is_named_too(run: Command, base: list[str], given: str
 def test_what_the_encoder_cannot_do(run: Command, base: list[str], given: list[str], words: str) -> None:
     if "adapter without" in words:
         pytest.importorskip("peft", reason="needs the extra lora (peft)")
+    assert words in run.fails(*base, *given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["growth=linear", "data.growth.until=2"], "data.growth: growth: until=2 must be a share of the run"),
+        (["growth=linear", "data.growth.start=5"], "data.growth: growth.start=5 lies above the pooling factor 4"),
+        (["growth=geometric", "model.pooling.schedule=[2,2]"], "data.growth: pooling factor"),
+        (
+            ["growth=linear", "model/pooling=memory_tokens"],
+            "data.growth: this pooling has no factor",
+        ),
+        (
+            ["model/start=mean_embeddings", "model/pooling=kmeans"],
+            "model.start: KMeansPooling does not go with a start",
+        ),
+        (["model/start=mean_embeddings", "model.pooling.where=middle"], "where='middle'"),
+        (["model.gain=0"], "model.gain=0 must be above 0"),
+        (["model.layer_mix=true", "model.encoder.truncate_layers=1"], "model.layer_mix=true needs a layer before"),
+        (["objective=distillation", "objective.divergence=0"], "nothing is distilled; choose objective=cross_entropy"),
+        (["objective=distilation"], "objective=distilation: no such choice (did you mean 'distillation'?)"),
+        (
+            [
+                "objective=distillation",
+                "+data.tasks.long._target_=arc_encoder.data.tasks.FewShot",
+                "+data.tasks.long.source._target_=arc_encoder.data.toy_sources.ToyQuestions",
+                "+data.tasks.long.source.kind=qa",
+                "+data.tasks.long.max_tokens=null",
+            ],
+            "objective: data.tasks.long has documents of any length",
+        ),
+    ],
+)
+def test_ways_to_learn_that_cannot_work(
+    run: Command, base: list[str], given: list[str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named before any weight is loaded."""
+    monkeypatch.setattr(train, "build_decoders", lambda *_: pytest.fail("weights were loaded"))
     assert words in run.fails(*base, *given)
 
 

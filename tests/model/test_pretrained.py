@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
 from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.arc_config import ArcEncoderConfig
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.chunking import Chunking
 from arc_encoder.model.pooling import FusionPooling, MeanPooling, MemoryTokens, Pooling
-from arc_encoder.model.pretrained import ArcEncoderConfig, ArcEncoderModel
+from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.segments import TaskToken
 from tests.tiny_models import (
     ENCODER_FAMILIES,

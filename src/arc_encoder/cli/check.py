@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pydantic
@@ -18,8 +18,8 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, Node, OmegaConf
 
 from arc_encoder.cli.benchmarks import benchmark_nodes
+from arc_encoder.cli.combinations import combinations, concerned
 from arc_encoder.errors import ArcError, ConfigError
-from arc_encoder.training.trained_parts import check_adapter, layer_numbers
 
 # Whole numbers at the top level of the commands' configurations, with the lowest that can work.
 LOWEST = {
@@ -73,7 +73,7 @@ def find_problems(
     for path, node in _targets(config, ""):
         problems += _bind(path, node)
     problems += _build_cheap(config, problems, unbuilt)
-    problems += _combinations(config, problems)
+    problems += combinations(config, problems)
     told = [" ".join(problem.split()) for problem in problems]  # libraries write whole paragraphs
     return [problem for problem in told if not problem.startswith(ignored)]
 
@@ -175,11 +175,6 @@ def _numbers(config: DictConfig) -> list[str]:
     return problems
 
 
-def _concerned(path: str, problems: list[str]) -> bool:
-    """Whether one of `problems` names a key below `path`."""
-    return any(problem.startswith((f"{path}.", f"{path}:", f"{path}=")) for problem in problems)
-
-
 def _build_cheap(config: DictConfig, problems: list[str], unbuilt: tuple[str, ...] = ()) -> list[str]:
     """Build what needs no weights; its own checks speak."""
     found = []
@@ -189,109 +184,24 @@ def _build_cheap(config: DictConfig, problems: list[str], unbuilt: tuple[str, ..
         "model.encoder.adapter": (model.get("encoder") or {}).get("adapter"),
         "model.chunking": model.get("chunking"),
         "optim": config.get("optim"),
+        "objective": config.get("objective"),
+        "data.growth": (config.get("data") or {}).get("growth"),
     }
     cheap |= {f"callbacks.{name}": node for name, node in (config.get("callbacks") or {}).items()}
     cheap |= {f"data.tasks.{name}": node for name, node in ((config.get("data") or {}).get("tasks") or {}).items()}
     if (
         "benchmark" in config
-        and not _concerned("benchmark", problems)
+        and not concerned("benchmark", problems)
         and not any(p.startswith("benchmarks.") for p in problems)
     ):
         cheap |= {f"benchmarks.{name}": node for name, node in benchmark_nodes(config).items()}
     cheap |= {f"systems.{name}": node for name, node in (config.get("systems") or {}).items()}
     for path, node in cheap.items():
-        if node is None or "_target_" not in node or path.startswith(unbuilt) or _concerned(path, problems):
+        if node is None or "_target_" not in node or path.startswith(unbuilt) or concerned(path, problems):
             continue
         try:
             instantiate(node)
         except Exception as error:
             cause = error.__cause__ if isinstance(error.__cause__, ArcError) else error
             found.append(f"{path}: {cause}")
-    return found
-
-
-def _combinations(config: DictConfig, problems: list[str]) -> list[str]:
-    """What only shows when parts are seen together."""
-    found = _encoder(config, problems)
-    if not _concerned("model.pooling", problems) and not _concerned("data.factors", problems):
-        found += _pooling_factors(config)
-    if not _concerned("trainer", problems) and not _concerned("optim", problems):
-        found += _lengths(config)
-    data = config.get("data") or {}
-    for name in config.get("decoders") or {}:
-        weights = data.get("decoder_weights")
-        if weights and name not in weights:
-            found.append(f"data.decoder_weights lacks decoder {name!r}")
-    return found
-
-
-def _encoder(config: DictConfig, problems: list[str]) -> list[str]:
-    """A pooling that does not fit the encoder, and layers that it does not have."""
-    model: Mapping[str, Any] = config.get("model") or {}
-    if _concerned("model.encoder", problems) or model.get("encoder") is None or model.get("pooling") is None:
-        return []
-    try:
-        encoder = instantiate(model["encoder"])
-        layers = encoder.config().num_hidden_layers
-    except ArcError as error:
-        return [f"model.encoder: {error}"]
-    found = []
-    if not _concerned("model.pooling", problems):
-        pooling = instantiate(model["pooling"])
-        steps = len(pooling.factors())
-        if steps > layers:
-            found.append(
-                f"model.pooling.schedule has {steps} steps, but the truncated encoder has only {layers} layers"
-            )
-        try:
-            pooling.check_mask(encoder.causal)
-        except ArcError as error:
-            found.append(f"model.pooling: {error}")
-    optim = config.get("optim") or {}
-    if not _concerned("optim", problems):
-        try:
-            check_adapter(encoder.adapter, optim.get("train_encoder", True))
-            layer_numbers(optim.get("train_layers"), layers)
-        except ArcError as error:
-            found.append(str(error))
-    return found
-
-
-def _pooling_factors(config: DictConfig) -> list[str]:
-    """Pooling factors of the data that contradict the model's pooling."""
-    node = (config.get("model") or {}).get("pooling")
-    factors = (config.get("data") or {}).get("factors")
-    if node is None or not factors:
-        return []
-    pooling, found = instantiate(node), []
-    for factor in factors:
-        try:
-            if int(factor) < 1:
-                raise ConfigError(f"pooling factor {factor} is not possible: give a whole number from 1 on")
-            pooling.factors(int(factor))
-        except (ArcError, ValueError) as error:
-            found.append(f"data.factors: {error}")
-    own = pooling.overall_factor
-    if not found and own is not None and own not in {int(factor) for factor in factors}:
-        shown = ", ".join(map(str, dict.fromkeys(factors)))
-        found.append(
-            f"model.pooling.factor={own} would never be trained: data.factors holds {shown}; "
-            f"add {own} there, or train this factor alone with data.factors=null"
-        )
-    return found
-
-
-def _lengths(config: DictConfig) -> list[str]:
-    """Numbers of steps and batches that contradict the length of the run."""
-    trainer, found = config.get("trainer") or {}, []
-    warmup, steps = (config.get("optim") or {}).get("warmup_steps"), trainer.get("max_steps")
-    if warmup is not None and steps is not None and 0 < steps <= warmup:
-        found.append(f"optim.warmup_steps={warmup} must be smaller than trainer.max_steps={steps}")
-    every = trainer.get("val_check_interval")
-    if (config.get("data") or {}).get("validation") and isinstance(every, int) and steps is not None:
-        batches = steps * (trainer.get("accumulate_grad_batches") or 1)
-        if 0 < batches < every:
-            found.append(
-                f"trainer.val_check_interval={every} is longer than the run of {batches} batches, which would never be validated; lower it"
-            )
     return found

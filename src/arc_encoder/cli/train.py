@@ -28,9 +28,10 @@ from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.training.checkpoint_files import AtomicCheckpointIO, replacing
 from arc_encoder.training.module import ArcLightningModule
+from arc_encoder.training.objectives import Objective
 
 KEYS = {
-    "seed", "threads", "imports", "ckpt", "resume", "data", "model", "decoders", "optim", "trainer", "callbacks", "logger", "paths",
+    "seed", "threads", "imports", "ckpt", "resume", "data", "model", "decoders", "optim", "objective", "trainer", "callbacks", "logger", "paths",
     "experiment_name", "sweep_metric",
 }  # fmt: skip
 
@@ -63,8 +64,10 @@ def train(config: DictConfig) -> float | None:
     data = instantiate(config.data)
     decoders = build_decoders(config.get("decoders") or {})
     model, tokenizer = instantiate(config.model)(decoders=decoders)
-    data.connect(tokenizer, decoder_texts(decoders))
-    module = ArcLightningModule(model, instantiate(config.optim))
+    own_factor = model.compressor.encoder.pooling.overall_factor
+    objective: Objective = instantiate(config.objective)
+    data.connect(tokenizer, decoder_texts(decoders), own_factor=own_factor, with_reference=objective.needs_reference)
+    module = ArcLightningModule(model, instantiate(config.optim), objective)
     callbacks: list[Callback] = [instantiate(node) for node in (config.callbacks or {}).values() if node]
     loggers: list[Logger] = [instantiate(node) for node in (config.logger or {}).values() if node]
     trainer = build_trainer(config.trainer, callbacks, loggers)

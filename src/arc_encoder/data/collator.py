@@ -8,7 +8,7 @@ segments of a chat decoder stands its chat template (see `chat.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.batch import ArcBatch, pad_rows
 from arc_encoder.data.chat import read_template
+from arc_encoder.data.reference import reference_of
 from arc_encoder.data.tokens import context_ids
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.segments import Role, Sample
@@ -42,24 +43,40 @@ class ArcCollator:
     Args:
         encoder_tokenizer: the encoder's tokenizer; contexts get no special tokens.
         decoders: the tokenizer of each decoder, by name.
+        with_reference: put what the decoder would read without compression beside each batch.
 
     Raises:
         ConfigError: a chat decoder whose tokenizer has no usable chat template.
     """
 
-    def __init__(self, encoder_tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, DecoderText]) -> None:
+    def __init__(
+        self,
+        encoder_tokenizer: PreTrainedTokenizerBase,
+        decoders: Mapping[str, DecoderText],
+        *,
+        with_reference: bool = False,
+    ) -> None:
         self.encoder_tokenizer, self.decoders = encoder_tokenizer, dict(decoders)
+        self.with_reference = with_reference
         self._templates = {
             name: read_template(text.tokenizer, bos=text.bos) for name, text in self.decoders.items() if text.chat
         }
 
-    def __call__(self, samples: Sequence[Sample], *, decoder: str, task: str, factor: int | None = None) -> ArcBatch:
+    def __call__(self, samples: Sequence[Sample], *, decoder: str, task: str, factor: float | None = None) -> ArcBatch:
         """Build the batch of `samples` for one decoder (and one pooling factor, None for the model's own).
 
         Raises:
             DataError: an empty context, or samples with different task tokens.
             ConfigError: unknown decoder.
         """
+        batch = self._batch(samples, decoder=decoder, task=task, factor=factor)
+        if not self.with_reference:
+            return batch
+        return replace(
+            batch, reference=self._batch([reference_of(sample) for sample in samples], decoder=decoder, task=task)
+        )
+
+    def _batch(self, samples: Sequence[Sample], *, decoder: str, task: str, factor: float | None = None) -> ArcBatch:
         if decoder not in self.decoders:
             raise ConfigError(f"decoder {decoder!r} is not loaded; loaded: {', '.join(self.decoders)}")
         tokens = {sample.task_token for sample in samples}

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from arc_encoder.batch import ArcBatch
 from arc_encoder.data.batches import BatchDataset
 from arc_encoder.data.collator import ArcCollator, DecoderText
+from arc_encoder.data.growth import FactorGrowth, NoGrowth
 from arc_encoder.data.plan import BatchPlan
 from arc_encoder.data.tasks import Task
 from arc_encoder.errors import ConfigError
@@ -33,6 +34,7 @@ class ArcDataModule(L.LightningDataModule):
         decoder_weights: how often each decoder is trained, by name; equal if empty.
         factors: pooling factors to train, so that one ARC-Encoder serves several: [4, 8] trains both alike,
             [4, 4, 4, 8] or {4: 3, 8: 1} the first three times as often; empty trains the model's own factor alone.
+        growth: how the factor of training batches grows to each of these; validation has the goal throughout.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class ArcDataModule(L.LightningDataModule):
         length_pool: int = 1,
         decoder_weights: Mapping[str, float] | None = None,
         factors: Mapping[int, float] | Sequence[int] | None = None,
+        growth: FactorGrowth | None = None,
     ) -> None:
         super().__init__()
         self.tasks, self.validation = dict(tasks), dict(validation or {})
@@ -56,14 +59,35 @@ class ArcDataModule(L.LightningDataModule):
         self.seed, self.workers, self.length_pool = seed, workers, length_pool
         self.decoder_weights = dict(decoder_weights or {})
         self.factors = dict(factors or {}) if isinstance(factors, Mapping) else dict(Counter(factors or []))
+        self.growth = growth or NoGrowth()
         self._collator: ArcCollator | None = None
+        self._own_factor: int | None = None
+        self._with_reference = False
 
-    def connect(self, encoder_tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, DecoderText]) -> None:
+    def connect(
+        self,
+        encoder_tokenizer: PreTrainedTokenizerBase,
+        decoders: Mapping[str, DecoderText],
+        *,
+        own_factor: int | None = None,
+        with_reference: bool = False,
+    ) -> None:
         """Give the tokenizers of encoder and decoders; must be called before training.
 
+        Args:
+            encoder_tokenizer: the encoder's.
+            decoders: how text is tokenized for each decoder, by name.
+            own_factor: pooling factor of the model, to which it grows where `factors` names none.
+            with_reference: put what the decoder would read without compression beside each training batch.
+
         Raises:
-            ConfigError: a weight for a decoder that is not loaded.
+            ConfigError: a weight for a decoder that is not loaded, or a growth without a goal.
         """
+        goals = [float(factor) for factor in self.factors] or ([] if own_factor is None else [float(own_factor)])
+        if self.growth.grows and not goals:
+            raise ConfigError("growth needs a pooling factor to grow to, and this pooling has none; choose growth=none")
+        self.growth.check(goals)
+        self._own_factor, self._with_reference = own_factor, with_reference
         unknown = sorted(set(self.decoder_weights) - set(decoders))
         if unknown:
             raise ConfigError(f"decoder_weights names {', '.join(unknown)}; loaded decoders: {', '.join(decoders)}")
@@ -95,8 +119,13 @@ class ArcDataModule(L.LightningDataModule):
             # Gradients are not saved, so a run always resumes at an optimizer step.
             start=trainer.global_step * accumulate,
             factors=self.factors,
+            growth=self.growth,
+            own_factor=self._own_factor,
         )
-        return self._loader(self.tasks, plan, pool=self.length_pool)
+        collator = ArcCollator(
+            self.collator.encoder_tokenizer, self.collator.decoders, with_reference=self._with_reference
+        )
+        return self._loader(self.tasks, plan, collator, pool=self.length_pool)
 
     def val_dataloader(self) -> list[DataLoader[ArcBatch]]:
         trainer = self._trainer()
@@ -112,7 +141,7 @@ class ArcDataModule(L.LightningDataModule):
                     rank=trainer.global_rank,
                     world_size=trainer.world_size,
                 )
-                loaders.append(self._loader(self.validation, plan))
+                loaders.append(self._loader(self.validation, plan, self.collator))
         return loaders
 
     def _weights(self) -> dict[str, float]:
@@ -123,10 +152,12 @@ class ArcDataModule(L.LightningDataModule):
             raise ConfigError("ArcDataModule must be used by a Lightning Trainer: trainer.fit(module, datamodule)")
         return self.trainer
 
-    def _loader(self, tasks: Mapping[str, Task], plan: BatchPlan, *, pool: int = 1) -> DataLoader[ArcBatch]:
+    def _loader(
+        self, tasks: Mapping[str, Task], plan: BatchPlan, collator: ArcCollator, *, pool: int = 1
+    ) -> DataLoader[ArcBatch]:
         options: dict[str, Any] = {"persistent_workers": True} if self.workers else {}
         return DataLoader(
-            BatchDataset(tasks, self.collator, self.seed, pool=pool),
+            BatchDataset(tasks, collator, self.seed, pool=pool),
             sampler=plan,  # type: ignore[arg-type]
             batch_size=None,
             num_workers=self.workers,

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from torch.utils.data import Sampler
 
+from arc_encoder.data.growth import FactorGrowth, NoGrowth
 from arc_encoder.errors import ConfigError
 
 Choice = TypeVar("Choice", str, int)
@@ -29,7 +30,7 @@ class BatchSpec:
         first: number of its first sample.
         size: samples.
         stride: from the first sample of a batch to that of the task's next one on this rank.
-        factor: pooling factor of this batch, None for the model's own.
+        factor: pooling factor of this batch, not always whole while it grows; None for the model's own.
     """
 
     number: int
@@ -38,7 +39,7 @@ class BatchSpec:
     first: int
     size: int
     stride: int
-    factor: int | None = None
+    factor: float | None = None
 
     @property
     def turn(self) -> int:
@@ -62,6 +63,8 @@ class BatchPlan(Sampler[BatchSpec]):
         rank, world_size: this process among all.
         start: first batch to yield (batches before it were consumed before).
         factors: relative weight of each pooling factor; empty uses the model's own throughout.
+        growth: how the factor grows to each of them.
+        own_factor: the model's own factor, to which it grows where `factors` is empty.
     """
 
     def __init__(
@@ -77,6 +80,8 @@ class BatchPlan(Sampler[BatchSpec]):
         world_size: int = 1,
         start: int = 0,
         factors: Mapping[int, float] | None = None,
+        growth: FactorGrowth | None = None,
+        own_factor: int | None = None,
     ) -> None:
         self.shares = {name: share for name, share in shares.items() if share > 0}
         self.decoders = {name: weight for name, weight in decoders.items() if weight > 0}
@@ -89,6 +94,7 @@ class BatchPlan(Sampler[BatchSpec]):
         self.batch_size, self.batches, self.seed, self.accumulate = batch_size, batches, seed, accumulate
         self.rank, self.world_size, self.start = rank, world_size, start
         self.factors = {int(factor): weight for factor, weight in (factors or {}).items() if weight > 0}
+        self.growth, self.own_factor = growth or NoGrowth(), own_factor
 
     def __len__(self) -> int:
         return self.batches
@@ -104,9 +110,17 @@ class BatchPlan(Sampler[BatchSpec]):
             done[task] += 1
             if number >= self.start:
                 step = number // self.accumulate
-                decoder, factor = self._draw("decoder", self.decoders, step), self._draw("factor", self.factors, step)
+                decoder = self._draw("decoder", self.decoders, step)
                 assert decoder is not None
-                yield BatchSpec(number, task, decoder, first, self.batch_size, stride, factor)
+                yield BatchSpec(number, task, decoder, first, self.batch_size, stride, self._factor(step))
+
+    def _factor(self, step: int) -> float | None:
+        goal = self._draw("factor", self.factors, step)
+        if not self.growth.grows:
+            return goal
+        goal = self.own_factor if goal is None else goal
+        assert goal is not None  # `ArcDataModule.connect` asks for it
+        return self.growth.factor(goal, step=step, steps=self.batches // self.accumulate)
 
     def _draw(self, what: str, weights: Mapping[Choice, float], step: int) -> Choice | None:
         """A choice for one optimizer step, the same on all ranks."""

@@ -12,13 +12,14 @@ from tqdm import tqdm
 
 from arc_encoder.batch import ArcBatch
 from arc_encoder.data.collator import ArcCollator
+from arc_encoder.data.reference import begun
 from arc_encoder.data.tokens import context_ids
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.meter import Meter
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.remembered import Remembered
-from arc_encoder.segments import Role, Sample, Segment
+from arc_encoder.segments import Role, Sample
 
 Item = TypeVar("Item")
 
@@ -124,15 +125,9 @@ class Session:
             yield order[start : start + self.batch_size]
 
     def begun(self, sample: Sample) -> Sample:
-        """The sample with something before its first target, so that it can be predicted.
-
-        Where the decoder has no BOS and nothing else stands there, that is its end-of-text token, which stands between texts.
-        """
+        """The sample with something before its first target, so that it can be predicted."""
         text = self.collator.decoders[self.decoder_name]
-        if text.bos or text.chat or sample.segments[0].role is not Role.TARGET:
-            return sample
-        start = Segment(str(self.decoder.tokenizer.eos_token), Role.PLAIN, special=True)
-        return replace(sample, segments=(start, *sample.segments))
+        return begun(sample, bos=text.bos, chat=text.chat, end_of_text=str(self.decoder.tokenizer.eos_token))
 
     def collate(self, samples: Sequence[Sample], task: str, *, counted: bool = True) -> ArcBatch:
         """A batch on the device; `counted` prompts are those that costs are about."""

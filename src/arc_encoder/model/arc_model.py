@@ -9,7 +9,6 @@ import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -19,35 +18,10 @@ from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.activation_checkpointing import checkpoint_layers
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.decoder_adapter import DecoderAdapter
+from arc_encoder.model.output import ArcOutput, Prediction, norm_ratio
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.rotary_scaling import has_rotary_scaling
 from arc_encoder.model.splice import Layout, lay_out, prediction_mask, splice
-
-
-@dataclass(frozen=True)
-class ArcOutput:
-    """What one batch gives.
-
-    Attributes:
-        loss_sum: sum of the cross-entropies of all targets, in nats.
-        target_tokens: number of targets N.
-        correct_tokens: targets that were the most likely token.
-        vectors: compressed vectors fed to the decoder, task tokens included.
-        positions: positions of the merged sequences that hold something.
-        slots: all positions that the decoder computed, padding included.
-    """
-
-    loss_sum: Tensor
-    target_tokens: Tensor
-    correct_tokens: Tensor
-    vectors: int
-    positions: int
-    slots: int
-
-    @property
-    def loss(self) -> Tensor:
-        """Mean cross-entropy of the batch's targets, in nats."""
-        return self.loss_sum / self.target_tokens.clamp(min=1)
 
 
 class ArcModel(nn.Module):
@@ -143,7 +117,7 @@ class ArcModel(nn.Module):
         decoder.placement.bring(home)
         return decoder
 
-    def merge(self, batch: ArcBatch, *, factor: int | None = None, pad_left: bool = False) -> tuple[Tensor, Layout]:
+    def merge(self, batch: ArcBatch, *, factor: float | None = None, pad_left: bool = False) -> tuple[Tensor, Layout]:
         """Decoder input embeddings (B, T, E) of a batch, with their layout.
 
         Raises:
@@ -166,12 +140,17 @@ class ArcModel(nn.Module):
             _refuse_long(batch, layout, decoder.window)
         return splice(text, vectors, layout), layout
 
-    def forward(self, batch: ArcBatch, factor: int | None = None) -> ArcOutput:
+    def forward(self, batch: ArcBatch, factor: float | None = None) -> ArcOutput:
         """Teacher-forced loss of a batch; logits are computed at target positions only."""
-        logits, layout = self._target_logits(batch, factor)
+        return self.score(batch, self.predict(batch, factor=factor))
+
+    def score(self, batch: ArcBatch, predicted: Prediction) -> ArcOutput:
+        """The loss of what was predicted of a batch, with its counts."""
+        logits, layout = predicted.logits, predicted.layout
         targets = batch.text_ids[batch.target_mask].to(logits.device)
         loss_sum = nn.functional.cross_entropy(_at_least_float32(logits), targets, reduction="sum")
         return ArcOutput(
+            norm_ratio=predicted.norm_ratio,
             loss_sum=loss_sum.to(batch.text_ids.device),
             target_tokens=batch.target_mask.sum(),
             correct_tokens=(logits.detach().argmax(-1) == targets).sum().to(batch.text_ids.device),
@@ -181,14 +160,14 @@ class ArcModel(nn.Module):
         )
 
     @torch.no_grad()
-    def sample_losses(self, batch: ArcBatch, factor: int | None = None) -> list[tuple[float, int]]:
+    def sample_losses(self, batch: ArcBatch, factor: float | None = None) -> list[tuple[float, int]]:
         """Sum of the targets' cross-entropies in nats, and their number, for each sample."""
         return [(loss, count) for loss, _, count in self.sample_scores(batch, factor)]
 
     @torch.no_grad()
-    def sample_scores(self, batch: ArcBatch, factor: int | None = None) -> list[tuple[float, int, int]]:
+    def sample_scores(self, batch: ArcBatch, factor: float | None = None) -> list[tuple[float, int, int]]:
         """For each sample: its targets' cross-entropies in nats, summed, how many are predicted first, how many there are."""
-        logits, _ = self._target_logits(batch, factor)
+        logits = self.predict(batch, factor=factor).logits
         targets = batch.text_ids[batch.target_mask].to(logits.device)
         losses = nn.functional.cross_entropy(_at_least_float32(logits), targets, reduction="none")
         right = logits.argmax(-1) == targets
@@ -196,12 +175,27 @@ class ArcModel(nn.Module):
         parts = zip(losses.split(counts), right.split(counts), counts, strict=True)
         return [(float(loss.sum()), int(first.sum()), count) for loss, first, count in parts]
 
-    def _target_logits(self, batch: ArcBatch, factor: int | None) -> tuple[Tensor, Layout]:
-        """Logits (N, V) that predict the targets, sample by sample."""
+    def predict(
+        self,
+        batch: ArcBatch,
+        *,
+        factor: float | None = None,
+        with_hidden: bool = False,
+        decoder_as_it_came: bool = False,
+    ) -> Prediction:
+        """What the decoder says at the targets of a batch.
+
+        Args:
+            batch: contexts and text.
+            factor: pooling factor instead of the batch's.
+            with_hidden: give its hidden states there too.
+            decoder_as_it_came: without the changes that a trained baseline makes to it.
+        """
         embeddings, layout = self.merge(batch, factor=factor)
         keep = prediction_mask(layout, batch.target_mask)
-        with self._as_trained(batch.decoder):
-            return self.decoder(batch.decoder).logits(embeddings, layout.mask, keep), layout
+        with nullcontext() if decoder_as_it_came else self._as_trained(batch.decoder):
+            logits, hidden = self.decoder(batch.decoder).predict(embeddings, layout.mask, keep, with_hidden=with_hidden)
+        return Prediction(logits, layout, hidden, norm_ratio(embeddings.detach(), layout))
 
     @torch.no_grad()
     def generate(
@@ -209,7 +203,7 @@ class ArcModel(nn.Module):
         batch: ArcBatch,
         *,
         max_new_tokens: int = 64,
-        factor: int | None = None,
+        factor: float | None = None,
         stop: str | Sequence[str] | None = None,
     ) -> list[str]:
         """Greedy answers to prompts, cut at EOS or the batch's `end_ids`, one text a sample.

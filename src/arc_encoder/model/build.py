@@ -26,6 +26,7 @@ from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.projectors import Projector
 from arc_encoder.model.rotary_scaling import has_rotary_scaling
+from arc_encoder.model.starts import Start, fit_start
 
 
 def build_arc_model(
@@ -38,6 +39,9 @@ def build_arc_model(
     length_groups: int = 16,
     task_tokens: bool = True,
     decoder_adapter: DecoderLora | None = None,
+    start: Callable[..., Start] | None = None,
+    gain: float | None = None,
+    layer_mix: bool = False,
     activation_checkpointing: bool = False,
     init_from: str | None = None,
 ) -> tuple[ArcModel, PreTrainedTokenizerBase]:
@@ -54,6 +58,10 @@ def build_arc_model(
             its instructions take their place (Pilchen et al., 2025, §4.3).
         decoder_adapter: low-rank changes that are trained beside each decoder's frozen weights, for baselines that
             change the decoder (PISCO); the method has none.
+        start: class or partial that makes what vectors begin as from (in_dim, out_dim); None begins at random, as the
+            method does.
+        gain: what the projector's output is multiplied by at first, a number that is learned; None has none.
+        layer_mix: pool a learned mixture of all layers before the first pooling block; the method pools the last of them.
         activation_checkpointing: compute activations of encoder and decoders again in the backward pass, instead of
             keeping them: far less memory, about a third more work.
         init_from: folder of a trained ARC-Encoder whose weights to start from. Pooling factor
@@ -63,11 +71,14 @@ def build_arc_model(
         CheckpointError: weights that do not fit.
     """
     backbone, tokenizer = encoder.load()
+    width = int(backbone.config.hidden_size)
     heads = {
         name: head_settings(
-            projector(int(backbone.config.hidden_size), decoder.width),
+            projector(width, decoder.width),
             task_tokens and not decoder.chat,
             None if decoder_adapter is None else decoder_adapter.settings_for(decoder.model),
+            start=None if start is None else start(width, decoder.width),
+            gain=gain,
         )
         for name, decoder in decoders.items()
     }
@@ -78,11 +89,19 @@ def build_arc_model(
     if length_groups < 1:
         raise ConfigError(f"model.length_groups={length_groups} must be at least 1")
     compressor = ArcEncoderModel.build(
-        backbone, pooling, heads, causal=encoder.causal, chunking=chunking, length_groups=length_groups
+        backbone,
+        pooling,
+        heads,
+        causal=encoder.causal,
+        chunking=chunking,
+        length_groups=length_groups,
+        layer_mix=layer_mix,
     )
     compressor.config.rotary_scaling = any(has_rotary_scaling(decoder.model.config) for decoder in decoders.values())
+    fresh = list(decoders)
     if init_from is not None:
-        load_trained(compressor, Path(init_from))
+        fresh = load_trained(compressor, Path(init_from))
+    fit_starts(compressor, tokenizer, {name: decoders[name] for name in fresh})
     compressor.encoder.attach(encoder.adapter)
     model = ArcModel(compressor, decoders)
     if activation_checkpointing:
@@ -90,8 +109,25 @@ def build_arc_model(
     return model, tokenizer
 
 
-def load_trained(compressor: ArcEncoderModel, folder: Path) -> None:
-    """Copy the weights of a saved ARC-Encoder into `compressor`.
+def fit_starts(
+    compressor: ArcEncoderModel, tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, FrozenDecoder]
+) -> None:
+    """Fit what the vectors of `decoders` begin as, where they have a start.
+
+    Args:
+        compressor: whose heads are fitted.
+        tokenizer: the encoder's.
+        decoders: the decoders whose heads have not been trained.
+    """
+    mine = compressor.encoder.backbone.get_input_embeddings()
+    for name, decoder in decoders.items():
+        start = compressor.head(name).start
+        if start is not None:
+            fit_start(start, (mine, tokenizer), (decoder.model.get_input_embeddings(), decoder.tokenizer), name)
+
+
+def load_trained(compressor: ArcEncoderModel, folder: Path) -> list[str]:
+    """Copy the weights of a saved ARC-Encoder into `compressor`; returns the decoders that it does not know.
 
     A released ARC-Encoder may lie there in its authors' layout.
 
@@ -100,8 +136,7 @@ def load_trained(compressor: ArcEncoderModel, folder: Path) -> None:
     """
     released = released_checkpoint(folder)
     if released is not None:
-        _copy(compressor, _released_weights(released, folder, list(compressor.heads)), folder)
-        return
+        return _copy(compressor, _released_weights(released, folder, list(compressor.heads)), folder)
     file = folder / "model.safetensors"
     if not file.is_file():
         raise CheckpointError(
@@ -111,7 +146,7 @@ def load_trained(compressor: ArcEncoderModel, folder: Path) -> None:
         saved = load_file(file)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{file} is damaged or not a safetensors file: {error}") from error
-    _copy(compressor, saved, folder)
+    return _copy(compressor, saved, folder)
 
 
 def _released_weights(released: Checkpoint, folder: Path, heads: list[str]) -> dict[str, Tensor]:
@@ -123,7 +158,7 @@ def _released_weights(released: Checkpoint, folder: Path, heads: list[str]) -> d
     return converted(released, released.shape(), names, torch.float32)
 
 
-def _copy(compressor: ArcEncoderModel, saved: Mapping[str, Tensor], folder: Path) -> None:
+def _copy(compressor: ArcEncoderModel, saved: Mapping[str, Tensor], folder: Path) -> list[str]:
     own = compressor.state_dict()
     known = {name.split(".")[1] for name in saved if name.startswith("heads.")}
     fresh = {name for name in own if name.startswith("heads.") and name.split(".")[1] not in known}
@@ -137,12 +172,22 @@ def _copy(compressor: ArcEncoderModel, saved: Mapping[str, Tensor], folder: Path
             f"{folder} holds another architecture: {shown}. Choose the encoder, pooling and projector it was trained with"
         )
     compressor.load_state_dict({**own, **wanted})
+    return [name for name in compressor.heads if name not in known]
 
 
-def head_settings(projector: Projector, task_tokens: bool, adapter: dict[str, Any] | None = None) -> dict[str, Any]:
+def head_settings(
+    projector: Projector,
+    task_tokens: bool,
+    adapter: dict[str, Any] | None = None,
+    *,
+    start: Start | None = None,
+    gain: float | None = None,
+) -> dict[str, Any]:
     """A head's entry in the configuration of an ARC-Encoder."""
     return {
         "projector": {"name": type(projector).__name__, "settings": projector.settings()},
         "task_tokens": task_tokens,
         **({} if adapter is None else {"decoder_adapter": adapter}),
+        **({} if start is None else {"start": {"name": type(start).__name__, "settings": start.settings()}}),
+        **({} if gain is None else {"gain": float(gain)}),
     }

@@ -23,6 +23,7 @@ from transformers import (
 
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.decoder_check import check_decoder, check_decoder_config
+from arc_encoder.model.frozen_state import leave_out_of_state_dicts
 from arc_encoder.model.interchange.language_model import is_foreign_folder, load_language_model
 from arc_encoder.model.interchange.source import refuse_missing_folder
 from arc_encoder.model.interchange.tokenizer import load_tokenizer
@@ -90,10 +91,7 @@ class FrozenDecoder(nn.Module):
         # Greedy means greedy: a folder's own sampling settings and penalties do not apply.
         self.model.generation_config = GenerationConfig()
         self.tokenizer, self.bos, self.chat, self._window = tokenizer, bos, chat, window
-        self.register_state_dict_post_hook(_drop_weights)
-        self._load_prefix = ""
-        self.register_load_state_dict_pre_hook(_remember_prefix)
-        self.register_load_state_dict_post_hook(_forgive_missing)
+        leave_out_of_state_dicts(self)
 
     def train(self, mode: bool = True) -> FrozenDecoder:
         """Never leaves evaluation mode: the decoder's dropout would change what it computes."""
@@ -136,15 +134,23 @@ class FrozenDecoder(nn.Module):
         return embeddings.to(ids.device)
 
     def logits(self, embeddings: Tensor, mask: Tensor, keep: Tensor) -> Tensor:
-        """Logits at chosen positions only.
+        """Logits (N, V) at chosen positions only; see `predict`."""
+        return self.predict(embeddings, mask, keep)[0]
+
+    def predict(
+        self, embeddings: Tensor, mask: Tensor, keep: Tensor, *, with_hidden: bool = False
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Logits at chosen positions only, and the hidden states there.
 
         Args:
             embeddings: (B, T, E), padded on the right.
             mask: (B, T) True at real positions.
             keep: (B, T) True where logits are wanted.
+            with_hidden: give hidden states too.
 
         Returns:
-            (N, V) for the N chosen positions, row by row, on the device of the weights.
+            (N, V) for the N chosen positions, row by row, on the device of the weights; and, if asked for, (N, E) after
+            each layer.
         """
         self.check_length(embeddings.shape[1])
         here = self.device
@@ -153,9 +159,11 @@ class FrozenDecoder(nn.Module):
             attention_mask=mask.long().to(here),
             use_cache=False,
             logits_to_keep=keep.to(here),
+            output_hidden_states=with_hidden,
         )
         logits: Tensor = output.logits
-        return logits
+        states: Sequence[Tensor] = output.hidden_states[1:] if with_hidden else ()
+        return logits, tuple(each[keep.to(here)] for each in states)
 
     @torch.no_grad()
     def generate(
@@ -277,16 +285,3 @@ def load_decoder(
             "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach (for a gated one, accept its licence on the hub and log in with `hf auth login`)"
         ) from error
     return FrozenDecoder(model, found, bos=bos, chat=chat, window=window, device=device, offload=offload)
-
-
-def _drop_weights(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
-    for key in [key for key in state if key.startswith(prefix)]:
-        del state[key]
-
-
-def _remember_prefix(module: FrozenDecoder, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    module._load_prefix = prefix
-
-
-def _forgive_missing(module: FrozenDecoder, incompatible: Any) -> None:
-    incompatible.missing_keys[:] = [key for key in incompatible.missing_keys if not key.startswith(module._load_prefix)]

@@ -42,7 +42,7 @@ class EmbeddingAverage(nn.Module):
         projector = SimpleNamespace(out_dim=self._decoder[0].width)
         return SimpleNamespace(projector=projector, adapter=None, extra_vectors=lambda: 0)
 
-    def compressed_length(self, tokens: int, factor: int | None = None) -> int:
+    def compressed_length(self, tokens: int, factor: float | None = None) -> int:
         """Vectors of a context of `tokens` tokens."""
         return int(group_counts(torch.tensor(tokens), factor or self.factor))
 
@@ -53,7 +53,7 @@ class EmbeddingAverage(nn.Module):
         context_lengths: Tensor,
         decoder: str,
         task_token: TaskToken = TaskToken.CONTINUE,
-        factor: int | None = None,
+        factor: float | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Contexts (C, L) → means (C, M, E) and counts (C,)."""
         counts = group_counts(context_lengths, factor or self.factor)

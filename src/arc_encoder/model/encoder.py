@@ -17,8 +17,10 @@ from transformers import PretrainedConfig, PreTrainedModel
 from arc_encoder.errors import ConfigError
 from arc_encoder.model.adapters import Adapter, NoAdapter
 from arc_encoder.model.chunking import refuse_empty
+from arc_encoder.model.layer_mix import LayerMix
 from arc_encoder.model.pooled_block import PooledBlock
 from arc_encoder.model.pooling import MeanPooling, Pooling
+from arc_encoder.model.pooling.grouping import balanced_groups, gather_groups
 
 ENDLESS = 2**30  # a sliding window that no context fills
 SUPPORTED = "Llama, Mistral, Qwen2, Qwen3, OLMo 1-3, Gemma 1-3 (text), SmolLM3"
@@ -32,13 +34,16 @@ class ArcEncoder(nn.Module):
             It is changed in place.
         pooling: how many vectors, and how a group becomes one.
         causal: keep the causal mask (an ablation; a pooled row sees up to its group's end).
+        layer_mix: pool a learned mixture of all layers before the first pooling block, instead of the last of them.
 
     Raises:
         ConfigError: more pooling steps than blocks, a pooling that cannot be causal, or a family
             whose blocks are not understood.
     """
 
-    def __init__(self, backbone: PreTrainedModel, pooling: Pooling, *, causal: bool = False) -> None:
+    def __init__(
+        self, backbone: PreTrainedModel, pooling: Pooling, *, causal: bool = False, layer_mix: bool = False
+    ) -> None:
         super().__init__()
         pooling.check_mask(causal)
         steps = len(pooling.factors())
@@ -53,6 +58,7 @@ class ArcEncoder(nn.Module):
         self.backbone: Any = backbone
         self.pooling, self.causal = pooling, causal
         self.adapter: Adapter = NoAdapter()
+        self.mix: LayerMix | None = None
         self._full_attention(config)
         pooling.setup(self.width)
         backbone.norm = nn.Identity()  # the projector reads the raw residual stream
@@ -63,6 +69,7 @@ class ArcEncoder(nn.Module):
             layers[place] = self._pooled(layers[place], stage)
         if plain is not None:
             self._check_blocks(plain, steps)
+        self.mix = LayerMix(layers, steps) if layer_mix else None
 
     def attach(self, adapter: Adapter) -> None:
         """Train `adapter` in the place of the backbone's own weights, from now on.
@@ -78,7 +85,7 @@ class ArcEncoder(nn.Module):
         """Width D of the encoder's vectors."""
         return int(self.backbone.config.hidden_size)
 
-    def forward(self, ids: Tensor, lengths: Tensor, factor: int | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, ids: Tensor, lengths: Tensor, factor: float | None = None) -> tuple[Tensor, Tensor]:
         """Encode contexts.
 
         Args:
@@ -98,10 +105,18 @@ class ArcEncoder(nn.Module):
         plan = self.pooling.plan(rows, factor)
         return self.pooling.select(self._run(embeddings, rows, plan), rows, plan)
 
+    def mean_embeddings(self, ids: Tensor, lengths: Tensor, counts: Tensor) -> Tensor:
+        """Mean token embedding of each group of neighbours: (C, L) ids → (C, M, D)."""
+        groups = balanced_groups(lengths, counts)
+        members = gather_groups(self.backbone.get_input_embeddings()(ids[:, : int(lengths.max())]), groups)
+        return members.sum(2) / groups.mask.sum(2, keepdim=True).clamp(min=1)
+
     def _run(self, embeddings: Tensor, rows: Tensor, plan: list[Tensor]) -> Tensor:
         place = torch.arange(embeddings.shape[1], device=embeddings.device)
         mask = (place < rows[:, None]).long() if bool((rows < embeddings.shape[1]).any()) else None
         extra: dict[str, Any] = {} if self.causal else {"is_causal": False}
+        if self.mix is not None:
+            extra["layer_states"] = []
         output = self.backbone(inputs_embeds=embeddings, attention_mask=mask, use_cache=False, row_plan=plan, **extra)
         hidden: Tensor = output.last_hidden_state
         return hidden

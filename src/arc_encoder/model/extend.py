@@ -12,11 +12,12 @@ from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.errors import ConfigError
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.build import head_settings
+from arc_encoder.model.build import fit_starts, head_settings
 from arc_encoder.model.chunking import Chunking
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.loading import load_arc_encoder
 from arc_encoder.model.projectors import Projector
+from arc_encoder.model.starts import Start
 
 
 def extend_arc_model(
@@ -25,6 +26,8 @@ def extend_arc_model(
     decoders: Mapping[str, FrozenDecoder],
     *,
     task_tokens: bool = True,
+    start: Callable[..., Start] | None = None,
+    gain: float | None = None,
     activation_checkpointing: bool = False,
     chunking: Chunking | None = None,
     encoder_tokenizer: str | None = None,
@@ -38,6 +41,8 @@ def extend_arc_model(
         projector: class or partial that makes a projector from (in_dim, out_dim).
         decoders: the new frozen decoders by name.
         task_tokens: whether each new decoder gets a pair of task tokens; chat decoders get none.
+        start: class or partial that makes what vectors begin as from (in_dim, out_dim); None begins at random.
+        gain: what the projector's output is multiplied by at first, a number that is learned; None has none.
         activation_checkpointing: compute activations of the decoders again in the backward pass, instead of keeping them.
         chunking: how long contexts are cut, instead of the folder's own way.
         encoder_tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie in `folder`.
@@ -55,7 +60,9 @@ def extend_arc_model(
         )
     for name, decoder in decoders.items():
         made = projector(compressor.encoder.width, decoder.width)
-        compressor.add_head(name, head_settings(made, task_tokens and not decoder.chat))
+        begins = None if start is None else start(compressor.encoder.width, decoder.width)
+        compressor.add_head(name, head_settings(made, task_tokens and not decoder.chat, start=begins, gain=gain))
+    fit_starts(compressor, tokenizer, decoders)
     if chunking is not None:
         compressor.chunking = chunking
     model = ArcModel(compressor, decoders)

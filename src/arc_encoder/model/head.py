@@ -1,4 +1,4 @@
-"""What belongs to one decoder: its projector and its pair of task tokens.
+"""What belongs to one decoder: its projector, its pair of task tokens, and what its vectors begin as.
 
 Shape legend: C contexts, M vectors, D encoder width, E decoder width.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from arc_encoder.errors import ConfigError
 from arc_encoder.model.decoder_adapter import DecoderAdapter
 from arc_encoder.model.projectors import Projector
+from arc_encoder.model.starts import Start
 from arc_encoder.segments import TaskToken
 
 
@@ -20,19 +22,39 @@ class DecoderHead(nn.Module):
         projector: encoder width → decoder width.
         task_tokens: whether a learned token follows each context (off for instruct decoders).
         adapter: changes to the decoder, for baselines that train it too; the method has none.
+        start: what vectors begin as, to which the projector's output is added; the method has none.
+        gain: what the projector's output is multiplied by at first, a number that is learned; the method has none.
+
+    Raises:
+        ConfigError: a gain that is not positive, or a projector without room for a start.
     """
 
     def __init__(
-        self, projector: Projector, *, task_tokens: bool = True, adapter: DecoderAdapter | None = None
+        self,
+        projector: Projector,
+        *,
+        task_tokens: bool = True,
+        adapter: DecoderAdapter | None = None,
+        start: Start | None = None,
+        gain: float | None = None,
     ) -> None:
         super().__init__()
-        self.projector, self.adapter = projector, adapter
+        if gain is not None and gain <= 0:
+            raise ConfigError(f"gain={gain} must be above 0; null leaves the projector's output as it is")
+        if start is not None:
+            projector.check_start()
+        self.projector, self.adapter, self.start, self.first_gain = projector, adapter, start, gain
+        self.gain = None if gain is None else nn.Parameter(torch.tensor([float(gain)]))
         names = [str(token) for token in TaskToken] if task_tokens else []
         self.task_tokens = nn.ParameterDict({name: nn.Parameter(torch.ones(projector.in_dim)) for name in names})
 
     def reset_parameters(self) -> None:
-        """Start as the method does: the projector drawn anew, task tokens of ones."""
+        """Start as the method does: the projector drawn anew, task tokens of ones; beside a start, from zero."""
         self.projector.reset_parameters()
+        if self.start is not None:
+            self.projector.start_from_zero()
+        if self.gain is not None and self.first_gain is not None:
+            nn.init.constant_(self.gain, self.first_gain)
         for token in self.task_tokens.values():
             nn.init.ones_(token)
         if self.adapter is not None:
@@ -52,6 +74,20 @@ class DecoderHead(nn.Module):
         return longer.index_put((rows, counts), token), counts + 1
 
     def forward(self, vectors: Tensor, counts: Tensor, task_token: TaskToken) -> tuple[Tensor, Tensor]:
-        """Encoder vectors (C, M, D) → decoder embeddings (C, M + 1, E), and their counts (C,)."""
-        extended, counts = self.append_task_token(vectors, counts, task_token)
-        return self.projector(extended), counts
+        """Encoder vectors → decoder embeddings (C, M + 1, E), and their counts (C,).
+
+        Args:
+            vectors: (C, M, D); beside a start (C, M, 2·D), the second half being the mean token embeddings.
+            counts: (C,) vectors of each context.
+            task_token: learned token to append.
+        """
+        states, means = vectors[..., : self.projector.in_dim], vectors[..., self.projector.in_dim :]
+        extended, extended_counts = self.append_task_token(states, counts, task_token)
+        output = self.projector(extended)
+        if self.gain is not None:
+            output = output * self.gain
+        if self.start is not None:
+            real = (torch.arange(means.shape[1], device=counts.device) < counts[:, None])[..., None]
+            begun = self.start(means) * real
+            output = output + nn.functional.pad(begun, (0, 0, 0, output.shape[1] - begun.shape[1]))
+        return output, extended_counts

@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.arc_config import ArcEncoderConfig
 from arc_encoder.model.chunking import Chunking, join_chunks
 from arc_encoder.model.decoder_adapter import DecoderAdapter
 from arc_encoder.model.encoder import ArcEncoder
@@ -26,47 +27,8 @@ from arc_encoder.model.head import DecoderHead
 from arc_encoder.model.length_groups import encode_in_groups
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.projectors import Projector
+from arc_encoder.model.starts import Start
 from arc_encoder.segments import TaskToken
-
-
-class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
-    """Architecture of an ARC-Encoder.
-
-    Args:
-        backbone: the backbone's own configuration, as a dictionary.
-        pooling: {"name": class name, "settings": constructor arguments}.
-        heads: for each decoder {"projector": {"name", "settings"}, "task_tokens": bool}, and for a
-            decoder that is trained too {"decoder_adapter": settings of `DecoderAdapter`}.
-        causal: whether the encoder kept its causal mask.
-        chunk_size: tokens of a chunk of a long context.
-        max_chunks: largest number of chunks of a context.
-        length_groups: contexts of a batch are encoded in up to so many groups of similar length.
-        rotary_scaling: whether a decoder ran with rotary scaling when the ARC-Encoder was trained.
-    """
-
-    model_type = "arc_encoder"
-
-    def __init__(
-        self,
-        backbone: dict[str, Any] | None = None,
-        pooling: dict[str, Any] | None = None,
-        heads: dict[str, dict[str, Any]] | None = None,
-        causal: bool = False,
-        chunk_size: int = 1024,
-        max_chunks: int = 32,
-        length_groups: int = 16,
-        rotary_scaling: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        self.backbone = backbone or {}
-        self.pooling = pooling or {}
-        self.heads = heads or {}
-        self.causal = causal
-        self.chunk_size = chunk_size
-        self.max_chunks = max_chunks
-        self.length_groups = length_groups
-        self.rotary_scaling = rotary_scaling
-        super().__init__(**kwargs)
 
 
 class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
@@ -90,7 +52,7 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
             settings = dict(config.backbone)
             backbone = AutoModel.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
         pooling = Pooling.from_settings(config.pooling["name"], config.pooling["settings"])
-        self.encoder = ArcEncoder(backbone, pooling, causal=config.causal)
+        self.encoder = ArcEncoder(backbone, pooling, causal=config.causal, layer_mix=config.layer_mix)
         self.heads = nn.ModuleDict({name: self._head(name, head) for name, head in config.heads.items()})
         self.chunking = Chunking(config.chunk_size, config.max_chunks)
         self.post_init()
@@ -105,6 +67,7 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         causal: bool = False,
         chunking: Chunking | None = None,
         length_groups: int = 16,
+        layer_mix: bool = False,
     ) -> ArcEncoderModel:
         """Put a new ARC-Encoder around a loaded backbone; projectors and task tokens are fresh."""
         chunking = chunking or Chunking()
@@ -118,6 +81,7 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
             chunk_size=chunking.size,
             max_chunks=chunking.most,
             length_groups=length_groups,
+            layer_mix=layer_mix,
         )
         model = cls(config, backbone=backbone)
         model.chunking.overflow = chunking.overflow
@@ -229,12 +193,21 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         """The heads of all decoders."""
         return [head for head in self.heads.values() if isinstance(head, DecoderHead)]
 
-    def encode(self, ids: Tensor, lengths: Tensor, factor: int | None = None) -> tuple[Tensor, Tensor]:
-        """Contexts (C, L) → encoder vectors (C, M, D) and counts (C,); long contexts in parallel chunks."""
+    def encode(
+        self, ids: Tensor, lengths: Tensor, factor: float | None = None, *, with_means: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Contexts (C, L) → encoder vectors (C, M, D) and counts (C,); long contexts in parallel chunks.
+
+        `with_means` puts the mean token embedding of each group behind its vector: (C, M, 2·D).
+        """
         chunks = self.chunking.cut(ids, lengths)
-        encode = partial(self.encoder, factor=factor)
+        encode = partial(self._with_means if with_means else self.encoder, factor=factor)
         vectors, counts = encode_in_groups(encode, chunks.ids, chunks.lengths, self.config.length_groups)
         return join_chunks(vectors, counts, chunks.context, len(lengths))
+
+    def _with_means(self, ids: Tensor, lengths: Tensor, factor: float | None) -> tuple[Tensor, Tensor]:
+        vectors, counts = self.encoder(ids, lengths, factor)
+        return torch.cat([vectors, self.encoder.mean_embeddings(ids, lengths, counts)], dim=-1), counts
 
     def forward(
         self,
@@ -242,7 +215,7 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         context_lengths: Tensor,
         decoder: str,
         task_token: TaskToken = TaskToken.CONTINUE,
-        factor: int | None = None,
+        factor: float | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Contexts → embeddings for one decoder.
 
@@ -256,11 +229,12 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         Returns:
             vectors (C, M + 1, E), task token included, and counts (C,).
         """
-        vectors, counts = self.encode(context_ids, context_lengths, factor)
-        embeddings: tuple[Tensor, Tensor] = self.head(decoder)(vectors, counts, task_token)
+        head = self.head(decoder)
+        vectors, counts = self.encode(context_ids, context_lengths, factor, with_means=head.start is not None)
+        embeddings: tuple[Tensor, Tensor] = head(vectors, counts, task_token)
         return embeddings
 
-    def compressed_length(self, tokens: int, factor: int | None = None) -> int:
+    def compressed_length(self, tokens: int, factor: float | None = None) -> int:
         """Vectors that a context of `tokens` encoder tokens becomes, task token not counted."""
         full, rest = divmod(tokens, self.chunking.size)
         lengths = torch.tensor([self.chunking.size] * full + [rest] * (rest > 0))
@@ -275,7 +249,16 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
             )
         changes = settings.get("decoder_adapter")
         adapter = DecoderAdapter(**changes) if changes else None
-        return DecoderHead(projector, task_tokens=settings.get("task_tokens", True), adapter=adapter)
+        begins = settings.get("start")
+        if begins:
+            self.encoder.pooling.check_start()
+        return DecoderHead(
+            projector,
+            task_tokens=settings.get("task_tokens", True),
+            adapter=adapter,
+            start=Start.from_settings(begins["name"], begins["settings"]) if begins else None,
+            gain=settings.get("gain"),
+        )
 
 
 AutoConfig.register("arc_encoder", ArcEncoderConfig)

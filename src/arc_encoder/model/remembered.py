@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from arc_encoder.errors import ConfigError
 from arc_encoder.segments import TaskToken
 
-Key = tuple[bytes, str, TaskToken, int | None]
+Key = tuple[bytes, str, TaskToken, float | None]
 
 
 class Remembered(nn.Module):
@@ -69,7 +69,7 @@ class Remembered(nn.Module):
         context_lengths: Tensor,
         decoder: str,
         task_token: TaskToken = TaskToken.CONTINUE,
-        factor: int | None = None,
+        factor: float | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Contexts (C, L) → vectors (C, M, E) and counts (C,); each different context is encoded once."""
         lengths = context_lengths.tolist()

@@ -98,6 +98,14 @@ def splice(text: Tensor, vectors: Tensor, layout: Layout) -> Tensor:
     return merged.index_put((vector_rows[valid], layout.vector_positions[valid]), vectors[valid].to(merged.dtype))
 
 
+def text_mask(layout: Layout) -> Tensor:
+    """(B, T) True at text positions."""
+    mask = torch.zeros_like(layout.mask)
+    rows = torch.arange(len(layout.mask), device=layout.mask.device)[:, None].expand_as(layout.text_positions)
+    mask[rows[layout.text_valid], layout.text_positions[layout.text_valid]] = True
+    return mask
+
+
 def prediction_mask(layout: Layout, target_mask: Tensor) -> Tensor:
     """(B, T) True at the positions whose logits predict the targets: the one before each target.
 

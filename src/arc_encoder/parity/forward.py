@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from arc_encoder.model.interchange.export import bridge, embedder
-from arc_encoder.model.splice import Layout, lay_out, splice
+from arc_encoder.model.splice import lay_out, splice, text_mask
 from arc_encoder.parity.case import Case, flat_rows
 from arc_encoder.parity.comparison import LOGITS_TOLERANCE, Comparison
 
@@ -49,14 +49,6 @@ def check_batch(case: Case, batch: str, found: Comparison) -> None:
     file = case.folder / record.get("grad_file", f"grads_{batch}.safetensors")
     if file.is_file():
         _gradients(case, loss, load_file(file), found)
-
-
-def text_mask(layout: Layout) -> Tensor:
-    """(B, T) True at text positions."""
-    mask = torch.zeros_like(layout.mask)
-    rows = torch.arange(len(layout.mask), device=layout.mask.device)[:, None].expand_as(layout.text_positions)
-    mask[rows[layout.text_valid], layout.text_positions[layout.text_valid]] = True
-    return mask
 
 
 def _encoder(case: Case, batch: str, golden: Mapping[str, Tensor], found: Comparison) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ def chunks(parts: Parts, batch: Workload) -> tuple[int, int]:
     return batch.samples * batch.contexts * -(-batch.context_tokens // length), length
 
 
-def row_plan(parts: Parts, length: int, factor: int | None = None) -> list[int]:
+def row_plan(parts: Parts, length: int, factor: float | None = None) -> list[int]:
     """Rows of a sequence of `length` tokens before the first pooling block and after each of them.
 
     `factor` is a pooling factor instead of the model's own.

@@ -52,7 +52,7 @@ class Workload:
     plain_tokens: int
     targets: int
     padded: bool = True
-    factor: int | None = None
+    factor: float | None = None
 
     @property
     def tokens(self) -> int:

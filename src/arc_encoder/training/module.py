@@ -11,7 +11,9 @@ from torchmetrics import MeanMetric
 
 from arc_encoder.batch import ArcBatch
 from arc_encoder.errors import ConfigError
-from arc_encoder.model.arc_model import ArcModel, ArcOutput
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.output import ArcOutput
+from arc_encoder.training.objectives import CrossEntropy, Objective
 from arc_encoder.training.optim import OptimSettings, make_optimizer
 from arc_encoder.training.sharding import ShardedStrategy, shard
 from arc_encoder.training.trained_parts import choose_trained
@@ -23,11 +25,12 @@ class ArcLightningModule(L.LightningModule):
     Args:
         model: the ARC-Encoder and its frozen decoders.
         optim: learning rates, schedule, and which parts are trained.
+        objective: what is minimised; the method's cross-entropy by default.
     """
 
-    def __init__(self, model: ArcModel, optim: OptimSettings) -> None:
+    def __init__(self, model: ArcModel, optim: OptimSettings, objective: Objective | None = None) -> None:
         super().__init__()
-        self.model, self.optim = model, optim
+        self.model, self.optim, self.objective = model, optim, objective or CrossEntropy()
         model.compressor.train()
         choose_trained(model.compressor, optim, decoders=list(model.decoders))
         self._val_losses: dict[str, MeanMetric] = {}
@@ -64,18 +67,25 @@ class ArcLightningModule(L.LightningModule):
         )
 
     def training_step(self, batch: ArcBatch, index: int) -> Tensor:
-        """Sum of the targets' cross-entropies ÷ number of targets of the batch on all ranks."""
-        output = self(batch)
+        """What is minimised, summed over the targets ÷ number of targets of the batch on all ranks."""
+        found = self.objective(self.model, batch)
+        output = found.output
         tokens = output.target_tokens.float()
         share = tokens if self.trainer.world_size == 1 else torch.as_tensor(self.all_gather(tokens)).float().mean()
-        loss: Tensor = output.loss_sum / share.clamp(min=1)
+        share = share.clamp(min=1)
+        minimised, loss = found.minimised / share, output.loss_sum.detach() / share
         size = len(batch.sample_ids)
         # The mean of the ranks' losses is the loss of the whole batch; a batch holds one task and one decoder on all ranks.
         for name in ("train/loss", f"train/loss/{batch.task}", f"train/loss_by_decoder/{batch.decoder}"):
-            self.log(name, loss.detach(), prog_bar=name == "train/loss", batch_size=size, sync_dist=True)
+            self.log(name, loss, prog_bar=name == "train/loss", batch_size=size, sync_dist=True)
         self.log(f"train/token_accuracy/{batch.task}", output.correct_tokens / tokens.clamp(min=1), batch_size=size)
+        for name, term in found.terms.items():
+            self.log(f"train/{name}/{batch.task}", term / share, batch_size=size, sync_dist=True)
         self.log("train/padding_waste", 1 - output.positions / output.slots, batch_size=size)
-        return loss
+        self.log(f"train/norm_ratio/{batch.decoder}", output.norm_ratio, batch_size=size)
+        if batch.factor is not None:
+            self.log("train/pooling_factor", float(batch.factor), batch_size=size)
+        return minimised
 
     def on_train_batch_start(self, batch: ArcBatch, batch_idx: int) -> None:
         self._just_resumed = False

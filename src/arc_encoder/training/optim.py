@@ -35,6 +35,7 @@ class OptimSettings:
         train_layers: numbers of the encoder's layers that are trained, from 0 on or negative from the
             end; None trains all of them.
         train_embeddings: False freezes the encoder's token embeddings.
+        start_lr: highest rate of what vectors begin as (`model/start`); None takes the projectors'.
 
     Raises:
         ConfigError: a negative number, or layers chosen of an encoder that is not trained.
@@ -51,9 +52,15 @@ class OptimSettings:
     train_encoder: bool = True
     train_layers: list[int] | None = None
     train_embeddings: bool = True
+    start_lr: float | None = None
 
     def __post_init__(self) -> None:
-        rates = {"encoder_lr": self.encoder_lr, "projector_lr": self.projector_lr, "task_token_lr": self.task_token_lr}
+        rates = {
+            "encoder_lr": self.encoder_lr,
+            "projector_lr": self.projector_lr,
+            "task_token_lr": self.task_token_lr,
+            "start_lr": self.start_lr or 0.0,
+        }
         for name, rate in rates.items():
             if rate < 0:
                 raise ConfigError(f"optim.{name}={rate} must not be negative")
@@ -81,6 +88,11 @@ def make_optimizer(compressor: ArcEncoderModel, settings: OptimSettings, steps: 
     parts: dict[str, tuple[float, list[nn.Parameter]]] = {
         "encoder": (settings.encoder_lr, _trained(compressor.encoder.parameters())),
         "projector": (settings.projector_lr, _trained(p for head in heads for p in head.projector.parameters())),
+        "gain": (settings.projector_lr, _trained(head.gain for head in heads if head.gain is not None)),
+        "start": (
+            settings.projector_lr if settings.start_lr is None else settings.start_lr,
+            _trained(p for head in heads if head.start is not None for p in head.start.parameters()),
+        ),
         "decoder_adapter": (
             settings.projector_lr,
             _trained(p for head in heads if head.adapter is not None for p in head.adapter.parameters()),

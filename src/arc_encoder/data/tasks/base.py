@@ -38,6 +38,14 @@ class Task(ABC):
             raise ConfigError(f"{type(self).__name__}: share={share} must not be negative")
         self.share = share
 
+    @property
+    def has_text_form(self) -> bool:
+        """Whether the decoder could read the samples without compression, as distillation needs it.
+
+        What has no bound on its length has none: compression is what makes it fit the decoder's window.
+        """
+        return True
+
     @abstractmethod
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
         """Sample number `index`, a pure function of its arguments.

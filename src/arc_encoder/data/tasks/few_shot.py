@@ -59,6 +59,10 @@ class FewShot(Task):
         self.source, self.shots, self.vary_shots, self.max_tokens = source, shots, vary_shots, max_tokens
         self.max_passages, self.loss_on_examples, self.instruction = max_passages, loss_on_examples, instruction
 
+    @property
+    def has_text_form(self) -> bool:
+        return self.max_tokens is not None
+
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
         rng = self.random(index, seed)
         size = len(self.source)

@@ -60,6 +60,10 @@ class Instruct(Task):
         self.source, self.header, self.instruction = source, header, instruction
         self.max_passages, self.max_tokens = max_passages, max_tokens
 
+    @property
+    def has_text_form(self) -> bool:
+        return self.max_tokens is not None
+
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
         question = self.source[shuffled(index, len(self.source), seed)]
         count = len(question.passages)

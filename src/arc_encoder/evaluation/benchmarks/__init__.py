@@ -2,6 +2,7 @@
 
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
 from arc_encoder.evaluation.benchmarks.continuation_loss import ContinuationLoss
+from arc_encoder.evaluation.benchmarks.free_reconstruction import FreeReconstruction
 from arc_encoder.evaluation.benchmarks.question_answering import QuestionAnswering
 
-__all__ = ["Benchmark", "ContinuationLoss", "ExampleResult", "QuestionAnswering"]
+__all__ = ["Benchmark", "ContinuationLoss", "ExampleResult", "FreeReconstruction", "QuestionAnswering"]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from arc_encoder.errors import CheckpointError
+from arc_encoder.model.arc_config import ArcEncoderConfig
 from arc_encoder.model.interchange.checkpoint import Checkpoint
 from arc_encoder.model.interchange.names import rotated, to_hugging_face
 from arc_encoder.model.interchange.rotary import half_split
@@ -17,7 +18,7 @@ from arc_encoder.model.interchange.settings import pooling_of, projector_of
 from arc_encoder.model.interchange.shape import TransformerShape
 from arc_encoder.model.misfits import misfits
 from arc_encoder.model.pooling import MemoryTokens
-from arc_encoder.model.pretrained import ArcEncoderConfig, ArcEncoderModel
+from arc_encoder.model.pretrained import ArcEncoderModel
 
 TOKENS = {"reconstruct": "rec_tok", "continue": "cont_tok"}
 

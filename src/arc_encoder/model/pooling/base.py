@@ -89,6 +89,18 @@ class Pooling(nn.Module):
                 "which it could see; set model.encoder.causal=false or choose another pooling"
             )
 
+    def check_start(self) -> None:
+        """Refuse to begin vectors as means of neighbours that they do not stand for.
+
+        Raises:
+            ConfigError: groups that are not made of neighbours.
+        """
+        if not self.contiguous:
+            raise ConfigError(
+                f"{type(self).__name__} does not go with a start: its vectors do not stand for neighbouring tokens, so no mean of "
+                "embeddings belongs to them; choose model/start=none or another pooling"
+            )
+
     def setup(self, width: int) -> None:
         """Called once with the encoder's width, for poolings that own parameters."""
 
@@ -97,8 +109,8 @@ class Pooling(nn.Module):
         """Tokens per vector, for tables and metadata; None if the number of vectors is fixed instead."""
         return self.factor if self.vectors is None else None
 
-    def factors(self, factor: int | None = None) -> list[int]:
-        """The factor of each of the last blocks; `factor` overrides the configured one.
+    def factors(self, factor: float | None = None) -> Sequence[float]:
+        """The factor of each of the last blocks; `factor` overrides the configured one, and need not be whole.
 
         Raises:
             ConfigError: an override that the schedule cannot express.
@@ -113,18 +125,18 @@ class Pooling(nn.Module):
             f"pooling factor {factor} cannot be chosen: the schedule {self.schedule} fixes it to {self.factor}"
         )
 
-    def plan(self, lengths: Tensor, factor: int | None = None) -> list[Tensor]:
+    def plan(self, lengths: Tensor, factor: float | None = None) -> list[Tensor]:
         """Rows of each context before the first pooling block and after each of them."""
         steps = [lengths]
         for step in self.factors(factor):
             if step < 1:
-                raise ConfigError(f"pooling factor {step} is not possible: give a whole number from 1 on")
+                raise ConfigError(f"pooling factor {step} is not possible: give a number from 1 on")
             steps.append(group_counts(steps[-1], step))
         if self.vectors is not None:
             steps[-1] = lengths.clamp(max=self.vectors)
         return steps
 
-    def output_lengths(self, lengths: Tensor, factor: int | None = None) -> Tensor:
+    def output_lengths(self, lengths: Tensor, factor: float | None = None) -> Tensor:
         """Number of vectors that contexts of `lengths` tokens become (task token not counted)."""
         return self.plan(lengths, factor)[-1]
 

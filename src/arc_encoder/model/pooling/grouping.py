@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+ROUNDING = 1e-9  # 7 / 1.4 is 5 groups, though its quotient is a little more
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -29,9 +31,15 @@ class Groups:
     ends: Tensor
 
 
-def group_counts(lengths: Tensor, factor: int) -> Tensor:
-    """Number of groups, ceil(n / factor), for each length in `lengths` (any shape)."""
-    return (lengths + factor - 1) // factor
+def group_counts(lengths: Tensor, factor: float) -> Tensor:
+    """Number of groups, ceil(n / factor), for each length in `lengths` (any shape).
+
+    A factor need not be whole: while it grows, 10 tokens pooled by 2.5 form 4 groups.
+    """
+    if factor == int(factor):
+        return (lengths + int(factor) - 1) // int(factor)
+    counts = torch.ceil(lengths.double() / factor - ROUNDING).long()
+    return torch.where(lengths > 0, counts.clamp(min=1), 0)
 
 
 def balanced_groups(lengths: Tensor, counts: Tensor) -> Groups:

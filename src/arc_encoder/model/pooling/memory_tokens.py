@@ -29,6 +29,12 @@ class MemoryTokens(Pooling):
             raise ConfigError(f"memory tokens: used={used} must lie between 1 and count={count}")
         self.count, self.used = count, used
 
+    def check_start(self) -> None:
+        raise ConfigError(
+            "memory tokens do not go with a start: each stands for the whole context, so no mean of embeddings belongs to it; "
+            "choose model/start=none or another pooling"
+        )
+
     def setup(self, width: int) -> None:
         self.embeddings = nn.Parameter(torch.ones(self.count, width))
 
@@ -36,12 +42,12 @@ class MemoryTokens(Pooling):
     def overall_factor(self) -> int | None:
         return None
 
-    def factors(self, factor: int | None = None) -> list[int]:
+    def factors(self, factor: float | None = None) -> list[float]:
         if factor is not None:
             raise ConfigError(f"memory tokens have no pooling factor (asked for {factor}); lower `used` instead")
         return []
 
-    def output_lengths(self, lengths: Tensor, factor: int | None = None) -> Tensor:
+    def output_lengths(self, lengths: Tensor, factor: float | None = None) -> Tensor:
         self.factors(factor)
         return torch.full_like(lengths, self.used or self.count)
 

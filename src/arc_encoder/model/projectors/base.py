@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from arc_encoder.errors import CheckpointError
+from arc_encoder.errors import CheckpointError, ConfigError
 
 
 class Projector(nn.Module):
     """Base class: maps (…, in_dim) to (…, out_dim)."""
 
     registry: ClassVar[dict[str, type[Projector]]] = {}
+    last_matrix: ClassVar[str | None] = None  # attribute of the last linear map, whose zeros make the output zero
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -33,6 +34,24 @@ class Projector(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.kaiming_uniform_(module.weight, a=math.sqrt(5))
+
+    @classmethod
+    def check_start(cls) -> None:
+        """Refuse a projector that has no room for a start beside it.
+
+        Raises:
+            ConfigError: its output cannot begin at zero.
+        """
+        if cls.last_matrix is None:
+            raise ConfigError(
+                f"{cls.__name__} names no `last_matrix`, so its output cannot begin at zero beside a start; choose model/start=none "
+                "or a projector that ends in a linear map, such as mlp"
+            )
+
+    def start_from_zero(self) -> None:
+        """Let the output begin at zero, beside a start that already says something."""
+        self.check_start()
+        nn.init.zeros_(self.get_submodule(str(self.last_matrix)).weight)  # type: ignore[arg-type]
 
     def forward(self, vectors: Tensor) -> Tensor:
         raise NotImplementedError

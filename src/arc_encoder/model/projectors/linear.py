@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from arc_encoder.model.projectors.base import Projector
@@ -9,6 +11,8 @@ from arc_encoder.model.projectors.base import Projector
 
 class LinearProjector(Projector):
     """in_dim → out_dim, one linear map without bias."""
+
+    last_matrix: ClassVar[str | None] = "layer1"
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__(in_dim, out_dim)

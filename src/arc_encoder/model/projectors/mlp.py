@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
 from arc_encoder.errors import ConfigError
@@ -16,6 +18,8 @@ class MLPProjector(Projector):
         out_dim: decoder width.
         bottleneck: width between the two maps.
     """
+
+    last_matrix: ClassVar[str | None] = "layer2"
 
     def __init__(self, in_dim: int, out_dim: int, bottleneck: int = 2048) -> None:
         super().__init__(in_dim, out_dim)

@@ -1,0 +1,79 @@
+"""What a decoder writes when it is asked to repeat a document: character errors, and the teacher-forced loss.
+
+Character error rate: insertions, deletions and replacements ÷ characters of the text, in percent; 0 is perfect, and
+100 is what an empty answer has. The loss shows the decoder every earlier token, the error rate only its own.
+"""
+
+from __future__ import annotations
+
+import torch
+from torchmetrics.functional.text import char_error_rate
+
+from arc_encoder.data.tasks import Reconstruction
+from arc_encoder.errors import ConfigError
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
+from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.systems import System
+from arc_encoder.segments import Role, Sample
+
+
+class FreeReconstruction(Benchmark):
+    """Character error rate of a document written from its vectors alone.
+
+    Documents are cut by the decoder's tokenizer, so that every system is asked about the same texts.
+
+    Args:
+        task: the reconstruction task, on held-out documents.
+        name: how results call it.
+        limit: number of documents.
+        seed: which parts of the documents.
+        version: raised whenever scores become incomparable.
+
+    Raises:
+        ConfigError: a limit below 1.
+    """
+
+    def __init__(
+        self, task: Reconstruction, *, name: str = "reconstruction", limit: int = 200, seed: int = 0, version: int = 1
+    ) -> None:
+        if limit < 1:
+            raise ConfigError(f"benchmark {name}: limit={limit} must be at least 1")
+        self.task, self.name, self.limit, self.seed, self.version = task, name, limit, seed, version
+
+    @torch.no_grad()
+    def run(self, system: System, session: Session) -> list[ExampleResult]:
+        tokenizer = session.decoder.tokenizer
+        originals = [self.task.sample(i, self.seed, tokenizer) for i in range(min(self.limit, len(self.task.source)))]
+        texts = [sample.segments[-1].text for sample in originals]
+        needed = system.needs_compressor or system.needs_budget
+        budgets = session.budgets(texts) if needed else {}
+        prompts = [system.continuation(sample, budgets, tokenizer) for sample in originals]
+        samples = [session.begun(prompt.sample) for prompt in prompts]
+        results: dict[int, ExampleResult] = {}
+        for numbers in session.batches(texts, len, self.name):
+            batch = session.collate([samples[i] for i in numbers], self.name)
+            losses = session.model.sample_losses(batch, factor=session.factor)
+            asked = session.collate([_prompt(samples[i], session) for i in numbers], self.name, counted=False)
+            tokens = max(len(session.decoder.token_ids(texts[i])) for i in numbers)
+            written = session.model.generate(asked, max_new_tokens=tokens, factor=session.factor)
+            for number, (total, count), answer in zip(numbers, losses, written, strict=True):
+                prompt, text = prompts[number], texts[number]
+                results[number] = ExampleResult(
+                    id=originals[number].id,
+                    scores={
+                        "character_error_rate": 100.0 * float(char_error_rate([answer], [text])),
+                        "reconstruction_loss": total / count,
+                    },
+                    weights={"character_error_rate": float(len(text)), "reconstruction_loss": float(count)},
+                    document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
+                    document_tokens=session.text_tokens(prompt.documents),
+                    stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
+                    details={"document": beginning_of(text), "written": beginning_of(answer)},
+                )
+        return [results[i] for i in range(len(originals))]
+
+
+def _prompt(sample: Sample, session: Session) -> Sample:
+    """What stands before the target."""
+    kept = tuple(segment for segment in sample.segments if segment.role is not Role.TARGET)
+    return Sample(sample.id, kept, sample.task_token, instruction=sample.instruction)
