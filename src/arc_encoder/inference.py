@@ -15,12 +15,15 @@ from arc_encoder.batch import pad_rows
 from arc_encoder.data.collator import ArcCollator, DecoderText
 from arc_encoder.data.prompts import merge_plain
 from arc_encoder.data.tokens import context_ids
-from arc_encoder.errors import CheckpointError, DataError
+from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder, load_decoder
 from arc_encoder.model.loading import load_arc_encoder
 from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.published.tokenizer import comes_with
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
+
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Compressor:
         decoder: str | Path | FrozenDecoder | None = None,
         decoder_name: str | None = None,
         device: str = "cpu",
+        dtype: str | torch.dtype = "float32",
+        decoder_dtype: str = "auto",
         tokenizer: str | Path | None = None,
         **options: Any,
     ) -> Compressor:
@@ -77,27 +82,49 @@ class Compressor:
 
         Args:
             folder: config.json, model.safetensors and tokenizer files; or see `ArcEncoderModel.from_pretrained`.
-            decoder: folder or hub name of the decoder, or a loaded one; None if only `compress` is used.
+            decoder: folder, GGUF file or hub name of the decoder, or a loaded one; None if only `compress` is used. One
+                that is loaded here gets BOS and chat template as in training, where the folder knows.
             decoder_name: which of the compressor's decoders it is.
             device: where the models are put.
+            dtype: in which the ARC-Encoder computes: float32, bfloat16 or float16.
+            decoder_dtype: of the decoder's weights: the same, or auto, in which they are stored.
             tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie in `folder`.
             options: further arguments of `ArcEncoderModel.from_pretrained`, such as `decoders` and `backbone`.
 
         Raises:
             CheckpointError: nothing loadable there.
         """
+        dtype = str(dtype).removeprefix("torch.")
+        if dtype not in DTYPES:
+            raise ConfigError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
         model: Any  # the library's `to` has no usable type
-        model, found = load_arc_encoder(folder, tokenizer=tokenizer, **options)
-        scaling = bool(model.config.rotary_scaling)
-        loaded = load_decoder(decoder, rope_scaling=scaling) if isinstance(decoder, str | Path) else decoder
+        model, found = load_arc_encoder(folder, tokenizer=tokenizer, dtype=getattr(torch, dtype), **options)
+        if decoder is None or isinstance(decoder, FrozenDecoder):
+            loaded = decoder
+        else:
+            names = [decoder_name] if decoder_name is not None else list(model.heads)
+            trained = model.config.heads.get(names[0], {}).get("decoder") or {}
+            loaded = load_decoder(
+                decoder,
+                dtype=decoder_dtype,
+                rope_scaling=bool(model.config.rotary_scaling),
+                bos=trained.get("bos", True),
+                chat=trained.get("chat", False),
+            )
         if loaded is not None:
             loaded.to(device)
         return cls(model.to(device), found, decoder=loaded, decoder_name=decoder_name)
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write model and tokenizer as a Hugging Face folder."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+    def save_pretrained(self, folder: str | Path, *, dtype: str | None = None, whole: bool = False) -> None:
+        """Write model and tokenizer as a Hugging Face folder.
+
+        Args:
+            folder: made if it is not there.
+            dtype, whole: see `ArcEncoderModel.save_pretrained`.
+        """
+        self.model.save_pretrained(folder, dtype=dtype, whole=whole)
+        if whole or not comes_with(self.model.config.origin, self.tokenizer):
+            self.tokenizer.save_pretrained(folder)
 
     @torch.no_grad()
     def compress(self, texts: Sequence[str], *, factor: int | None = None, batch_size: int = 32) -> list[Tensor]:

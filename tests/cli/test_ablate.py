@@ -23,6 +23,11 @@ from tests.tiny_runs import Command, composed
 ABLATIONS = sorted(file.stem for file in (configs_folder() / "ablation").glob("*.yaml"))
 QUICK = {"causal"}  # composing every command takes ten seconds and more: all others are tested with the slow ones
 QUICK_FIRST = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS]
+# The ways to learn take the same experiments: at the paper's scale one that grows and one that adds tasks stand for all.
+ALIKE = {"layer_mix", "norm", "objective", "start"}
+AT_THE_PAPERS_SCALE = [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS if name not in ALIKE
+]
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
     LlamaConfig(num_hidden_layers=28, hidden_size=16, num_attention_heads=2, vocab_size=99).save_pretrained(folder)
     (folder / "pretraining").mkdir()
     with gzip.open(folder / "pretraining" / "one.jsonl.gz", "wt") as file:
-        file.write(json.dumps({"text": "A document."}))
+        file.write("\n".join(json.dumps({"text": text}) for text in ("A document.", "Another one.")))
     asked = [f"Translate the previous document into {name}." for name in ("Danish", "German", "French", "Spanish")]
     lines = "\n".join(json.dumps({"question": q, "answers": ["a"], "passages": ["p"]}) for q in asked * 8)
     for kind in ("nq_open", "trivia_qa", "hotpot_qa", "squad", "flores", "cnn_dailymail"):
@@ -79,7 +84,7 @@ def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", QUICK_FIRST)
+@pytest.mark.parametrize("name", AT_THE_PAPERS_SCALE)
 def test_at_the_papers_scale_every_command_fits_once_models_and_data_are_here(name: str, stand_ins: Path) -> None:
     config = paper(name, f"overrides=['paths.corpus={stand_ins}']")
     scale: Scale = instantiate(config.scale, _convert_="all")

@@ -50,7 +50,7 @@ def test_refusals(run: Command, ours: Path, tmp_path: Path) -> None:
     assert "layout=onnx is unknown; choose one of huggingface, released" in run.fails(
         f"input={ours}", "output=x", "layout=onnx"
     )
-    assert "dtype=int8 is unknown" in run.fails(f"input={ours}", "output=x", "dtype=int8")
+    assert "dtype=int4 is unknown" in run.fails(f"input={ours}", "output=x", "dtype=int4")
     assert "no ARC-Encoder could be loaded from nowhere/at-all" in run.fails("input=nowhere/at-all", "output=x")
     (tmp_path / "x").mkdir()
     assert "x exists already" in run.fails(f"input={ours}", "output=x")

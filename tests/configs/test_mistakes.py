@@ -77,7 +77,7 @@ FOUND_AT_ONCE = {
         ("optim.encoder_lr=-1", "optim.encoder_lr=-1"),
         ("model.encoder.path=nowhere", "model.encoder: no encoder backbone at 'nowhere'"),
         ("+data.decoder_weights={other: 1}", "data.decoder_weights lacks decoder 'huggingface'"),
-        ("data.tasks.continuation.part=0", "data.tasks.continuation: continuation: part=0 must be at least 1"),
+        ("data.tasks.random_queries.part=0", "data.tasks.random_queries: continuation: part=0 must be at least 1"),
         ("callbacks.context_window.growth={1: 0}", "callbacks.context_window: context window: chunk_size=1024"),
         ("callbacks.mixed_precision.decoder_dtype=int8", "decoder_dtype='int8' is unknown; choose one of float32"),
         ("seed=-1", "seed=-1: expected a whole number from 0 on"),
@@ -101,7 +101,7 @@ def test_mistakes_are_named_together(run: Command, base: list[str], kind: str) -
     cases = FOUND_AT_ONCE[kind]
     errors = run.fails(*base, *(override for override, _ in cases))
     assert [words for _, words in cases if words not in errors] == []
-    assert len(lines(errors)) == len(cases)
+    assert len(lines(errors)) == len(cases), errors
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,10 @@ def test_mistakes_are_named_together(run: Command, base: list[str], kind: str) -
         ("trainer.precision=bf16-true", "precision='bf16-true' would not keep float32 master weights"),
         ("trainer.accelerator=quantum", "Lightning refuses the trainer's settings"),
         ("decoders.huggingface.path=nowhere", "no decoder could be loaded from 'nowhere'"),
-        ("decoders.huggingface.dtype=int4", "decoder dtype 'int4' is unknown; choose float32, bfloat16 or float16"),
+        (
+            "decoders.huggingface.dtype=int4",
+            "decoder dtype 'int4' is unknown; choose one of float32, bfloat16, float16, auto",
+        ),
         ("data.factors={0: 1}", "pooling factor 0 is not possible"),
         ("model.pooling.factor=[1", "model.pooling.factor=[1"),
     ],

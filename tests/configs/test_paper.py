@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from arc_encoder.cli import plan, train
 from arc_encoder.cli.check import find_problems
 from arc_encoder.cli.locations import configs_folder
 from arc_encoder.model.decoder import load_decoder
-from arc_encoder.plan.catalogue import known_models
+from arc_encoder.plan.catalogue import known_models, locate
 from arc_encoder.plan.parts import build_parts, count
 from arc_encoder.training.optim import OptimSettings
 from tests.tiny_runs import composed
@@ -170,18 +171,21 @@ def test_can_be_built_on_the_meta_device(name: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     "decoder", [name for name in DECODERS if name not in ("huggingface", "toy_a", "toy_b", "toy_c", "toy_long")]
 )
-def test_every_decoder_can_be_built_on_the_meta_device(decoder: str) -> None:
+def test_every_decoder_can_be_built_on_the_meta_device(
+    decoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARC_MODELS", str(tmp_path))  # nothing was fetched
     config = composed([f"decoder={decoder}", "paths.run=."], "plan")
     (name,) = config.decoders
     assert name == decoder.replace(".", "_").replace("-", "_")
     node = config.decoders[name]
-    assert node.path in known_models()
+    assert locate(node.path) in map(str, known_models().values())
     assert get_object(node._target_) is load_decoder
     chat = any(word in decoder for word in ("instruct", "chat")) or decoder in ("qwen3_8b", "smollm3_3b")
     assert node.get("chat", False) == chat
     if "qwen" in decoder or "olmo_7b" in decoder:
         assert not node.bos
-    assert count(plan.parts_of(config).decoders[name].parameters()) > 1e9
+    assert count(plan.parts_of(config).decoders[name].parameters()) > 1e8
 
 
 @pytest.mark.parametrize(("encoder", "layers"), [("llama_3.2_3b", 26), ("llama_3.1_8b", 24)])

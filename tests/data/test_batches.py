@@ -91,3 +91,16 @@ def test_tasks_of_equal_lengths_are_left_as_they_come(letters: PreTrainedTokeniz
     dataset = BatchDataset({"ragged": task}, ArcCollator(letters, {"d": DecoderText(letters)}), 3, pool=8)
     assert ids([dataset.samples(spec) for spec in specs(4)]) == list(range(16))
     assert task.made == 16
+
+
+def test_pools_of_many_tasks_in_turn_are_made_once(letters: PreTrainedTokenizerFast) -> None:
+    tasks: dict[str, Task] = {f"task_{number}": Ragged() for number in range(9)}
+    plan = BatchPlan(dict.fromkeys(tasks, 1.0), {"d": 1.0}, batch_size=4, batches=300, seed=3)
+    dataset = BatchDataset(tasks, ArcCollator(letters, {"d": DecoderText(letters)}), 3, pool=8)
+    turns = dict.fromkeys(tasks, 0)
+    for spec in plan:
+        dataset.samples(spec)
+        turns[spec.task] = spec.turn + 1
+    pools = {name: -(-count // 8) for name, count in turns.items()}
+    made = {name: task.made for name, task in tasks.items() if isinstance(task, Ragged)}
+    assert made == {name: 32 * count for name, count in pools.items()}

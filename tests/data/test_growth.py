@@ -9,7 +9,7 @@ from arc_encoder.data.plan import BatchPlan, BatchSpec
 from arc_encoder.errors import ConfigError
 from tests.training.conftest import data_module
 
-GROWING = [LinearGrowth(), GeometricGrowth()]
+GROWING = [LinearGrowth(until=0.6), GeometricGrowth(until=0.6)]
 
 
 def factors(growth: FactorGrowth, goal: float, steps: int) -> list[float]:

@@ -283,7 +283,7 @@ def test_load_decoder(dtype: str, tmp_path: Path) -> None:
 
 
 def test_load_decoder_errors(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"dtype 'float8'.*float32, bfloat16 or float16"):
+    with pytest.raises(ConfigError, match=r"dtype 'float8'.*choose one of float32, bfloat16, float16, auto"):
         load_decoder(saved(tmp_path), dtype="float8")
     with pytest.raises(CheckpointError, match=re.escape(str(tmp_path / "nowhere"))):
         load_decoder(tmp_path / "nowhere")

@@ -118,8 +118,8 @@ def test_a_sweep_of_trainings_needs_no_evaluation(tmp_path: Path) -> None:
     assert {"trainings.md", "trainings.tex", "trainings.csv", "learning_curves.png"} <= names
     rows = list(csv.reader((tmp_path / "report/trainings.csv").open()))[1:]
     assert rows == [
-        ["1", "model/pooling=last", "19", "0.550", "0.500", "yes"],
-        ["0", "model/pooling=mean", "19", "1.050", "1.000", "no"],
+        ["1", "model/pooling=last", "19", "0.550", "0.500", "", "", "yes"],
+        ["0", "model/pooling=mean", "19", "1.050", "1.000", "", "", "no"],
     ]
     with pytest.raises(DataError, match=r"holds no results\.json"):
         Material.of_anything([tmp_path / "report"])

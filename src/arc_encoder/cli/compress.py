@@ -35,6 +35,7 @@ KEYS = {
     "batch_size",
     "threads",
     "device",
+    "dtype",
     "on_error",
     "overwrite",
 }
@@ -87,7 +88,11 @@ def compress(config: DictConfig) -> Path:
     documents = read_documents(config.input, config.text_field, config.on_error)
     device = choose_device(config.device)
     compressor = Compressor.from_pretrained(
-        config.checkpoint, decoder_name=config.decoder_name, device=device, tokenizer=config.encoder_tokenizer
+        config.checkpoint,
+        decoder_name=config.decoder_name,
+        device=device,
+        dtype=config.dtype,
+        tokenizer=config.encoder_tokenizer,
     )
     vectors = []
     step = config.batch_size * 8  # sorted by length inside, so that little is padded

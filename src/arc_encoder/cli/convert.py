@@ -1,4 +1,4 @@
-"""`arc-convert`: released ARC-Encoders into Hugging Face-style folders, and back.
+"""`arc-convert`: released ARC-Encoders into Hugging Face-style folders, and back; and smaller copies of any.
 
 Run command: ``arc-convert input=kyutai/ARC8_Encoder_Llama output=models/arc8_llama``
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -15,11 +16,13 @@ from omegaconf import DictConfig
 from arc_encoder.cli.app import run_app
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.interchange.export import export_checkpoint
-from arc_encoder.model.interchange.tokenizer import load_tokenizer
+from arc_encoder.model.interchange.source import released_checkpoint
 from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.published.folder import DTYPES, stored_dtype
+from arc_encoder.model.published.tokenizer import comes_with, encoder_tokenizer
 
-KEYS = {"input", "output", "layout", "decoders", "backbone", "tokenizer", "dtype", "imports", "overwrite"}
-LAYOUTS, DTYPES = ("huggingface", "released"), ("float32", "bfloat16", "float16")
+KEYS = {"input", "output", "layout", "decoders", "backbone", "tokenizer", "dtype", "whole", "imports", "overwrite"}
+LAYOUTS = ("huggingface", "released")
 
 
 def convert(config: DictConfig) -> Path:
@@ -38,15 +41,18 @@ def convert(config: DictConfig) -> Path:
         raise ConfigError(
             f"dtype={config.dtype} is unknown; choose one of {', '.join(DTYPES)}, or leave it as it is stored"
         )
+    if config.dtype == "int8" and config.layout != "huggingface":
+        raise ConfigError("dtype=int8 has no place in layout=released; choose layout=huggingface, or another dtype")
     output = Path(config.output)
     if output.exists() and not config.overwrite:
         raise ConfigError(f"{output} exists already; choose another folder, or set overwrite=true")
-    model = load(config)
+    ours = released_checkpoint(config.input) is None
+    model, dtype = load(config, ours=ours)
     fresh = output.with_name(output.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
         fresh.parent.mkdir(parents=True, exist_ok=True)
-        note = write(model, fresh, config)
+        note = write(model, fresh, config, dtype)
     except OSError as error:
         shutil.rmtree(fresh, ignore_errors=True)
         raise ConfigError(f"{output} cannot be written ({error}); choose another output=<folder>") from error
@@ -58,14 +64,19 @@ def convert(config: DictConfig) -> Path:
     return output
 
 
-def load(config: DictConfig) -> ArcEncoderModel:
-    """The ARC-Encoder at `config.input`, its weights in the dtype that they are stored in or that is asked for."""
+def load(config: DictConfig, *, ours: bool) -> tuple[ArcEncoderModel, str | None]:
+    """The ARC-Encoder at `config.input`, and the dtype to write: the one that is asked for, or else the stored one.
+
+    One of ours is loaded in float32, so that what was not trained is known again.
+    """
+    wanted = config.dtype
     try:
+        dtype = "float32" if ours else (wanted or "").replace("int8", "float32")
         model: ArcEncoderModel = ArcEncoderModel.from_pretrained(
             config.input,
             decoders=None if config.decoders is None else list(config.decoders),
             backbone=config.backbone,
-            dtype=None if config.dtype is None else getattr(torch, config.dtype),
+            dtype=getattr(torch, dtype) if dtype else None,
         )
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, CheckpointError):
@@ -74,22 +85,26 @@ def load(config: DictConfig) -> ArcEncoderModel:
             f"no ARC-Encoder could be loaded from {config.input}: {error}. Expected a folder with config.json and "
             "model.safetensors, a released checkpoint, or a hub name"
         ) from error
-    return model
+    return model, stored_dtype(config.input) if ours and wanted is None else wanted
 
 
-def write(model: ArcEncoderModel, folder: Path, config: DictConfig) -> str:
+def write(model: ArcEncoderModel, folder: Path, config: DictConfig, dtype: str | None) -> str:
     """Write one layout; returns what a user should know besides."""
     if config.layout == "released":
-        export_checkpoint(model, folder)
+        kept: Any = model if dtype in (None, "int8") else model.to(getattr(torch, str(dtype)))
+        export_checkpoint(kept, folder)
         return ""
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, dtype=dtype, whole=config.whole)
     try:
-        found = load_tokenizer(config.input, tokenizer=config.tokenizer, vocabulary=model.vocabulary)
+        found = encoder_tokenizer(
+            config.input, model.config.origin, tokenizer=config.tokenizer, vocabulary=model.vocabulary
+        )
     except CheckpointError as error:
         if config.tokenizer is not None:
             raise
         return f"\nwithout tokenizer: {error}"
-    found.save_pretrained(folder)
+    if config.whole or not comes_with(model.config.origin, found):
+        found.save_pretrained(folder)
     return ""
 
 

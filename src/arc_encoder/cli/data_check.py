@@ -29,6 +29,7 @@ from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.interchange.language_model import foreign_config, is_foreign_folder
 from arc_encoder.model.interchange.source import refuse_missing_folder
 from arc_encoder.model.interchange.tokenizer import load_tokenizer
+from arc_encoder.models.library import local_path
 
 KEYS = {
     "data", "model", "decoders", "paths", "path", "kind", "text_field", "fields", "on_error", "shots", "max_passages",
@@ -224,11 +225,12 @@ def _window(node: DictConfig) -> int | None:
     from transformers import AutoConfig
 
     refuse_missing_folder(node.path, "no decoder at")
+    path = local_path(node.path)
     try:
-        if is_foreign_folder(node.path):
-            found: Any = foreign_config(Path(node.path))
+        if is_foreign_folder(path):
+            found: Any = foreign_config(Path(path))
         else:
-            found = AutoConfig.from_pretrained(node.path, revision=node.get("revision")).get_text_config()
+            found = AutoConfig.from_pretrained(path, revision=node.get("revision")).get_text_config()
     except (OSError, ValueError) as error:
         raise CheckpointError(f"no decoder at {node.path!r}: {str(error).splitlines()[0]}") from error
     value = getattr(found, "max_position_embeddings", None) or getattr(found, "n_positions", None)

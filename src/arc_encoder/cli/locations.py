@@ -1,4 +1,4 @@
-"""Where configurations and bundled models lie: inside the installed package, or in the checkout."""
+"""Where configurations and models lie: inside the installed package or the checkout, or fetched by `arc-models`."""
 
 from __future__ import annotations
 
@@ -6,31 +6,20 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-import arc_encoder
-from arc_encoder.errors import ConfigError
+from arc_encoder.models.places import PACKAGE, bundled_folder, first_folder, model_folder
 
-PACKAGE = Path(arc_encoder.__file__).parent
+__all__ = ["bundled_folder", "configs_folder", "register_resolvers"]
 
 
 def configs_folder() -> Path:
     """The folder of the configuration groups."""
-    return _first(PACKAGE / "configs", PACKAGE.parents[1] / "configs")
-
-
-def bundled_folder() -> Path:
-    """The folder of the bundled toy models."""
-    return _first(PACKAGE / "bundled" / "toy_world", PACKAGE.parents[1] / "data" / "toy_world")
+    return first_folder(PACKAGE / "configs", PACKAGE.parents[1] / "configs")
 
 
 def register_resolvers() -> None:
-    """Make ``${bundled:toy_a}`` in a configuration the path of that bundled model."""
+    """Make ``${bundled:toy_a}`` in a configuration the path of that bundled model, ``${model:…}`` of a fetched one.
+
+    A model that was not fetched yet has a path too, and whatever loads it says how to get it.
+    """
     OmegaConf.register_new_resolver("bundled", lambda name: str(bundled_folder() / name), replace=True)
-
-
-def _first(*folders: Path) -> Path:
-    for folder in folders:
-        if folder.is_dir():
-            return folder
-    raise ConfigError(
-        f"none of {', '.join(map(str, folders))} exists: the installation is incomplete, install the package again"
-    )
+    OmegaConf.register_new_resolver("model", lambda name: str(model_folder(name)), replace=True)

@@ -21,7 +21,7 @@ from arc_encoder.data.tasks import Task
 from arc_encoder.segments import Role, Sample
 
 CONTEXT_WEIGHT = 0.25  # what a character of a context weighs beside one of text, which the decoder reads whole
-KEPT_POOLS = 4  # a process works on few pools at a time
+KEPT_POOLS = 2  # of a task: its batches come in order, so that one pool is used up before the next begins
 
 
 class BatchDataset(Dataset[ArcBatch]):
@@ -49,7 +49,7 @@ class BatchDataset(Dataset[ArcBatch]):
         key = (spec.task, number)
         if key not in self._pools:
             self._pools[key] = self._sorted_pool(spec, number)
-            if len(self._pools) > KEPT_POOLS:
+            if len(self._pools) > KEPT_POOLS * len(self.tasks):
                 self._pools.popitem(last=False)
         return self._pools[key][place]
 

@@ -15,13 +15,16 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         pooling: {"name": class name, "settings": constructor arguments}.
         heads: for each decoder {"projector": {"name", "settings"}, "task_tokens": bool}, and where there is
             one {"start": {"name", "settings"}}, {"gain": number}, and for a decoder that is trained too
-            {"decoder_adapter": settings of `DecoderAdapter`}.
+            {"decoder_adapter": settings of `DecoderAdapter`}; {"decoder": what `identity_of` says of it}.
         causal: whether the encoder kept its causal mask.
         chunk_size: tokens of a chunk of a long context.
         max_chunks: largest number of chunks of a context.
         length_groups: contexts of a batch are encoded in up to so many groups of similar length.
         layer_mix: whether the encoder pools a learned mixture of its layers.
         rotary_scaling: whether a decoder ran with rotary scaling when the ARC-Encoder was trained.
+        origin: the named backbone that it was made from, {"name", "blocks": {block: digest}}; None if it has no name.
+        left_out: blocks of the backbone that are not stored, because they were not trained.
+        int8_rows: whether matrices are stored in int8 with a scale a row.
     """
 
     model_type = "arc_encoder"
@@ -37,6 +40,9 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         length_groups: int = 16,
         layer_mix: bool = False,
         rotary_scaling: bool = True,
+        origin: dict[str, Any] | None = None,
+        left_out: list[str] | None = None,
+        int8_rows: bool = False,
         **kwargs: Any,
     ) -> None:
         self.backbone = backbone or {}
@@ -48,4 +54,7 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         self.length_groups = length_groups
         self.layer_mix = layer_mix
         self.rotary_scaling = rotary_scaling
+        self.origin = origin
+        self.left_out = left_out or []
+        self.int8_rows = int8_rows
         super().__init__(**kwargs)

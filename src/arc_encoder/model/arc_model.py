@@ -20,6 +20,7 @@ from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.decoder_adapter import DecoderAdapter
 from arc_encoder.model.output import ArcOutput, Prediction, norm_ratio
 from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.published.decoder_identity import check_decoder_identity
 from arc_encoder.model.rotary_scaling import has_rotary_scaling
 from arc_encoder.model.splice import Layout, lay_out, prediction_mask, splice
 
@@ -32,7 +33,7 @@ class ArcModel(nn.Module):
         decoders: the frozen language models, by name.
 
     Raises:
-        CheckpointError: a decoder without a head.
+        CheckpointError: a decoder without a head, or another one than was trained with.
         ConfigError: a projector whose width is not the decoder's.
     """
 
@@ -49,6 +50,7 @@ class ArcModel(nn.Module):
                     f"the projector of decoder {name!r} gives vectors of width {width}, but the decoder's embeddings "
                     f"have width {decoder.width}: this ARC-Encoder was trained for another decoder"
                 )
+            check_decoder_identity(name, decoder, compressor.config.heads.get(name, {}).get("decoder"))
             adapter = compressor.head(name).adapter
             if adapter is not None:
                 adapter.check(name, decoder.model)

@@ -22,6 +22,8 @@ from arc_encoder.model.interchange.language_model import foreign_config, is_fore
 from arc_encoder.model.interchange.source import refuse_missing_folder
 from arc_encoder.model.interchange.tokenizer import load_tokenizer
 from arc_encoder.model.rotary_scaling import without_rotary_scaling
+from arc_encoder.models.gguf.reader import is_gguf
+from arc_encoder.models.library import gguf_config, local_path
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Backbone:
     """Where the encoder's backbone comes from, and how much of it is used.
 
     Args:
-        path: folder in Hugging Face layout, or hub name, of a language model.
+        path: folder in Hugging Face layout, GGUF file, or hub name, of a language model.
         truncate_layers: how many of its last layers are left out (2 of 28 in the paper).
         causal: keep the causal mask (an ablation).
         revision: hub revision.
@@ -55,7 +57,9 @@ class Backbone:
         """
         refuse_missing_folder(self.path, "no encoder backbone at")
         try:
-            if is_foreign_folder(self.path):
+            if is_gguf(self.path):
+                config = gguf_config(Path(self.path))
+            elif is_foreign_folder(self.path):
                 config = foreign_config(Path(self.path))
             else:
                 config = AutoConfig.from_pretrained(self.path, revision=self.revision).get_text_config()
@@ -82,14 +86,14 @@ class Backbone:
         Raises:
             CheckpointError: weights or tokenizer cannot be read.
         """
-        config = self.config()
+        config, path = self.config(), local_path(self.path)
         try:
-            if is_foreign_folder(self.path):
+            if is_foreign_folder(path):
                 layers = int(config.num_hidden_layers)
-                model = load_language_model(Path(self.path), body=True, layers=layers, dtype=torch.float32)
+                model = load_language_model(Path(path), body=True, layers=layers, dtype=torch.float32)
             else:
                 loaded: Any = AutoModel.from_pretrained(
-                    self.path,
+                    path,
                     config=config,
                     output_loading_info=True,
                     dtype=torch.float32,
@@ -99,7 +103,7 @@ class Backbone:
                 model, report = loaded
                 if report["missing_keys"]:  # the library would draw them at random
                     raise OSError(f"its files lack the weights {', '.join(sorted(report['missing_keys'])[:3])} …")
-            tokenizer = load_tokenizer(self.path, tokenizer=self.tokenizer, revision=self.revision)
+            tokenizer = load_tokenizer(path, tokenizer=self.tokenizer, revision=self.revision)
         except (OSError, ValueError, ImportError, SafetensorError) as error:
             raise CheckpointError(f"the encoder backbone at {self.path!r} cannot be loaded: {error}") from error
         return model, tokenizer

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.model.arc_config import ArcEncoderConfig
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.backbone import Backbone
 from arc_encoder.model.chunking import Chunking
@@ -25,6 +24,10 @@ from arc_encoder.model.misfits import misfits
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.projectors import Projector
+from arc_encoder.model.published.blocks import block_digests, block_of
+from arc_encoder.model.published.decoder_identity import check_decoder_identity, identity_of
+from arc_encoder.model.published.folder import read_weights
+from arc_encoder.model.published.origin import origin_of, refuse_another
 from arc_encoder.model.rotary_scaling import has_rotary_scaling
 from arc_encoder.model.starts import Start, fit_start
 
@@ -79,6 +82,7 @@ def build_arc_model(
             None if decoder_adapter is None else decoder_adapter.settings_for(decoder.model),
             start=None if start is None else start(width, decoder.width),
             gain=gain,
+            decoder=decoder,
         )
         for name, decoder in decoders.items()
     }
@@ -97,16 +101,25 @@ def build_arc_model(
         length_groups=length_groups,
         layer_mix=layer_mix,
     )
+    compressor.config.origin = origin_of(encoder.path, compressor.state_dict())
     compressor.config.rotary_scaling = any(has_rotary_scaling(decoder.model.config) for decoder in decoders.values())
     fresh = list(decoders)
     if init_from is not None:
         fresh = load_trained(compressor, Path(init_from))
+        _check_decoders(Path(init_from), {name: each for name, each in decoders.items() if name not in fresh})
     fit_starts(compressor, tokenizer, {name: decoders[name] for name in fresh})
     compressor.encoder.attach(encoder.adapter)
     model = ArcModel(compressor, decoders)
     if activation_checkpointing:
         model.checkpoint_activations()
     return model, tokenizer
+
+
+def _check_decoders(folder: Path, decoders: Mapping[str, FrozenDecoder]) -> None:
+    """Refuse decoders that are others than those of the ARC-Encoder that training starts from."""
+    heads = ArcEncoderConfig.from_pretrained(folder).heads if (folder / "config.json").is_file() else {}
+    for name, decoder in decoders.items():
+        check_decoder_identity(name, decoder, heads.get(name, {}).get("decoder"))
 
 
 def fit_starts(
@@ -137,15 +150,12 @@ def load_trained(compressor: ArcEncoderModel, folder: Path) -> list[str]:
     released = released_checkpoint(folder)
     if released is not None:
         return _copy(compressor, _released_weights(released, folder, list(compressor.heads)), folder)
-    file = folder / "model.safetensors"
-    if not file.is_file():
-        raise CheckpointError(
-            f"no trained ARC-Encoder at {str(folder)!r}: {file.name} is missing (arc-train writes it to <run>/compressor)"
-        )
-    try:
-        saved = load_file(file)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} is damaged or not a safetensors file: {error}") from error
+    saved = read_weights(folder)
+    config = ArcEncoderConfig.from_pretrained(folder) if (folder / "config.json").is_file() else ArcEncoderConfig()
+    if config.left_out and config.origin:
+        own = {name: tensor for name, tensor in compressor.state_dict().items() if block_of(name) in config.left_out}
+        refuse_another(block_digests(own), config.origin, config.left_out, "model.encoder.path")
+        saved |= own
     return _copy(compressor, saved, folder)
 
 
@@ -182,6 +192,7 @@ def head_settings(
     *,
     start: Start | None = None,
     gain: float | None = None,
+    decoder: FrozenDecoder | None = None,
 ) -> dict[str, Any]:
     """A head's entry in the configuration of an ARC-Encoder."""
     return {
@@ -190,4 +201,5 @@ def head_settings(
         **({} if adapter is None else {"decoder_adapter": adapter}),
         **({} if start is None else {"start": {"name": type(start).__name__, "settings": start.settings()}}),
         **({} if gain is None else {"gain": float(gain)}),
+        **({} if decoder is None else {"decoder": identity_of(decoder)}),
     }

@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.model.chosen_logits import forward_at
 from arc_encoder.model.decoder_check import check_decoder, check_decoder_config
 from arc_encoder.model.frozen_state import leave_out_of_state_dicts
 from arc_encoder.model.interchange.language_model import is_foreign_folder, load_language_model
@@ -30,6 +31,9 @@ from arc_encoder.model.interchange.tokenizer import load_tokenizer
 from arc_encoder.model.placement import Placement
 from arc_encoder.model.rotary_scaling import without_rotary_scaling
 from arc_encoder.model.text_part import text_part
+from arc_encoder.models.library import local_path
+
+DTYPES = ("float32", "bfloat16", "float16", "auto")
 
 
 class FrozenDecoder(nn.Module):
@@ -45,6 +49,7 @@ class FrozenDecoder(nn.Module):
         window: most positions to use; None uses as many as the model was made for.
         device: a device of its own for the model, such as ``cuda:1``; None is where the ARC-Encoder is.
         offload: keep the weights in main memory while another decoder computes.
+        check_weights: refuse to read vectors that were made for other weights; False only warns.
 
     Raises:
         ConfigError: the model cannot be a decoder; the tokenizer has no BOS (and `bos` is on), no EOS or no
@@ -61,6 +66,7 @@ class FrozenDecoder(nn.Module):
         window: int | None = None,
         device: str | None = None,
         offload: bool = False,
+        check_weights: bool = True,
     ) -> None:
         super().__init__()
         check_decoder(model)
@@ -91,6 +97,7 @@ class FrozenDecoder(nn.Module):
         # Greedy means greedy: a folder's own sampling settings and penalties do not apply.
         self.model.generation_config = GenerationConfig()
         self.tokenizer, self.bos, self.chat, self._window = tokenizer, bos, chat, window
+        self.check_weights = check_weights
         leave_out_of_state_dicts(self)
 
     def train(self, mode: bool = True) -> FrozenDecoder:
@@ -154,11 +161,12 @@ class FrozenDecoder(nn.Module):
         """
         self.check_length(embeddings.shape[1])
         here = self.device
-        output = self.model(
+        output = forward_at(
+            self.model,
+            keep.to(here),
             inputs_embeds=embeddings.to(here),
             attention_mask=mask.long().to(here),
             use_cache=False,
-            logits_to_keep=keep.to(here),
             output_hidden_states=with_hidden,
         )
         logits: Tensor = output.logits
@@ -227,15 +235,14 @@ def load_decoder(
     window: int | None = None,
     device: str | None = None,
     offload: bool = False,
+    check_weights: bool = True,
     options: Mapping[str, Any] | None = None,
 ) -> FrozenDecoder:
-    """Load a causal language model and its tokenizer from a folder or a hub name.
-
-    Folders in Meta's, Mistral's or OLMo-1's own layout (params.json and safetensors) are converted.
+    """Load a causal language model and its tokenizer.
 
     Args:
-        path: local folder in Hugging Face layout, or hub identifier.
-        dtype: weights' dtype: ``float32``, ``bfloat16`` or ``float16``.
+        path: folder in Hugging Face, Meta's, Mistral's or OLMo-1's layout, GGUF file, or hub name.
+        dtype: weights' dtype: ``float32``, ``bfloat16``, ``float16``, or ``auto``, in which they are stored.
         bos: put BOS before each sample.
         chat: an instruct model: put its tokenizer's chat template around each sample.
         revision: hub revision.
@@ -245,6 +252,7 @@ def load_decoder(
         window: most positions to use; None uses as many as the model was made for.
         device: a device of its own, such as ``cuda:1`` or ``cpu``; None computes where the ARC-Encoder does.
         offload: keep the weights in main memory while another decoder computes.
+        check_weights: see `FrozenDecoder`.
         options: further keyword arguments for `AutoModelForCausalLM.from_pretrained`.
 
     Raises:
@@ -253,13 +261,14 @@ def load_decoder(
     """
     if window is not None and window < 2:
         raise ConfigError(f"decoder window={window} must be at least 2, or null for the model's own")
-    kind = getattr(torch, dtype, None)
-    if kind not in (torch.float32, torch.bfloat16, torch.float16):
-        raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose float32, bfloat16 or float16")
+    if dtype not in DTYPES:
+        raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+    kind: Any = dtype if dtype == "auto" else getattr(torch, dtype)
     refuse_missing_folder(path, "no decoder could be loaded from")
+    path = local_path(path)
     try:
         if is_foreign_folder(path):
-            model = load_language_model(Path(path), dtype=kind, **dict(options or {}))
+            model = load_language_model(Path(path), dtype=None if kind == "auto" else kind, **dict(options or {}))
         else:
             config = AutoConfig.from_pretrained(path, revision=revision)
             check_decoder_config(config)
@@ -284,4 +293,6 @@ def load_decoder(
             f"no decoder could be loaded from {str(path)!r}: {error}. "
             "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach (for a gated one, accept its licence on the hub and log in with `hf auth login`)"
         ) from error
-    return FrozenDecoder(model, found, bos=bos, chat=chat, window=window, device=device, offload=offload)
+    return FrozenDecoder(
+        model, found, bos=bos, chat=chat, window=window, device=device, offload=offload, check_weights=check_weights
+    )

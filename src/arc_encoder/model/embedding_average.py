@@ -34,7 +34,7 @@ class EmbeddingAverage(nn.Module):
             raise ConfigError(f"pooling factor {factor} is not possible: give a whole number from 1 on")
         self._decoder = (decoder,)  # in a tuple, so that it is no part of this module
         self.factor = factor
-        self.config = SimpleNamespace(rotary_scaling=True)
+        self.config = SimpleNamespace(rotary_scaling=True, heads={})
         self.overall_factor = factor
 
     def head(self, decoder: str) -> Any:

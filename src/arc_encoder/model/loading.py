@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.errors import CheckpointError
 from arc_encoder.model.interchange.source import is_hub_name
-from arc_encoder.model.interchange.tokenizer import load_tokenizer
 from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.published.tokenizer import encoder_tokenizer
 
 EXPECTED = "Expected a folder with config.json, model.safetensors and tokenizer files, such as <run>/compressor"
 
@@ -36,7 +36,13 @@ def load_arc_encoder(
         )
     try:
         model = ArcEncoderModel.from_pretrained(folder, **{"dtype": torch.float32, "use_safetensors": True, **options})
-        found = load_tokenizer(folder, tokenizer=tokenizer, vocabulary=model.vocabulary)
+        found = encoder_tokenizer(
+            folder,
+            model.config.origin,
+            tokenizer=tokenizer,
+            backbone=options.get("backbone"),
+            vocabulary=model.vocabulary,
+        )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"no compressor could be loaded from {str(folder)!r}: {error}. {EXPECTED}") from error
     return model, found

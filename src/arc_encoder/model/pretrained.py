@@ -3,7 +3,8 @@
 Shape legend: C contexts, L context tokens, M vectors, D encoder width, E decoder width.
 
 `save_pretrained` and `from_pretrained` are the library's own: `config.json` and
-`model.safetensors` hold all that was trained, and no weight of any decoder.
+`model.safetensors` hold all that was trained, and no weight of any decoder. What of the backbone was not trained is
+left out too, where the backbone has a name under which it is found again (`published/origin.py`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from arc_encoder.model.head import DecoderHead
 from arc_encoder.model.length_groups import encode_in_groups
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.projectors import Projector
+from arc_encoder.model.published.folder import stored_weights
+from arc_encoder.model.published.whole import whole_weights
 from arc_encoder.model.starts import Start
 from arc_encoder.segments import TaskToken
 
@@ -49,7 +52,9 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
     def __init__(self, config: ArcEncoderConfig, backbone: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         if backbone is None:
-            settings = dict(config.backbone)
+            settings = {
+                key: value for key, value in config.backbone.items() if key != "dtype"
+            }  # the whole model's counts
             backbone = AutoModel.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
         pooling = Pooling.from_settings(config.pooling["name"], config.pooling["settings"])
         self.encoder = ArcEncoder(backbone, pooling, causal=config.causal, layer_mix=config.layer_mix)
@@ -103,13 +108,32 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         merged = self.encoder.adapter.merged(self.encoder.backbone)
         return {**{backbone + name: tensor for name, tensor in merged.items()}, **rest}
 
-    def save_pretrained(self, save_directory: Any, *args: Any, **kwargs: Any) -> None:
+    def save_pretrained(
+        self, save_directory: Any, *args: Any, dtype: str | None = None, whole: bool = False, **kwargs: Any
+    ) -> None:
         """Save as the library does, with weights that others may read if the user's umask lets them.
 
         An adapter is added to the backbone's weights in what is written, and stays apart in this model.
+
+        Args:
+            save_directory: the folder to write.
+            dtype: of the weights: float32, bfloat16, float16, or int8 with a scale a row; None keeps their own.
+            whole: store the backbone's weights that were not trained too.
+
+        Raises:
+            ConfigError: an unknown dtype.
         """
-        kwargs.setdefault("state_dict", self.merged_state_dict())
-        super().save_pretrained(save_directory, *args, **kwargs)
+        state = kwargs.pop("state_dict", None) or self.merged_state_dict()
+        kept, left_out = stored_weights(state, None if whole else self.config.origin, dtype)
+        before = self.config.left_out, self.config.int8_rows, self.config.dtype
+        self.config.left_out, self.config.int8_rows = left_out, dtype == "int8"
+        try:
+            super().save_pretrained(save_directory, *args, **{**kwargs, "state_dict": kept})
+            if dtype is not None:  # the library has written that of this model
+                self.config.dtype = "float32" if dtype == "int8" else dtype
+                self.config.save_pretrained(save_directory)
+        finally:
+            self.config.left_out, self.config.int8_rows, self.config.dtype = before
         umask = os.umask(0)
         os.umask(umask)
         for file in Path(save_directory).glob("*.safetensors"):
@@ -129,10 +153,11 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
 
         Args:
             decoders: names for the decoders of a released one, in their order.
-            backbone: folder with the params.json of a released one's backbone, if it does not hold its shape.
+            backbone: where weights that were not trained are taken from, instead of the backbone's name in
+                config.json; or the folder with the params.json of a released one's backbone, if it does not hold its shape.
 
         Raises:
-            CheckpointError: a weight is missing, which the library would leave to chance.
+            CheckpointError: a weight is missing, which the library would leave to chance; the backbone is another one.
         """
         from arc_encoder.model.interchange import load, source  # they build this class
 
@@ -145,13 +170,23 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
                 decoders=decoders or source.decoder_names(folder),
                 dtype=kwargs.get("dtype"),
             )
-        loaded: Any = super().from_pretrained(folder, *args, output_loading_info=True, **kwargs)
+        config = kwargs.pop("config", None)
+        if folder is not None and config is None:
+            config = ArcEncoderConfig.from_pretrained(folder, revision=kwargs.get("revision") or "main")
+        if folder is not None and (config.left_out or config.int8_rows):
+            state, dtype = whole_weights(folder, config, backbone=backbone, revision=kwargs.pop("revision", None))
+            if kwargs.get("dtype") in (None, "auto"):
+                kwargs["dtype"] = dtype
+            kwargs["state_dict"] = state
+            kwargs.pop("use_safetensors", None)
+            folder = None
+        loaded: Any = super().from_pretrained(folder, *args, config=config, output_loading_info=True, **kwargs)
         model, info = loaded
         missing = sorted(info["missing_keys"])
         if missing:
             shown = ", ".join(missing[:8]) + (f" and {len(missing) - 8} more" if len(missing) > 8 else "")
             raise CheckpointError(
-                f"the ARC-Encoder at {str(folder)!r} lacks weights: {shown}. Copy its model.safetensors again"
+                f"the ARC-Encoder at {str(pretrained_model_name_or_path)!r} lacks weights: {shown}. Copy its model.safetensors again"
             )
         if "attn_implementation" in kwargs:
             model.encoder.backbone.set_attn_implementation(kwargs["attn_implementation"])

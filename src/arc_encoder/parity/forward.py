@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from arc_encoder.model.chosen_logits import forward_at
 from arc_encoder.model.interchange.export import bridge, embedder
 from arc_encoder.model.splice import lay_out, splice, text_mask
 from arc_encoder.parity.case import Case, flat_rows
@@ -37,9 +38,7 @@ def check_batch(case: Case, batch: str, found: Comparison) -> None:
     found.close("decoder inputs", merged[layout.mask], golden["dec_inputs_embeds"])
     at_text = text_mask(layout)
     found.same("text positions", at_text[layout.mask].tolist(), golden["dec_text_position_mask"].bool().tolist())
-    logits = model(
-        inputs_embeds=merged, attention_mask=layout.mask.long(), use_cache=False, logits_to_keep=at_text
-    ).logits
+    logits = forward_at(model, at_text, inputs_embeds=merged, attention_mask=layout.mask.long(), use_cache=False).logits
     found.close("logits", logits, golden["logits"], LOGITS_TOLERANCE)
     everything = torch.ones(len(logits), dtype=torch.bool)
     mask = golden.get("target_mask", everything).bool().to(logits.device)

@@ -14,6 +14,10 @@ from transformers import AutoConfig, PretrainedConfig
 
 from arc_encoder.errors import CheckpointError
 from arc_encoder.model.interchange.language_model import foreign_config, is_foreign_folder
+from arc_encoder.models.catalogue import CATALOGUE
+from arc_encoder.models.gguf.reader import is_gguf
+from arc_encoder.models.library import gguf_config
+from arc_encoder.models.places import known_name
 
 ARCHITECTURES = Path(__file__).parent / "architectures"
 
@@ -26,13 +30,17 @@ def known_models() -> dict[str, Path]:
 
 
 def locate(path: str) -> str:
-    """Where the architecture of a model lies: its folder, or the bundled file of its hub name.
+    """Where the architecture of a model lies: its folder or GGUF file, or the bundled file of its hub name.
+
+    A model that `arc-models get` would fetch needs not be here.
 
     Raises:
         CheckpointError: neither a folder nor a model whose architecture is bundled.
     """
-    if Path(path).is_dir():
+    if Path(path).is_dir() or is_gguf(path):
         return path
+    name = known_name(path)
+    path = path if name is None else CATALOGUE[name].hub
     if path not in known_models():
         raise CheckpointError(
             f"the architecture of {path!r} is not known here: it is no folder with a config.json, and no bundled model. "
@@ -42,12 +50,14 @@ def locate(path: str) -> str:
 
 
 def language_model_config(path: str) -> PretrainedConfig:
-    """Configuration of a language model, from a folder or a bundled architecture.
+    """Configuration of a language model, from a folder, a GGUF file or a bundled architecture.
 
     Raises:
         CheckpointError: there is none, or it cannot be read.
     """
     place = locate(path)
+    if is_gguf(place):
+        return gguf_config(Path(place))
     if is_foreign_folder(place):
         return foreign_config(Path(place))
     try:

@@ -19,7 +19,7 @@ from arc_encoder.model.interchange.rotary import half_split, interleaved
 from arc_encoder.model.interchange.shape import TransformerShape
 from arc_encoder.model.pooling import FusionPooling, LastPooling, MeanPooling, MemoryTokens, Pooling, SumPooling
 from arc_encoder.model.pretrained import ArcEncoderModel
-from tests.tiny_models import random_contexts, tiny_compressor
+from tests.tiny_models import WIDTH, head_settings, random_contexts, tiny_body, tiny_compressor
 
 NAMES = ["decoder_0", "decoder_1"]
 
@@ -260,3 +260,26 @@ def test_other_folders_are_not_taken_for_released_ones(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
     assert find_checkpoint(tmp_path) is None
     assert find_checkpoint(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"gain": 1.0}, r"no place for a start or gain \(decoder d\)"),
+        (
+            {"start": {"name": "MeanEmbeddings", "settings": {"in_dim": WIDTH, "out_dim": WIDTH}}},
+            r"no place for a start or gain \(decoder d\)",
+        ),
+    ],
+)
+def test_what_the_layout_cannot_hold_is_refused(change: dict[str, Any], words: str, tmp_path: Path) -> None:
+    model = ArcEncoderModel.build(tiny_body(), MeanPooling(4), {"d": {**head_settings(WIDTH), **change}})
+    with pytest.raises(CheckpointError, match=words):
+        export_checkpoint(model, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mixture_of_layers_is_refused(tmp_path: Path) -> None:
+    model = ArcEncoderModel.build(tiny_body(), MeanPooling(4), {"d": head_settings(WIDTH)}, layer_mix=True)
+    with pytest.raises(CheckpointError, match=r"no place for a mixture of layers \(model.layer_mix\)"):
+        export_checkpoint(model, tmp_path / "out")

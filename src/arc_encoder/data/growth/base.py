@@ -27,7 +27,7 @@ class FactorGrowth(ABC):
         ConfigError: a start below 1, or a share outside 0 … 1.
     """
 
-    def __init__(self, start: float = 1.0, until: float = 0.6) -> None:
+    def __init__(self, start: float = 1.0, until: float = 0.5) -> None:
         if start < 1:
             raise ConfigError(f"growth: start={start} must be a pooling factor from 1 on")
         if not 0 < until <= 1:

@@ -6,6 +6,7 @@ from arc_encoder.data.tasks.distractors import Distractors
 from arc_encoder.data.tasks.few_shot import FewShot
 from arc_encoder.data.tasks.instruct import Instruct
 from arc_encoder.data.tasks.random_queries import RandomQueries
+from arc_encoder.data.tasks.recall import Recall
 from arc_encoder.data.tasks.reconstruction import Reconstruction
 
-__all__ = ["Continuation", "Distractors", "FewShot", "Instruct", "RandomQueries", "Reconstruction", "Task"]
+__all__ = ["Continuation", "Distractors", "FewShot", "Instruct", "RandomQueries", "Recall", "Reconstruction", "Task"]

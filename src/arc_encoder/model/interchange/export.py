@@ -57,6 +57,13 @@ def parameters(model: ArcEncoderModel) -> dict[str, Any]:
         )
     if any(head.adapter is not None for head in model.decoder_heads()):
         raise CheckpointError("the released layout has no place for the changes of a decoder that was trained too")
+    more = [name for name, settings in model.config.heads.items() if settings.get("start") or settings.get("gain")]
+    if more or model.config.layer_mix:
+        what = "a mixture of layers (model.layer_mix)" if not more else f"a start or gain (decoder {', '.join(more)})"
+        raise CheckpointError(
+            f"the released layout has no place for {what}; keep layout=huggingface, or train with model/start=none, "
+            "model.gain=null and model.layer_mix=false"
+        )
     layers = int(backbone.num_hidden_layers)
     total = int(earlier.pop("n_layers_backbone", layers))
     first = next(iter(model.decoder_heads())).projector

@@ -11,6 +11,8 @@ from transformers.utils.hub import cached_file
 
 from arc_encoder.errors import CheckpointError
 from arc_encoder.model.interchange.checkpoint import Checkpoint, find_checkpoint
+from arc_encoder.models.gguf.reader import is_gguf
+from arc_encoder.models.places import how_to_get
 
 # Decoders of the encoders that the method's authors published, in the order of their heads (Pilchen et al., 2025).
 PUBLISHED = {
@@ -55,6 +57,8 @@ def is_hub_name(source: str) -> bool:
 def refuse_missing_folder(source: str | Path, what: str) -> None:
     """Tell a folder that is not there from a repository of the hub that cannot be reached.
 
+    The place of a known model says how to fetch it. GGUF files are left to whoever opens them.
+
     Args:
         source: folder or hub name.
         what: the beginning of the message, up to the name.
@@ -63,8 +67,8 @@ def refuse_missing_folder(source: str | Path, what: str) -> None:
         CheckpointError: `source` can only be a folder, by how it is written, and there is none.
     """
     text = str(source)
-    if (text.startswith((".", "/", "~")) or text.count("/") > 1) and not Path(text).exists():
-        raise CheckpointError(f"{what} {text!r}: there is no such folder")
+    if (text.startswith((".", "/", "~")) or text.count("/") > 1) and not Path(text).exists() and not is_gguf(text):
+        raise CheckpointError(f"{what} {text!r}: {how_to_get(text) or 'there is no such folder'}")
 
 
 def _is_ours(file: Path) -> bool:

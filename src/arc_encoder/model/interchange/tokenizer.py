@@ -10,6 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedToken
 from transformers.convert_slow_tokenizer import TikTokenConverter
 
 from arc_encoder.errors import CheckpointError
+from arc_encoder.models.library import local_path
 
 LLAMA_3_VOCABULARY, LLAMA_3_TOKENIZER = 128256, "meta-llama/Llama-3.2-3B"
 LLAMA_3_SPECIAL = ("<|begin_of_text|>", "<|end_of_text|>")
@@ -33,7 +34,7 @@ def load_tokenizer(
 ) -> PreTrainedTokenizerBase:
     """The tokenizer of a model.
 
-    It is looked for in this order: `tokenizer`, Hugging Face files in `folder`, a `tokenizer.model` of
+    It is looked for in this order: `tokenizer`, Hugging Face files in `folder` or a GGUF file's own, a `tokenizer.model` of
     Llama 3's kind there, and for a vocabulary of 128,256 the hub's Llama 3.2, which every released
     ARC-Encoder uses.
 
@@ -62,6 +63,7 @@ def load_tokenizer(
 
 
 def _load(source: str | Path, revision: str | None) -> PreTrainedTokenizerBase:
+    source = local_path(source)
     file = Path(source) / "tokenizer.model"
     if file.is_file() and not (Path(source) / "tokenizer.json").is_file():
         ranks = _from_ranks(file)

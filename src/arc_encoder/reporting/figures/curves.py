@@ -13,20 +13,25 @@ from arc_encoder.reporting.material import Material
 
 SMOOTHED = 5  # fewest points of a running mean: batches of different tasks follow one another
 TAGS = ("train/loss", "val/loss")
+SHARE = "train/surviving_share/"  # and the decoder
+TOOK_OFF = "train/took_off_at"
 MOST = 24  # lines of a panel
 SEED = re.compile(r"(?:^|[/_])seed_\d+(?=/|$)")
 Curve = list[tuple[int, float]]
 
 
 def learning_curves(material: Material) -> Any | None:
-    """A panel for the training's loss and one for the validation's, a line for each training but for its seed.
+    """Panels for the training's loss, the validation's, and the share of the context that survives, by decoder.
+
+    A line for each training but for its seed.
 
     None where there is no training.
     """
     found = {place: curves for place in trainings(material.places) if (curves := curves_of(place))}
     if not found:
         return None
-    tags = [tag for tag in TAGS if any(tag in curves for curves in found.values())]
+    every = sorted({tag for curves in found.values() for tag in curves if tag.startswith(SHARE)})
+    tags = [tag for tag in (*TAGS, *every) if any(tag in curves for curves in found.values())]
     if not tags:
         return None
     named = _without_seeds(list(found))
@@ -35,7 +40,8 @@ def learning_curves(material: Material) -> Any | None:
         lines: dict[str, list[Curve]] = {}
         for place, curves in found.items():
             if tag in curves:
-                lines.setdefault(named[place], []).append(_smoothed(curves[tag]))
+                curve = curves[tag] if tag.startswith(SHARE) else _smoothed(curves[tag])
+                lines.setdefault(named[place], []).append(curve)
         for number, (name, seeds) in enumerate(list(lines.items())[:MOST]):
             steps, values = zip(*_mean(seeds), strict=True)
             text = f"{name} (mean of {len(seeds)} seeds)" if len(seeds) > 1 else name
@@ -43,7 +49,7 @@ def learning_curves(material: Material) -> Any | None:
         if len(lines) > MOST:
             axis.set_title(f"the first {MOST} of {len(lines)} trainings; {len(lines) - MOST} are left out", fontsize=9)
         axis.set_xlabel("step")
-        axis.set_ylabel(tag + (", smoothed" if tag == "train/loss" else "") + " (nats/token)")
+        axis.set_ylabel(_title(tag))
     legend_below(drawing, axes)
     return drawing
 
@@ -72,7 +78,14 @@ def curves_of(place: Path) -> dict[str, Curve]:
     events = EventAccumulator(str(folder), size_guidance={"scalars": 2000})
     events.Reload()
     known = events.Tags()["scalars"]
-    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in TAGS if tag in known}
+    shown = [tag for tag in known if tag in (*TAGS, TOOK_OFF) or tag.startswith(SHARE)]
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in shown}
+
+
+def _title(tag: str) -> str:
+    if tag.startswith(SHARE):
+        return f"surviving share of the context, {tag.removeprefix(SHARE)}"
+    return tag + (", smoothed" if tag == "train/loss" else "") + " (nats/token)"
 
 
 def _smoothed(curve: Curve) -> Curve:

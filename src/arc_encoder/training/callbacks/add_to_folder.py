@@ -14,6 +14,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.published.folder import stored_dtype
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.sharding import ShardedStrategy
 from arc_encoder.training.whole_folder import finish_swap, write_whole
@@ -63,16 +64,18 @@ def add_heads(folder: Path, trained: ArcEncoderModel, names: Sequence[str]) -> N
     """
     own = "it lies in the compressor folder of your run"
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        published = ArcEncoderModel.from_pretrained(folder, dtype="auto", use_safetensors=True)
+        dtype = stored_dtype(folder)
+        kept = getattr(torch, dtype.replace("int8", "float32"))
+        published = ArcEncoderModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
         fresh_names = [name for name in names if name not in published.heads]
         taken = [name for name in names if name in published.heads]
-        if any(not same_weights(published.head(name), trained.head(name)) for name in taken):
+        if any(not same_weights(published.head(name), trained.head(name), kept) for name in taken):
             raise CheckpointError(
                 f"{folder} serves {', '.join(taken)} already, so the one that was trained now was not added; {own}"
             )
         if not fresh_names:  # these very heads were added before
             return
-        if not same_weights(published.encoder, trained.encoder):
+        if not same_weights(published.encoder, trained.encoder, kept):
             raise CheckpointError(
                 f"{folder} holds another encoder than the one that was trained with, so nothing was added; {own}"
             )
@@ -82,14 +85,14 @@ def add_heads(folder: Path, trained: ArcEncoderModel, names: Sequence[str]) -> N
 
         def write(fresh: Path) -> None:
             shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns("*.safetensors", "*.safetensors.index.json"))
-            published.to(published.dtype).save_pretrained(fresh)
+            published.save_pretrained(fresh, dtype=dtype)
 
         write_whole(folder, write)
 
 
-def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    """Whether two modules hold the same weights, up to the dtype in which the first is kept."""
+def same_weights(one: torch.nn.Module, other: torch.nn.Module, kept: torch.dtype) -> bool:
+    """Whether two modules hold the same weights, once both are rounded to the dtype in which one of them was kept."""
     ours, theirs = one.state_dict(), other.state_dict()
     return ours.keys() == theirs.keys() and all(
-        torch.equal(tensor, theirs[name].to(tensor.dtype).cpu()) for name, tensor in ours.items()
+        torch.equal(tensor.to(kept), theirs[name].to(kept).cpu()) for name, tensor in ours.items()
     )

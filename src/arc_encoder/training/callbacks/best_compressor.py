@@ -23,8 +23,15 @@ class ExportBest(ExportCompressor):
         ConfigError: another mode.
     """
 
-    def __init__(self, folder: str, *, monitor: str = "val/loss", mode: Literal["min", "max"] = "min") -> None:
-        super().__init__(folder)
+    def __init__(
+        self,
+        folder: str,
+        *,
+        monitor: str = "val/loss",
+        mode: Literal["min", "max"] = "min",
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(folder, dtype)
         if mode not in ("min", "max"):
             raise ConfigError(f"export of the best: mode={mode!r} is unknown; choose min or max")
         self.monitor, self.mode = monitor, mode

@@ -8,7 +8,8 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.data.datamodule import ArcDataModule
-from arc_encoder.errors import ArcError
+from arc_encoder.errors import ArcError, ConfigError
+from arc_encoder.model.published.folder import DTYPES
 from arc_encoder.training.callbacks.decoder_guard import DecoderGuard
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.sharding import whole_state
@@ -22,10 +23,16 @@ class ExportCompressor(Callback):
 
     Args:
         folder: where to; an earlier export there is replaced.
+        dtype: of the weights in it: float32, bfloat16, float16, or int8 with a scale a row; None keeps float32.
+
+    Raises:
+        ConfigError: an unknown dtype.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str, dtype: str | None = None) -> None:
+        if dtype is not None and dtype not in DTYPES:
+            raise ConfigError(f"export: dtype={dtype} is unknown; choose one of {', '.join(DTYPES)}")
+        self.folder, self.dtype = Path(folder), dtype
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if trainer.is_global_zero:
@@ -54,7 +61,7 @@ class ExportCompressor(Callback):
         tokenizer = data.collator.encoder_tokenizer
 
         def write(fresh: Path) -> None:
-            compressor.save_pretrained(fresh, state_dict=state)
+            compressor.save_pretrained(fresh, state_dict=state, dtype=self.dtype)
             tokenizer.save_pretrained(fresh)
 
         write_whole(self.folder, write)

@@ -16,7 +16,7 @@ from arc_encoder.training.sharding import whole
 
 
 class GradientNorms(Callback):
-    """Logs the gradient norm of the encoder, and of each decoder's projector and task tokens that the step trained."""
+    """Logs the gradient norm of the encoder, and of each decoder's projector, start and task tokens that the step trained."""
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
         # Only where the logger writes: norms cost a pass over all gradients.
@@ -29,6 +29,8 @@ class GradientNorms(Callback):
         for name, head in compressor.heads.items():
             assert isinstance(head, DecoderHead)
             parts[f"projector/{name}"] = head.projector.parameters()
+            if head.start is not None:
+                parts[f"start/{name}"] = head.start.parameters()
             if head.adapter is not None:
                 parts[f"decoder_adapter/{name}"] = head.adapter.parameters()
             parts[f"task_tokens/{name}"] = head.task_tokens.parameters()

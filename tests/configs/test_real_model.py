@@ -1,0 +1,40 @@
+"""The experiments on SmolLM2: each composes, fits, and can be built on the meta device before the model is fetched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from arc_encoder.cli import plan, train
+from arc_encoder.cli.check import find_problems
+from arc_encoder.cli.locations import configs_folder
+from arc_encoder.plan.parts import count
+from tests.tiny_runs import composed
+
+EXPERIMENTS = sorted(file.stem for file in (configs_folder() / "experiment" / "smollm2").glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARC_MODELS", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_nothing_is_missing_but_model_and_data(name: str, tmp_path: Path) -> None:
+    overrides = [f"experiment=smollm2/{name}", "paths.run=.", "ckpt=null"]
+    config = composed(overrides, "plan")
+    assert not {key for key in OmegaConf.missing_keys(config) if not key.startswith("hydra")}
+    assert find_problems(config, keys=plan.KEYS, ignored=plan.UNREAD) == []
+    told = find_problems(composed(overrides), keys=train.KEYS, ignored=("data.", "model.init_from"))
+    words = f"the model smollm2_135m is not in {tmp_path} yet; fetch it once with: arc-models get smollm2_135m"
+    assert told == [f"model.encoder: no encoder backbone at '{tmp_path / 'smollm2_135m'}': {words}"]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_can_be_built_on_the_meta_device(name: str) -> None:
+    config = composed([f"experiment=smollm2/{name}", "paths.run=.", "ckpt=null"], "plan")
+    parts = plan.parts_of(config)
+    assert len(parts.compressor.encoder.backbone.layers) == 30 - config.model.encoder.truncate_layers
+    assert count(parts.decoders["smollm2_135m"].parameters()) == 134_515_008
