@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import logging
 import os
 import subprocess
 import sys
@@ -163,5 +164,8 @@ class Command:
                 self.main()
             except SystemExit as left:
                 code = int(left.code or 0)
+        for logger in logging.Logger.manager.loggerDict.values():  # Hydra's "disabled" switches every known one off
+            if isinstance(logger, logging.Logger):
+                logger.disabled = False
         captured = self.capsys.readouterr()
         return code, captured.out, captured.err

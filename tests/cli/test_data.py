@@ -182,6 +182,28 @@ def test_squad_from_its_original_file(run: Command, tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["squad.jsonl.gz", "squad.jsonl.gz.manifest.json"]
 
 
+def test_training_and_evaluation_are_kept_apart(run: Command, tmp_path: Path) -> None:
+    lines = [f"line {number} " + " ".join(f"w{number}x{each}" for each in range(200)) for number in range(40)]
+    write(tmp_path / "wiki.jsonl", [{"text": f"{line}\n{line} again\n{line} at last"} for line in lines])
+    write(tmp_path / "dev.jsonl", [{"passages": [lines[0]], "question": "q", "answers": ["a"]}])
+    words = ["prepare", "wikipedia", "from=wiki.jsonl", "exclude=[dev.jsonl]", "held_out=0.25"]
+    output = run(*words)
+    kept = read(tmp_path / "corpus/wikipedia.jsonl.gz")
+    aside = read(tmp_path / "corpus/wikipedia_held_out.jsonl.gz")
+    assert f"{len(aside)} held out in wikipedia_held_out.jsonl.gz" in output
+    assert "shares 13 words in a row with dev.jsonl" in output
+    documents = [{each["document"] for each in part} for part in (kept, aside)]
+    assert not documents[0] & documents[1]
+    assert len(documents[0] | documents[1]) == 39
+    manifest = json.loads((tmp_path / "corpus/wikipedia.jsonl.gz.manifest.json").read_text())
+    assert manifest["held_out"] == {"file": "wikipedia_held_out.jsonl.gz", "records": len(aside)}
+    run(*words, "overwrite=true")
+    assert read(tmp_path / "corpus/wikipedia_held_out.jsonl.gz") == aside
+    for wrong, told in (("held_out=1", "expected a share"), ("held_out=x", "'x'"), ("exclude=none.jsonl", "no file")):
+        assert told in run.fails("prepare", "wikipedia", "from=wiki.jsonl", "output=b.jsonl", wrong)
+    assert not (tmp_path / "b.jsonl").exists()
+
+
 def test_passages_are_retrieved(run: Command, tmp_path: Path) -> None:
     write(
         tmp_path / "nq.jsonl",

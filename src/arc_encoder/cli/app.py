@@ -125,6 +125,7 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", category=FutureWarning)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_Chatter())
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")  # arc-train's is Hydra's own
 
 
 class _Chatter(logging.Filter):

@@ -19,12 +19,13 @@ from arc_encoder.cli.compose import config_dir_of_run
 from arc_encoder.cli.locations import configs_folder
 from arc_encoder.data.prepare import Job, Recipe
 from arc_encoder.data.prepare.recipe import Prepared
-from arc_encoder.data.prepare.writing import manifest_of
+from arc_encoder.data.prepare.separation import Separation
+from arc_encoder.data.prepare.writing import held_out_of, manifest_of
 from arc_encoder.errors import ConfigError
 
 KEYS = {
     "recipe", "retriever", "paths", "output", "from", "passages", "passage_words", "top", "index", "limit", "on_error",
-    "overwrite", "imports",
+    "overwrite", "imports", "exclude", "exclude_words", "held_out",
 }  # fmt: skip
 
 
@@ -64,16 +65,34 @@ def prepare(config: DictConfig) -> None:
         overwrite=config.overwrite,
         retriever=retriever,
         top=config.top,
+        separation=separation_of(config),
         command=shlex.join(["arc-data", "prepare", *sys.argv[1:]]),
     )
     for done in recipe.prepare(job):
         print(told(done))
 
 
+def separation_of(config: DictConfig) -> Separation:
+    """What keeps training and evaluation apart, from the keys of the command.
+
+    Raises:
+        ConfigError: a value of the wrong kind.
+    """
+    exclude, words, held_out = config.exclude, config.exclude_words, config.held_out
+    files = [exclude] if isinstance(exclude, str) else [str(each) for each in exclude or ()]
+    if not isinstance(words, int) or isinstance(words, bool):
+        raise ConfigError(f"exclude_words={words!r}: expected a whole number from 1 on")
+    if not isinstance(held_out, int | float) or isinstance(held_out, bool):
+        raise ConfigError(f"held_out={held_out!r}: expected a share of the documents, such as 0.05")
+    return Separation(files, words, held_out)
+
+
 def told(done: Prepared) -> str:
     """What was written, in words."""
     left = sum(done.left_out.values())
     lines = [f"{done.records:,} records in {done.path} (manifest {manifest_of(done.path).name})"]
+    if done.held_out:
+        lines.append(f"  {done.held_out:,} held out in {held_out_of(done.path).name}")
     if done.answers_found is not None:
         lines.append(f"  an answer stands in the passages of {done.answers_found:.1%}")
     if left:

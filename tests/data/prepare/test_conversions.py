@@ -14,6 +14,7 @@ from arc_encoder.data.prepare.narrative_qa import NarrativeQa
 from arc_encoder.data.prepare.open_questions import OpenQuestions
 from arc_encoder.data.prepare.paraphrases import Paraphrases
 from arc_encoder.data.prepare.plain_text import PlainText
+from arc_encoder.data.prepare.qed import Qed
 from arc_encoder.data.prepare.quac import Quac
 from arc_encoder.data.prepare.questions import Questions
 from arc_encoder.data.prepare.reading import Reading
@@ -199,3 +200,16 @@ def test_squality_gives_a_record_for_each_question() -> None:
         "questions": [{"question_text": "plot?", "responses": [{"response_text": "a"}, {"response_text": "b"}]}],
     }
     assert all_of(Squality(), row) == [{"question": "plot?", "answers": ["a", "b"], "passages": ["story"]}]
+
+
+def test_qed_leaves_out_what_the_paragraph_does_not_answer() -> None:
+    spans = [[{"start": 0, "end": 3, "string": "Ann"}], [{"start": 4, "end": 6, "string": "Bob"}, {"string": "Ann"}]]
+    row = {"question_text": "who did it", "paragraph_text": "Ann and Bob did .", "original_nq_answers": spans}
+    expected = {"question": "who did it", "answers": ["Ann", "Bob"], "passages": ["Ann and Bob did ."]}
+    assert all_of(Qed(), row) == [expected]
+    flat = {**row, "original_nq_answers": spans[1], "annotation": {"explanation_type": "single_sentence"}}
+    assert all_of(Qed(), flat) == [{**expected, "answers": ["Bob", "Ann"]}]
+    none = {**row, "annotation": {"explanation_type": "none"}}
+    assert all_of(Qed(), none) == [LeftOut("the paragraph does not answer the question")]
+    with pytest.raises(DataError, match="paragraph_text"):
+        all_of(Qed(), {"question": "q", "original_nq_answers": spans})

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from arc_encoder.data.answers import stands_in
 from arc_encoder.data.prepare.conversion import Conversion, LeftOut, Record, Row
 from arc_encoder.data.prepare.origin import Origin
-from arc_encoder.data.prepare.writing import Writer, whole_file, write_manifest
+from arc_encoder.data.prepare.separation import Separation
+from arc_encoder.data.prepare.writing import Writer, held_out_of, whole_file, write_manifest
 from arc_encoder.data.retrieval import Retriever
 from arc_encoder.errors import ConfigError, DataError
 
@@ -35,6 +36,7 @@ class Job:
         overwrite: replace a file that exists.
         retriever: opened, for questions that come without passages.
         top: passages of a question.
+        separation: keeps training and evaluation apart, None for nothing to keep apart.
         command: as it was typed.
     """
 
@@ -46,17 +48,19 @@ class Job:
     overwrite: bool = False
     retriever: Retriever | None = None
     top: int = 5
+    separation: Separation | None = None
     command: str = ""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A file that was written: how many records, and why others are not there."""
+    """A file that was written: how many records, why others are not there, and how many were held out."""
 
     path: Path
     records: int
     left_out: dict[str, int]
     answers_found: float | None = None
+    held_out: int = 0
 
 
 class Recipe:
@@ -122,19 +126,33 @@ class Recipe:
         search = _Search(job.retriever if self.convert.needs_passages else None, job.top)
         with ExitStack() as stack:
             writer = Writer(stack.enter_context(whole_file(path)), name)
+            apart = job.separation or Separation()
+            aside = Writer(stack.enter_context(whole_file(held_out_of(path))), name) if apart.held_out else None
             for item in search(item for row in rows for item in self.convert.records(row)):
-                writer.add(item)
+                item = item if isinstance(item, LeftOut) else apart.check(item) or item
+                if aside is not None and isinstance(item, dict) and apart.is_held_out(item):
+                    aside.add(item)
+                else:
+                    writer.add(item)
                 if limit is not None and writer.written >= limit:
                     break
-            if not writer.written:
-                reasons = "; ".join(f"{count} × {reason}" for reason, count in writer.left_out.most_common(10))
-                raise DataError(f"{name}: no record was made of these rows ({reasons or 'there were none'})")
+            for each, what in ((writer, "record"), (aside, "record to hold out")):
+                if each is not None and not each.written:
+                    reasons = "; ".join(f"{count} × {reason}" for reason, count in writer.left_out.most_common(10))
+                    raise DataError(f"{name}: no {what} was made of these rows ({reasons or 'there were too few'})")
         share = None if search.asked == 0 else search.found / search.asked
-        self._describe(path, job, writer, limit, search, share)
-        return Prepared(path, writer.written, dict(writer.left_out), share)
+        self._describe(path, job, writer, aside, limit, search, share)
+        return Prepared(path, writer.written, dict(writer.left_out), share, aside.written if aside else 0)
 
     def _describe(
-        self, path: Path, job: Job, writer: Writer, limit: int | None, search: _Search, share: float | None
+        self,
+        path: Path,
+        job: Job,
+        writer: Writer,
+        aside: Writer | None,
+        limit: int | None,
+        search: _Search,
+        share: float | None,
     ) -> None:
         files = [] if job.given is None and not job.place.is_dir() else self.origin.find(Path(job.given or job.place))
         content: dict[str, Any] = {
@@ -146,6 +164,8 @@ class Recipe:
             "stopped_at_limit": limit if limit is not None and writer.written >= limit else None,
             "command": job.command,
         }
+        if aside is not None:
+            content["held_out"] = {"file": held_out_of(path).name, "records": aside.written}
         if search.retriever is not None:
             content["passages"] = {
                 **search.retriever.stamp, "top": job.top, "answer_stands_in_them": round(share or 0.0, 4),

@@ -76,6 +76,12 @@ def manifest_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.manifest.json")
 
 
+def held_out_of(path: Path) -> Path:
+    """Where the records go that are held out from a prepared file."""
+    stem, dot, ending = path.name.partition(".")
+    return path.with_name(f"{stem}_held_out{dot}{ending}")
+
+
 def write_manifest(path: Path, content: dict[str, Any]) -> None:
     """Write the manifest of a prepared file, whole or not at all."""
     with whole_file(manifest_of(path)) as file:
