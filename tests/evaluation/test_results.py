@@ -107,7 +107,7 @@ def test_a_write_that_is_cut_short_leaves_the_earlier_file(
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("arc_encoder.evaluation.results.os.replace", killed)
+    monkeypatch.setattr("arc_encoder.atomic.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
         write(path)
     assert path.read_text() == "the earlier one"

@@ -19,7 +19,6 @@ from arc_encoder.training.checkpoint_files import (
     fault_of,
     last_good,
     newest_first,
-    replacing,
     steps_of,
     sweep_unfinished,
 )
@@ -112,15 +111,7 @@ def test_what_is_no_disk_error_is_not_hidden(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
-    def write_half() -> None:
-        with replacing(tmp_path / "a") as file:
-            file.write(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_half()
-    assert os.listdir(tmp_path) == []
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".step=3.ckpt.17.part").touch()  # of a process that was killed
     (tmp_path / "other.part").touch()
     sweep_unfinished(tmp_path)

@@ -9,7 +9,7 @@ i owns rows offsets[i] … offsets[i + 1] − 1. Its metadata names documents, d
 from __future__ import annotations
 
 import json
-import os
+import tempfile
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from safetensors.torch import save_file
 from tqdm import tqdm
 
+from arc_encoder.atomic import atomic_path
 from arc_encoder.cli.app import choose_device, run_app
 from arc_encoder.data.jsonl import JsonlDocuments, OnError, matching_files
 from arc_encoder.data.records import Document
@@ -78,11 +79,9 @@ def compress(config: DictConfig) -> Path:
     output = Path(config.output)
     if output.exists() and not config.overwrite:
         raise ConfigError(f"{output} exists already; choose another name, or set overwrite=true")
-    part = output.with_name(output.name + ".part")
     try:  # before hours of work
         output.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-        part.unlink()
+        tempfile.TemporaryFile(dir=output.parent).close()
     except OSError as error:
         raise ConfigError(f"{output} cannot be written ({error.strerror}); choose another output=<file>") from error
     documents = read_documents(config.input, config.text_field, config.on_error)
@@ -108,8 +107,8 @@ def compress(config: DictConfig) -> Path:
         "decoder": compressor.decoder_name,
         "factor": str(config.factor or compressor.model.encoder.pooling.overall_factor),
     }
-    save_file({"vectors": torch.cat(vectors), "offsets": counts.cumsum(0)}, part, metadata=metadata)
-    os.replace(part, output)
+    with atomic_path(output) as part:
+        save_file({"vectors": torch.cat(vectors), "offsets": counts.cumsum(0)}, part, metadata=metadata)
     print(f"{len(documents)} documents → {int(counts.sum())} vectors of width {vectors[0].shape[1]} in {output}")
     return output
 

@@ -5,14 +5,13 @@ Run command: ``arc-convert input=kyutai/ARC8_Encoder_Llama output=models/arc8_ll
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
+from arc_encoder.atomic import atomic_directory
 from arc_encoder.cli.app import run_app
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.interchange.export import export_checkpoint
@@ -48,17 +47,11 @@ def convert(config: DictConfig) -> Path:
         raise ConfigError(f"{output} exists already; choose another folder, or set overwrite=true")
     ours = released_checkpoint(config.input) is None
     model, dtype = load(config, ours=ours)
-    fresh = output.with_name(output.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
     try:
-        fresh.parent.mkdir(parents=True, exist_ok=True)
-        note = write(model, fresh, config, dtype)
+        with atomic_directory(output) as fresh:
+            note = write(model, fresh, config, dtype)
     except OSError as error:
-        shutil.rmtree(fresh, ignore_errors=True)
         raise ConfigError(f"{output} cannot be written ({error}); choose another output=<folder>") from error
-    if output.exists():
-        shutil.rmtree(output)
-    os.replace(fresh, output)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     print(f"{config.input} → {output}: {parameters:,} parameters, decoders {', '.join(model.heads)}{note}")
     return output

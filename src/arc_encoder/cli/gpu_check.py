@@ -21,6 +21,7 @@ from typing import Any
 import torch
 import transformers
 
+from arc_encoder.atomic import atomic_file
 from arc_encoder.bench.gpu.first_token import measure_first_token
 from arc_encoder.bench.gpu.models import paper, tiny
 from arc_encoder.bench.gpu.training_step import measure_step
@@ -28,7 +29,6 @@ from arc_encoder.cli.app import choose_device, fail, quieten
 from arc_encoder.errors import ArcError
 from arc_encoder.parity.suite import run_suite
 from arc_encoder.reporting.gpu_report import gpu_report
-from arc_encoder.training.checkpoint_files import replacing
 
 SIZES = {"paper": paper, "tiny": tiny}
 PARTS = ("golden", "step", "first_token", "quickstart")
@@ -55,7 +55,7 @@ def main() -> None:
         fail(str(error))
     results = check(arguments, device)
     for name, text in (("gpu.json", json.dumps(results, indent=2)), ("gpu.md", gpu_report(results))):
-        with replacing(arguments.output / name) as file:
+        with atomic_file(arguments.output / name) as file:
             file.write((text + "\n").encode())
     print(gpu_report(results))
     print(f"\nWritten to {arguments.output}: gpu.json, gpu.md")

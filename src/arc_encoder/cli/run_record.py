@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 import arc_encoder
+from arc_encoder.atomic import atomic_file
 from arc_encoder.errors import CheckpointError
-from arc_encoder.training.checkpoint_files import replacing
 
 NAME = "run.json"
 PACKAGES = (
@@ -44,7 +44,7 @@ def describe_start(*, seed: int, checkpoint: str | None) -> dict[str, Any]:
 def add_start(run: Path, start: dict[str, Any]) -> None:
     """Append a start to the run's record."""
     starts = [*read_starts(run), start]
-    with replacing(run / NAME) as file:
+    with atomic_file(run / NAME) as file:
         file.write(json.dumps({"starts": starts}, indent=2).encode() + b"\n")
 
 

@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
+from arc_encoder.atomic import atomic_file
 from arc_encoder.cli.app import fail, run_app
 from arc_encoder.cli.resume import expand_resume, find_checkpoint, is_first_process, tell_changes
 from arc_encoder.cli.run_record import add_start, describe_start
@@ -26,7 +27,7 @@ from arc_encoder.data.collator import DecoderText
 from arc_encoder.errors import ArcError, ConfigError, Interrupted
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
-from arc_encoder.training.checkpoint_files import AtomicCheckpointIO, replacing
+from arc_encoder.training.checkpoint_files import AtomicCheckpointIO
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.objectives import Objective
 
@@ -120,7 +121,7 @@ def prepare_folder(run: Path, config: DictConfig, checkpoint: str | None = None)
             Path(checkpoint).touch()  # an older one that was chosen is the newest from now on
     try:
         run.mkdir(parents=True, exist_ok=True)
-        with replacing(run / "config.yaml") as file:
+        with atomic_file(run / "config.yaml") as file:
             file.write(OmegaConf.to_yaml(config, resolve=True).encode())
         add_start(run, start)
     except OSError as error:

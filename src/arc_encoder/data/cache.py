@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from arc_encoder.atomic import atomic_path
 from arc_encoder.errors import DataError
 
 
@@ -56,15 +57,12 @@ def made_once(path: Path, purpose: str, make: Callable[[Path], None]) -> Path:
     target = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}-{path.name[:60]}"
     with FileLock(f"{target}.lock"):
         if not target.exists():
-            fresh = target.with_name(f"{target.name}.part")
             try:
-                make(fresh)
-                os.replace(fresh, target)
+                with atomic_path(target) as fresh:
+                    make(fresh)
             except OSError as error:
                 raise DataError(
                     f"{path} needs room in the cache folder {target.parent}, which cannot be written ({error.strerror}); make "
                     "room, or set the environment variable ARC_CACHE to another folder"
                 ) from error
-            finally:
-                fresh.unlink(missing_ok=True)
     return target

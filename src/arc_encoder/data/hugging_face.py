@@ -16,6 +16,7 @@ from typing import Any
 from filelock import FileLock
 from tqdm import tqdm
 
+from arc_encoder.atomic import atomic_path
 from arc_encoder.data.cache import cache_folder
 from arc_encoder.data.fields import DocumentFields, QuestionFields
 from arc_encoder.data.jsonl import JsonlDocuments, JsonlQuestions, OnError
@@ -130,12 +131,8 @@ def spooled(path: str, name: str | None, split: str, revision: str | None, limit
                 _label(path, name, split),
                 lambda datasets: datasets.load_dataset(path, name, split=split, revision=revision, streaming=True),
             )
-            fresh = target.with_name(f"{target.name}.part")
-            try:
+            with atomic_path(target) as fresh:
                 _copy(stream, fresh, limit, _label(path, name, split))
-                fresh.replace(target)
-            finally:
-                fresh.unlink(missing_ok=True)
     return target
 
 

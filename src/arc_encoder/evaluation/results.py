@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from arc_encoder.atomic import atomic_file, write_text_atomically
 from arc_encoder.evaluation.benchmarks import ExampleResult
 from arc_encoder.evaluation.corpus_scores import CORPUS
 from arc_encoder.evaluation.metrics import confidence_interval
@@ -168,10 +167,8 @@ def surviving_share(rows: Iterable[Row], pooling_factor: int, decoder: str | Non
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON to a neighbouring file, then rename it."""
-    part = _part_of(path)
-    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    """Write JSON, whole or not at all."""
+    write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_results(
@@ -184,8 +181,7 @@ def write_results(
 
 def write_examples(path: Path, results: Iterable[ExampleResult]) -> None:
     """One JSON line an example, for people who want to read what went wrong."""
-    part = _part_of(path)
-    with part.open("w", encoding="utf-8") as lines:
+    with atomic_file(path, "w", encoding="utf-8") as lines:
         for result in results:
             record = {
                 "id": result.id,
@@ -196,10 +192,3 @@ def write_examples(path: Path, results: Iterable[ExampleResult]) -> None:
                 **result.details,
             }
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
-    os.replace(part, path)
-
-
-def _part_of(path: Path) -> Path:
-    """A neighbouring file that no other process writes, not even on another machine."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.part")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from arc_encoder.atomic import atomic_directory
 from arc_encoder.errors import CheckpointError
 from arc_encoder.models.places import is_whole
 
@@ -35,20 +35,15 @@ def made_whole(folder: Path, make: Callable[[Path], None], *, room: int, again: 
     """
     if is_whole(folder) and not again:
         return folder
-    fresh = folder.with_name(f".{folder.name}.part")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
             if is_whole(folder) and not again:  # another process has made it meanwhile
                 return folder
-            shutil.rmtree(fresh, ignore_errors=True)  # of a process that was killed
             need_room(folder.parent, room)
-            try:
+            with atomic_directory(folder) as fresh:
                 fresh.mkdir()
                 make(fresh)
-                _put(fresh, folder)
-            finally:
-                shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise CheckpointError(_unwritable(folder, error)) from error
     return folder
@@ -77,16 +72,6 @@ def _lock(folder: Path) -> FileLock:
         LOG.warning("another process is making %s; waiting for it", folder)
         lock.acquire()
     return lock
-
-
-def _put(fresh: Path, folder: Path) -> None:
-    """Rename `fresh` to `folder`; what was there goes away."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(fresh, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _unwritable(folder: Path, error: OSError) -> str:

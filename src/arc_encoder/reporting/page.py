@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from arc_encoder.atomic import write_text_atomically
 from arc_encoder.errors import ConfigError
 from arc_encoder.reporting.cost_tables import cost_table_of
 from arc_encoder.reporting.figures import PLOTS
@@ -136,7 +136,5 @@ def _html(title: str, tables: Sequence[Table], drawn: Sequence[Drawn], provenanc
 
 
 def _write(file: Path, text: str) -> Path:
-    part = file.with_name(file.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, file)
+    write_text_atomically(file, text)
     return file

@@ -17,6 +17,7 @@ from threading import Event
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from arc_encoder.atomic import write_text_atomically
 from arc_encoder.errors import ArcError, ConfigError
 from arc_encoder.study.stages import Stage
 from arc_encoder.study.start import Start
@@ -133,7 +134,7 @@ def _run_alone(stage: Stage, start: Start, options: Sequence[str], stop: Event) 
     if status != 0:
         end = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:])
         raise StageError(f"{stage.title} failed with status {status}. The end of {log}:\n{end}")
-    _write(stage.folder / DONE, f"{made_from}made {uuid.uuid4().hex}\n")
+    write_text_atomically(stage.folder / DONE, f"{made_from}made {uuid.uuid4().hex}\n")
 
 
 def _begin(stage: Stage, made_from: str) -> None:
@@ -142,14 +143,7 @@ def _begin(stage: Stage, made_from: str) -> None:
     checkpoints = stage.folder / CHECKPOINTS
     if stage.after and checkpoints.is_dir() and "".join(_lines(begun)) != made_from:
         shutil.rmtree(checkpoints)
-    _write(begun, made_from)
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = file.with_name(f"{file.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, file)
+    write_text_atomically(begun, made_from)
 
 
 def _link(place: Path, target: Path) -> None:

@@ -10,17 +10,16 @@ import os
 import shlex
 import shutil
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from arc_encoder.atomic import UNFINISHED, atomic_file
 from arc_encoder.errors import CheckpointError
 
-SUFFIX, UNFINISHED, DAMAGED = ".ckpt", ".part", ".damaged"
+SUFFIX, DAMAGED = ".ckpt", ".damaged"
 LAST_OF_FOLDER = "meta.pt"  # a sharded checkpoint's writer ends with it
 
 
@@ -43,41 +42,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise TypeError("storage_options are not supported: checkpoints are written to a folder of this machine")
         target = Path(path)
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(target) as file:
+            with atomic_file(target) as file:
                 torch.save(checkpoint, file)
         except (OSError, RuntimeError) as error:  # torch hides the system's error behind a RuntimeError
             cause = error if isinstance(error, OSError) else error.__context__
             if not isinstance(cause, OSError):
                 raise
             raise CheckpointError(_not_written(target, cause)) from error
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `target` when the block ends, and is gone if it fails."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}{UNFINISHED}")
-    try:
-        with fresh.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(fresh, target)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the names of a folder on the disk, so that a rename survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError:  # some network file systems know no such call; the rename itself was done
-        pass
-    finally:
-        os.close(descriptor)
 
 
 def sweep_unfinished(folder: Path) -> None:

@@ -91,11 +91,11 @@ def test_an_export_that_was_killed_is_cleared_up_by_the_next_start(
     before = (export / "model.safetensors").read_bytes()
     with monkeypatch.context() as patch:
         if moment == "part":
-            patch.setattr("arc_encoder.training.whole_folder._sync", killed)
+            patch.setattr("arc_encoder.atomic._sync", killed)
         elif moment == "between":
-            patch.setattr("arc_encoder.training.whole_folder.os.replace", KilledAtSecond())
+            patch.setattr("arc_encoder.atomic.os.replace", KilledAtSecond())
         else:
-            patch.setattr("arc_encoder.training.whole_folder.sync_folder", KilledAtSecond(lambda folder: None))
+            patch.setattr("arc_encoder.atomic.sync_directory", KilledAtSecond(lambda folder: None))
         with pytest.raises(Killed):
             fit(ExportCompressor(str(export)), steps=2)
     assert (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from arc_encoder.atomic import atomic_file
 from arc_encoder.data.prepare.conversion import LeftOut, Record
 from arc_encoder.errors import ConfigError
 
@@ -25,22 +25,13 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     Raises:
         ConfigError: it cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        raw = part.open("wb")
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror}); choose another output=…") from error
-    try:
-        with raw:
+        with atomic_file(path) as raw:
             packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
             with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:  # type: ignore[type-var]
                 yield text
-        os.replace(part, path)
     except OSError as error:  # such as a full disk
-        raise ConfigError(f"{path} was not written: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+        raise ConfigError(f"{path} was not written: {error}; choose another output=…") from error
 
 
 class Writer:

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from arc_encoder.atomic import atomic_directory
 from arc_encoder.data.jsonl import OnError, matching_files
 from arc_encoder.data.retrieval.store import PassageStore
 from arc_encoder.errors import DataError
@@ -77,14 +77,11 @@ class Retriever(ABC):
         place = Path(folder) if folder else files[0].with_name(f"{files[0].name.split('.')[0]}.index")
         place /= f"{type(self).__name__.lower()}-{key}"
         if not (place / "index.json").is_file():
-            part = place.with_name(f"{place.name}.part")
             try:
-                shutil.rmtree(part, ignore_errors=True)
-                part.mkdir(parents=True)
-                self._fill(pattern, part, words, text_field, on_error)
-                (part / "index.json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-                shutil.rmtree(place, ignore_errors=True)
-                part.rename(place)
+                with atomic_directory(place) as part:
+                    part.mkdir()
+                    self._fill(pattern, part, words, text_field, on_error)
+                    (part / "index.json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
             except OSError as error:
                 raise DataError(
                     f"the index {place} cannot be written ({error}); choose another folder with index=<folder>"

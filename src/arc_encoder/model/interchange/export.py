@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PretrainedConfig
 
+from arc_encoder.atomic import atomic_directory
 from arc_encoder.errors import CheckpointError
 from arc_encoder.model.interchange.load import TOKENS
 from arc_encoder.model.interchange.names import rotated, to_meta
@@ -35,13 +34,11 @@ def export_checkpoint(model: ArcEncoderModel, folder: Path) -> None:
     if folder.exists():
         raise CheckpointError(f"{folder} exists already; choose another folder")
     params = parameters(model)
-    fresh = folder.with_name(folder.name + ".part")
-    shutil.rmtree(fresh, ignore_errors=True)
-    for part, tensors in (("embedder", embedder(model)), ("bridge_module", bridge(model))):
-        (fresh / part).mkdir(parents=True)
-        save_file(tensors, fresh / part / "consolidated.safetensors")
-    (fresh / "params.json").write_text(json.dumps(params, indent=4))
-    os.replace(fresh, folder)
+    with atomic_directory(folder) as fresh:
+        for part, tensors in (("embedder", embedder(model)), ("bridge_module", bridge(model))):
+            (fresh / part).mkdir(parents=True)
+            save_file(tensors, fresh / part / "consolidated.safetensors")
+        (fresh / "params.json").write_text(json.dumps(params, indent=4))
 
 
 def parameters(model: ArcEncoderModel) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from filelock import FileLock
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 
+from arc_encoder.atomic import recover_directory
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.published.folder import stored_dtype
+from arc_encoder.training.callbacks.write_compressor import write_compressor
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.sharding import ShardedStrategy
-from arc_encoder.training.whole_folder import finish_swap, write_whole
 
 
 class AddToFolder(Callback):
@@ -37,7 +38,7 @@ class AddToFolder(Callback):
                 "beside a frozen encoder there is little to divide"
             )
         if trainer.is_global_zero:
-            finish_swap(self.folder)
+            recover_directory(self.folder)
         if not (self.folder / "config.json").is_file():
             raise ConfigError(
                 f"callbacks.add_to_folder: {self.folder} holds no config.json, so nothing can be added there; give a folder "
@@ -87,7 +88,7 @@ def add_heads(folder: Path, trained: ArcEncoderModel, names: Sequence[str]) -> N
             shutil.copytree(folder, fresh, ignore=shutil.ignore_patterns("*.safetensors", "*.safetensors.index.json"))
             published.save_pretrained(fresh, dtype=dtype)
 
-        write_whole(folder, write)
+        write_compressor(folder, write)
 
 
 def same_weights(one: torch.nn.Module, other: torch.nn.Module, kept: torch.dtype) -> bool:

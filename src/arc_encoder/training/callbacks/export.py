@@ -7,13 +7,14 @@ from pathlib import Path
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from arc_encoder.atomic import recover_directory
 from arc_encoder.data.datamodule import ArcDataModule
 from arc_encoder.errors import ArcError, ConfigError
 from arc_encoder.model.published.folder import DTYPES
 from arc_encoder.training.callbacks.decoder_guard import DecoderGuard
+from arc_encoder.training.callbacks.write_compressor import write_compressor
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.sharding import whole_state
-from arc_encoder.training.whole_folder import finish_swap, write_whole
 
 
 class ExportCompressor(Callback):
@@ -36,7 +37,7 @@ class ExportCompressor(Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if trainer.is_global_zero:
-            finish_swap(self.folder)
+            recover_directory(self.folder)
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.export(trainer, pl_module)
@@ -64,4 +65,4 @@ class ExportCompressor(Callback):
             compressor.save_pretrained(fresh, state_dict=state, dtype=self.dtype)
             tokenizer.save_pretrained(fresh)
 
-        write_whole(self.folder, write)
+        write_compressor(self.folder, write)

@@ -1,0 +1,119 @@
+"""Files and directories that are written whole or not at all: to a neighbouring name first, synced, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+UNFINISHED = ".part"
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """A path beside `target` to write a file at. It gets the name of `target` if the block ends well, and is removed otherwise.
+
+    No other process writes there, not even on another machine. The parent directory is made if it is missing.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.{socket.gethostname()}.{os.getpid()}{UNFINISHED}")
+    try:
+        yield fresh
+        _sync(fresh)
+        os.replace(fresh, target)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync_directory(target.parent)
+
+
+@contextmanager
+def atomic_file(target: Path, mode: str = "wb", **options: Any) -> Iterator[IO[Any]]:
+    """An open file that takes the place of `target` if the block ends well, and is removed otherwise.
+
+    Args:
+        target: the final name.
+        mode: ``wb`` or ``w``.
+        options: further arguments of `open`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with atomic_path(target) as fresh, fresh.open(mode, **options) as file:
+        yield file
+
+
+def write_text_atomically(target: Path, text: str) -> None:
+    """Make or replace a text file, UTF-8.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with atomic_file(target, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+@contextmanager
+def atomic_directory(target: Path) -> Iterator[Path]:
+    """A path beside `target`, for the block to make a directory at, which then takes the place of `target`.
+
+    If the block fails, what was at `target` stays. If the process is killed, `recover_directory` clears up. One process
+    writes a directory at a time.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    fresh, old = _neighbours(target)
+    recover_directory(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield fresh
+        for file in fresh.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        sync_directory(fresh)
+        if target.exists():
+            os.replace(target, old)
+        os.replace(fresh, target)
+        sync_directory(target.parent)
+    except (Exception, KeyboardInterrupt):
+        shutil.rmtree(fresh, ignore_errors=True)
+        if old.exists() and not target.exists():
+            os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_directory(target: Path) -> None:
+    """Clear up after a writer that was killed, whenever that was: `target` is whole, or was never there."""
+    fresh, old = _neighbours(target)
+    if old.exists() and not target.exists():  # killed between the two renames, when the fresh one was complete
+        os.replace(fresh if fresh.exists() else old, target)
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_directory(folder: Path) -> None:
+    """Put the names of a directory on the disk, so that a rename survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems know no such call; the rename itself was done
+        pass
+    finally:
+        os.close(descriptor)
+
+
+def _neighbours(target: Path) -> tuple[Path, Path]:
+    return target.with_name(f"{target.name}{UNFINISHED}"), target.with_name(f"{target.name}.old")
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
