@@ -42,6 +42,11 @@ def test_mistakes_of_either_training_are_told_before_the_first(run: Command, tmp
     assert not list(tmp_path.glob("logs/quickstart/*/pretrain"))
 
 
+def test_another_decoder_is_chosen_by_its_name(run: Command) -> None:
+    assert "toy_none" in run.fails("decoder_name=toy_none")
+    assert "chosen with decoder_name=toy_b" in run.fails("decoder=toy_b")
+
+
 def test_a_group_of_ones_own_reaches_the_trainings(run: Command, tmp_path: Path) -> None:
     own = tmp_path / "mine" / "model" / "pooling"
     own.mkdir(parents=True)

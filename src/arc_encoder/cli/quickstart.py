@@ -7,6 +7,7 @@ The same code and configurations as `arc-train experiment=toy/pretrain`, then
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,7 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from arc_encoder.cli.app import run_app
+from arc_encoder.cli.app import fail, run_app
 from arc_encoder.cli.benchmarks import benchmarks_of
 from arc_encoder.cli.check import check_config
 from arc_encoder.cli.compose import composing, config_dir_of_run
@@ -34,7 +35,7 @@ from arc_encoder.reporting.tables import markdown_table
 from arc_encoder.training.callbacks.throughput import peak_memory_gib
 
 KEYS = {
-    "decoder",
+    "decoder_name",
     "pretrain_steps",
     "finetune_steps",
     "factor",
@@ -85,7 +86,7 @@ def report(config: DictConfig, rows: list[Row], costs: list[Cost], seconds: dict
         "surviving_share": shares,
         "seconds": seconds,
         "peak_memory_gib": memory,
-        "decoder": config.decoder,
+        "decoder": config.decoder_name,
         "seed": config.seed,
     }
     write_results(run / "results.json", rows, costs, extra)
@@ -97,7 +98,9 @@ def report(config: DictConfig, rows: list[Row], costs: list[Cost], seconds: dict
     times = ", ".join(f"{name} {value / 60:.1f} min" for name, value in seconds.items())
     lines.append(f"Time: {times}. Peak memory: {memory:.1f} GiB.")
     text = "\n".join(lines)
-    (run / "report.md").write_text(f"# ARC-Encoder in front of {config.decoder}\n\n{text}\n\n![scores](scores.png)\n")
+    (run / "report.md").write_text(
+        f"# ARC-Encoder in front of {config.decoder_name}\n\n{text}\n\n![scores](scores.png)\n"
+    )
     print(
         f"\n{text}\n\nWritten to {run}: report.md, results.json, scores.png, and the trained compressor in finetune/compressor"
     )
@@ -122,7 +125,7 @@ def phases(config: DictConfig, run: Path) -> tuple[DictConfig, DictConfig]:
 def _training(config: DictConfig, experiment: str, steps: int, run: Path, own: Iterable[str]) -> DictConfig:
     overrides = [
         f"experiment={experiment}",
-        f"decoder={config.decoder}",
+        f"decoder={config.decoder_name}",
         f"model.pooling.factor={config.factor}",
         f"trainer.max_steps={steps}",
         f"trainer.val_check_interval={max(1, steps // 3)}",
@@ -165,7 +168,7 @@ def _evaluate(config: DictConfig, run: Path) -> tuple[list[Row], list[Cost]]:
     chosen = [
         f"system=[{','.join(order)}]",
         f"benchmark=[{','.join(benchmarks)}]",
-        f"decoder={config.decoder}",
+        f"decoder={config.decoder_name}",
         f"benchmark.limit={config.limit}",
         "paths.run=.",
     ]
@@ -174,7 +177,7 @@ def _evaluate(config: DictConfig, run: Path) -> tuple[list[Row], list[Cost]]:
     rows, costs = evaluate(
         {name: instantiate(node) for name, node in composed.systems.items()},
         [benchmark for benchmark, _ in benchmarks_of(composed)],
-        open_session(build_decoders(composed.decoders), config.decoder, compressor, batch_size=32),
+        open_session(build_decoders(composed.decoders), config.decoder_name, compressor, batch_size=32),
         factors=factors_of(config),
         folder=run / "examples",
         price=prefill_work,
@@ -195,6 +198,8 @@ def _timed(seconds: dict[str, float], name: str, work: Any) -> Any:
 
 def main() -> None:
     """Console entry point."""
+    if chosen := next((word for word in sys.argv[1:] if word.startswith("decoder=")), None):
+        fail(f"{chosen}: the quickstart's decoder is chosen with decoder_name={chosen.partition('=')[2]}")
     run_app("quickstart", quickstart, keys=KEYS)
 
 
