@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.cli.command_line import check_command_line
+from arc_encoder.cli.locations import register_resolvers
 from arc_encoder.cli.train import KEYS
 from tests.packaging import warm
 
@@ -92,6 +93,7 @@ def test_command(checkout: Path, page: str, command: str) -> None:
 @pytest.mark.slow
 def test_trainings_are_sound_as_they_are_typed(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above makes them shorter; without that, nothing may be wrong with them either."""
+    register_resolvers()
     monkeypatch.chdir(checkout)
     problems: dict[str, list[str]] = {}
     checked = 0
