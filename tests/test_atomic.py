@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -31,8 +33,8 @@ def test_a_file_is_replaced(tmp_path: Path) -> None:
     assert names(target.parent) == ["a.txt"]
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device"), Killed])
-def test_a_file_that_is_not_finished_leaves_the_earlier_one(tmp_path: Path, error: type[BaseException]) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device"), Killed()])
+def test_a_file_that_is_not_finished_leaves_the_earlier_one(tmp_path: Path, error: BaseException) -> None:
     target = tmp_path / "a"
     target.write_bytes(b"before")
 
@@ -41,10 +43,27 @@ def test_a_file_that_is_not_finished_leaves_the_earlier_one(tmp_path: Path, erro
             file.write(b"half")
             raise error
 
-    with pytest.raises(BaseException):  # noqa: B017, PT011
+    with pytest.raises(type(error)):
         write()
     assert target.read_bytes() == b"before"
     assert names(tmp_path) == ["a"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    host = socket.gethostname()
+    left = tmp_path / f".a [1].{host}.{ended.pid}.part"
+    others = [
+        ".a [1].elsewhere.1.part",
+        f".a [1].{host}.{os.getppid()}.part",
+        f".a [1].{host}.x.part",
+        f".b.{host}.{ended.pid}.part",
+    ]
+    for name in (left.name, *others):
+        (tmp_path / name).touch()
+    write_text_atomically(tmp_path / "a [1]", "whole")
+    assert names(tmp_path) == sorted(["a [1]", *others])
 
 
 def test_a_file_that_was_never_written_is_an_error(tmp_path: Path) -> None:
@@ -96,8 +115,9 @@ def test_a_writer_that_was_killed_is_cleared_up(tmp_path: Path, monkeypatch: pyt
             with pytest.raises(Killed):
                 write()
     assert names(tmp_path) != ["d"]
+    (tmp_path / "d.old").mkdir()  # the user's own
     recover_directory(target)
-    assert names(tmp_path) == ["d"]
+    assert names(tmp_path) == ["d", "d.old"]
     assert (target / "deep" / "a").read_text() == ("one" if moment == "writing" else "two")
 
 

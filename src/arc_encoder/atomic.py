@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import socket
@@ -17,13 +18,16 @@ UNFINISHED = ".part"
 def atomic_path(target: Path) -> Iterator[Path]:
     """A path beside `target` to write a file at. It gets the name of `target` if the block ends well, and is removed otherwise.
 
-    No other process writes there, not even on another machine. The parent directory is made if it is missing.
+    No other process writes there, not even on another machine. The parent directory is made if it is missing. What a
+    process of this machine left that was killed in such a block is removed.
 
     Raises:
         OSError: it cannot be written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{target.name}.{socket.gethostname()}.{os.getpid()}{UNFINISHED}")
+    own = f".{target.name}.{socket.gethostname()}."
+    _remove_abandoned(target.parent, own)
+    fresh = target.with_name(f"{own}{os.getpid()}{UNFINISHED}")
     try:
         yield fresh
         _sync(fresh)
@@ -111,7 +115,26 @@ def sync_directory(folder: Path) -> None:
 
 
 def _neighbours(target: Path) -> tuple[Path, Path]:
-    return target.with_name(f"{target.name}{UNFINISHED}"), target.with_name(f"{target.name}.old")
+    """Hidden names, so that a user's own `<name>.old` is left alone."""
+    return target.with_name(f".{target.name}{UNFINISHED}"), target.with_name(f".{target.name}.old")
+
+
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove unfinished files of processes that are no more."""
+    for file in folder.glob(f"{glob.escape(prefix)}*{UNFINISHED}"):
+        process = file.name.removeprefix(prefix).removesuffix(UNFINISHED)
+        if process.isdecimal() and not _alive(int(process)):
+            file.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def _sync(file: Path) -> None:

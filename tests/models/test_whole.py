@@ -66,8 +66,8 @@ def test_a_failed_replacement_leaves_the_old_one(tmp_path: Path) -> None:
 
 
 def test_leftovers_of_a_killed_process_go_away(tmp_path: Path) -> None:
-    (tmp_path / "one.part").mkdir()
-    (tmp_path / "one.part" / "model.safetensors").write_text("half")
+    (tmp_path / ".one.part").mkdir()
+    (tmp_path / ".one.part" / "model.safetensors").write_text("half")
     made_whole(tmp_path / "one", write, room=1)
     assert visible(tmp_path / "one") == ["config.json"]
     assert visible(tmp_path) == ["one"]

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 import transformers
 
-from arc_encoder.atomic import atomic_file
+from arc_encoder.atomic import write_text_atomically
 from arc_encoder.bench.gpu.first_token import measure_first_token
 from arc_encoder.bench.gpu.models import paper, tiny
 from arc_encoder.bench.gpu.training_step import measure_step
@@ -55,8 +55,7 @@ def main() -> None:
         fail(str(error))
     results = check(arguments, device)
     for name, text in (("gpu.json", json.dumps(results, indent=2)), ("gpu.md", gpu_report(results))):
-        with atomic_file(arguments.output / name) as file:
-            file.write((text + "\n").encode())
+        write_text_atomically(arguments.output / name, text + "\n")
     print(gpu_report(results))
     print(f"\nWritten to {arguments.output}: gpu.json, gpu.md")
     sys.exit(1 if any("error" in part for part in results["parts"].values()) else 0)

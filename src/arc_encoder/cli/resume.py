@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
-from arc_encoder.atomic import atomic_file
+from arc_encoder.atomic import write_text_atomically
 from arc_encoder.cli.locations import configs_folder
 from arc_encoder.cli.run_record import changed_versions, read_starts
 from arc_encoder.errors import CheckpointError, ConfigError
@@ -162,8 +162,7 @@ def _write_settings(run: Path, command: str) -> None:
     config = {key: moved(part, key in ("paths", "logger", "callbacks")) for key, part in config.items()}
 
     (run / SETTINGS).mkdir(exist_ok=True)
-    with atomic_file(run / SETTINGS / f"{command}.yaml") as file:
-        file.write(OmegaConf.to_yaml(OmegaConf.create(config)).encode())
+    write_text_atomically(run / SETTINGS / f"{command}.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
 
 
 def _quoted(path: Path) -> str:

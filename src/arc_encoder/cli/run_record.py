@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 import arc_encoder
-from arc_encoder.atomic import atomic_file
+from arc_encoder.atomic import write_text_atomically
 from arc_encoder.errors import CheckpointError
 
 NAME = "run.json"
@@ -44,8 +44,7 @@ def describe_start(*, seed: int, checkpoint: str | None) -> dict[str, Any]:
 def add_start(run: Path, start: dict[str, Any]) -> None:
     """Append a start to the run's record."""
     starts = [*read_starts(run), start]
-    with atomic_file(run / NAME) as file:
-        file.write(json.dumps({"starts": starts}, indent=2).encode() + b"\n")
+    write_text_atomically(run / NAME, json.dumps({"starts": starts}, indent=2) + "\n")
 
 
 def read_starts(run: Path) -> list[dict[str, Any]]:

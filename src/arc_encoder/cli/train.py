@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.atomic import atomic_file
+from arc_encoder.atomic import write_text_atomically
 from arc_encoder.cli.app import fail, run_app
 from arc_encoder.cli.resume import expand_resume, find_checkpoint, is_first_process, tell_changes
 from arc_encoder.cli.run_record import add_start, describe_start
@@ -121,8 +121,7 @@ def prepare_folder(run: Path, config: DictConfig, checkpoint: str | None = None)
             Path(checkpoint).touch()  # an older one that was chosen is the newest from now on
     try:
         run.mkdir(parents=True, exist_ok=True)
-        with atomic_file(run / "config.yaml") as file:
-            file.write(OmegaConf.to_yaml(config, resolve=True).encode())
+        write_text_atomically(run / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
         add_start(run, start)
     except OSError as error:
         raise ConfigError(

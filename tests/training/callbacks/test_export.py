@@ -52,7 +52,7 @@ def test_an_earlier_export_is_replaced_whole(fit: Fit, tmp_path: Path) -> None:
     fit(ExportCompressor(str(export)), steps=1)
     assert names(export) == FILES
     assert names(tmp_path) >= {"compressor"}
-    assert not {"compressor.part", "compressor.old"} & names(tmp_path)
+    assert not {".compressor.part", ".compressor.old"} & names(tmp_path)
 
 
 def full(*_: object, **__: object) -> None:
@@ -101,9 +101,9 @@ def test_an_export_that_was_killed_is_cleared_up_by_the_next_start(
     assert (
         names(tmp_path)
         == {
-            "part": {"compressor", "compressor.part"},
-            "between": {"compressor.part", "compressor.old"},
-            "after": {"compressor", "compressor.old"},
+            "part": {"compressor", ".compressor.part"},
+            "between": {".compressor.part", ".compressor.old"},
+            "after": {"compressor", ".compressor.old"},
         }[moment]
     )
     ExportCompressor(str(export)).setup(SimpleNamespace(is_global_zero=True), None, "fit")  # what a start does first
