@@ -43,7 +43,7 @@ def test_mistakes_of_either_training_are_told_before_the_first(run: Command, tmp
 
 
 def test_another_decoder_is_chosen_by_its_name(run: Command) -> None:
-    assert "toy_none" in run.fails("decoder_name=toy_none")
+    assert "cannot be composed with decoder_name=toy_none: " in run.fails("decoder_name=toy_none")
     assert "chosen with decoder_name=toy_b" in run.fails("decoder=toy_b")
 
 

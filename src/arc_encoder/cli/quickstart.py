@@ -141,7 +141,7 @@ def _training(config: DictConfig, experiment: str, steps: int, run: Path, own: I
         composed = _compose(overrides)
     except HydraException as error:
         raise ConfigError(
-            f"the training {experiment} cannot be composed with {', '.join([*config.overrides, *own]) or 'no overrides'}: {error}"
+            f"the training {experiment} cannot be composed with {', '.join([f'decoder_name={config.decoder_name}', *config.overrides, *own])}: {error}"
         ) from error
     check_config(composed, keys=TRAIN_KEYS)
     return composed

@@ -109,7 +109,7 @@ class Recipe:
         )
         first = list(itertools.islice(rows, 1))  # before anything is written
         if not first:
-            raise DataError(f"{job.name}: its origin has no rows")
+            raise DataError(f"{job.name}: {job.given or 'its origin'} has no rows")
         pairs = itertools.chain(first, rows)
         done = []
         groups: Iterable[tuple[str, Iterable[tuple[str, Row]]]] = [("", pairs)]
