@@ -16,7 +16,7 @@ from arc_encoder.atomic import recover_directory
 from arc_encoder.errors import CheckpointError, ConfigError
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.published.folder import stored_dtype
-from arc_encoder.training.callbacks.write_compressor import write_compressor
+from arc_encoder.training.compressor_folder import write_compressor
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.sharding import ShardedStrategy
 

@@ -12,7 +12,7 @@ from arc_encoder.data.datamodule import ArcDataModule
 from arc_encoder.errors import ArcError, ConfigError
 from arc_encoder.model.published.folder import DTYPES
 from arc_encoder.training.callbacks.decoder_guard import DecoderGuard
-from arc_encoder.training.callbacks.write_compressor import write_compressor
+from arc_encoder.training.compressor_folder import write_compressor
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.sharding import whole_state
 
