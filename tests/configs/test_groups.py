@@ -251,7 +251,9 @@ def test_every_option_builds_what_it_names(option: str) -> None:
             config.model.decoder_adapter is None or isinstance(instantiate(config.model.decoder_adapter), DecoderLora)
         ),
         "model/projector": lambda: isinstance(instantiate(config.model.projector)(32, 48), Projector),
-        "model/start": lambda: config.model.start is None or isinstance(instantiate(config.model.start)(32, 48), Start),
+        "model/start": lambda: (
+            config.model.start is None or isinstance(instantiate(config.model.start)(32, 48, vocabulary=300), Start)
+        ),
         "growth": lambda: isinstance(instantiate(config.data.growth), FactorGrowth),
         "objective": lambda: isinstance(instantiate(config.objective), Objective),
         "optim": lambda: isinstance(instantiate(config.optim), OptimSettings),

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from arc_encoder.data.growth import FactorGrowth
-from arc_encoder.model.starts import Start
+from arc_encoder.model.starts import SharedVocabulary, Start
+from tests.tiny_models import WIDTH, tiny_body, tiny_decoder, tiny_tokenizer
 
 STARTS = [kind for _, kind in sorted(Start.registry.items()) if kind.__module__.startswith("arc_encoder.")]
 GROWTHS = sorted(
@@ -25,27 +26,32 @@ def test_the_search_finds_them() -> None:
 @pytest.mark.parametrize("kind", STARTS)
 def test_a_start_is_fitted_saved_and_trained(kind: type[Start]) -> None:
     torch.manual_seed(0)
-    start = kind(12, 20)
-    start.fit(torch.randn(60, 12), torch.randn(60, 20))
+    body, decoder = tiny_body(), tiny_decoder(width=48, seed=7)
+    embeddings, tokenizer = body.get_input_embeddings(), tiny_tokenizer()
+    start = kind(WIDTH, 48, vocabulary=embeddings.weight.shape[0])
+    start.fit(
+        SharedVocabulary((embeddings, tokenizer), (decoder.model.get_input_embeddings(), decoder.tokenizer), "decoder")
+    )
     assert all(parameter.isfinite().all() for parameter in start.parameters())
-    means = torch.randn(3, 7, 12, requires_grad=True)
-    begun = start(means)
-    assert begun.shape == (3, 7, 20)
-    assert begun.dtype == means.dtype
+    ids = torch.arange(21).view(3, 7)
+    begun = start(start.embed(ids, embeddings))
+    assert begun.shape == (3, 7, 48)
     begun.square().sum().backward()
     assert all(parameter.grad is not None for parameter in start.parameters())
     settings = json.loads(json.dumps(start.settings()))
     again = Start.from_settings(kind.__name__, settings)
     again.load_state_dict(start.state_dict())
-    assert torch.equal(again(means), begun)
+    assert torch.equal(again(again.embed(ids, embeddings)), begun)
 
 
 @pytest.mark.parametrize("kind", STARTS)
 def test_where_both_models_are_one_a_start_is_the_mean_itself(kind: type[Start]) -> None:
-    torch.manual_seed(0)
-    start, embeddings = kind(12, 12), torch.randn(60, 12)
-    start.fit(embeddings, embeddings)
-    torch.testing.assert_close(start(embeddings), embeddings, rtol=1e-3, atol=1e-3)
+    decoder = tiny_decoder()
+    embeddings = decoder.model.get_input_embeddings()
+    start = kind(decoder.width, decoder.width, vocabulary=embeddings.weight.shape[0])
+    start.fit(SharedVocabulary(*[(embeddings, decoder.tokenizer)] * 2, "decoder"))
+    ids = torch.tensor([decoder.tokenizer("some ordinary text")["input_ids"]])
+    torch.testing.assert_close(start(start.embed(ids, embeddings)), embeddings(ids), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", GROWTHS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,11 +14,11 @@ from arc_encoder.model.head import DecoderHead
 from arc_encoder.model.pooling import KMeansPooling, LastPooling, MemoryTokens
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.projectors import LinearProjector, MLPProjector, Projector
-from arc_encoder.model.starts import MeanEmbeddings, fit_start
-from arc_encoder.model.starts.fit import token_texts
+from arc_encoder.model.starts import DecoderEmbeddings, MeanEmbeddings, SharedVocabulary
 from arc_encoder.model.starts.mean_embeddings import ridge
+from arc_encoder.model.starts.vocabulary import token_texts
 from arc_encoder.segments import TaskToken
-from tests.tiny_models import WIDTH, head_settings, random_contexts, tiny_body, tiny_decoder, tiny_tokenizer
+from tests.tiny_models import VOCABULARY, WIDTH, head_settings, random_contexts, tiny_body, tiny_decoder, tiny_tokenizer
 
 
 def begun(width: int = WIDTH) -> dict[str, object]:
@@ -30,10 +32,10 @@ def compressor(width: int = WIDTH, **options: object) -> ArcEncoderModel:
 
 
 def identity(model: ArcEncoderModel) -> ArcEncoderModel:
-    embeddings: Tensor = model.encoder.backbone.get_input_embeddings().weight
+    embeddings = model.encoder.backbone.get_input_embeddings()
     start = model.head("decoder").start
     assert isinstance(start, MeanEmbeddings)
-    start.fit(embeddings, embeddings)
+    start.fit(SharedVocabulary(*[(embeddings, tiny_tokenizer())] * 2, "decoder"))
     return model
 
 
@@ -109,7 +111,7 @@ def test_a_map_is_fitted_between_different_models() -> None:
     body = tiny_body()
     start = MeanEmbeddings(WIDTH, 48)
     mine, theirs = body.get_input_embeddings(), decoder.model.get_input_embeddings()
-    fit_start(start, (mine, tiny_tokenizer()), (theirs, decoder.tokenizer), "other")
+    start.fit(SharedVocabulary((mine, tiny_tokenizer()), (theirs, decoder.tokenizer), "other"))
     with torch.no_grad():
         error = (start(mine.weight) - theirs.weight).square().mean()
         zero = theirs.weight.square().mean()
@@ -124,11 +126,49 @@ def words(*names: str) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>")
 
 
+def splitting() -> Any:
+    """Each character by itself, without spaces."""
+    from tokenizers import Regex, pre_tokenizers
+
+    return pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Split(Regex("."), "isolated")])
+
+
 def test_tokenizers_without_a_common_token_are_refused() -> None:
     mine, theirs = words("x"), words("y")
     theirs.add_special_tokens({"additional_special_tokens": ["a"]})
     with pytest.raises(ConfigError, match=r"'other' have no token in common.*model/start=none"):
-        fit_start(MeanEmbeddings(4, 4), (nn.Embedding(3, 4), mine), (nn.Embedding(3, 4), theirs), "other")
+        SharedVocabulary((nn.Embedding(3, 4), mine), (nn.Embedding(3, 4), theirs), "other")
+
+
+@torch.no_grad()
+def test_a_table_holds_the_decoders_embeddings_of_each_tokens_text() -> None:
+    mine, theirs = words("x", "y", "xy"), words("y", "x")
+    theirs._tokenizer.pre_tokenizer = splitting()
+    encoder, decoder = nn.Embedding(5, 4), nn.Embedding(4, 6)
+    table = SharedVocabulary((encoder, mine), (decoder, theirs), "other").decoder_for_each
+    assert table.shape == (5, 6)
+    torch.testing.assert_close(table[2], decoder.weight[3])  # x
+    torch.testing.assert_close(table[3], decoder.weight[2])  # y
+    torch.testing.assert_close(table[4], decoder.weight[2:].mean(0))  # xy, which the decoder's tokenizer takes apart
+    assert table[0].abs().max() == 0  # <unk> has no text
+
+
+@torch.no_grad()
+def test_each_decoder_is_given_means_of_its_own_embeddings() -> None:
+    pooling, settings = LastPooling(3), {"in_dim": WIDTH, "out_dim": 48, "vocabulary": VOCABULARY}
+    other = {**head_settings(48), "start": {"name": "DecoderEmbeddings", "settings": settings}}
+    model = ArcEncoderModel.build(tiny_body(), pooling, {"decoder": begun(), "other": other}).eval()
+    start = model.head("other").start
+    assert isinstance(start, DecoderEmbeddings)
+    ids, lengths = random_contexts([7, 4])
+    vectors, _ = model(ids, lengths, "other")
+    torch.testing.assert_close(vectors[0, 1], start.table.weight[ids[0, 3:5]].mean(0))
+    assert model(ids, lengths, "decoder")[0].shape == (*vectors.shape[:2], WIDTH)
+
+
+def test_a_table_without_a_vocabulary_is_refused() -> None:
+    with pytest.raises(ConfigError, match="vocabulary=0"):
+        DecoderEmbeddings(4, 6)
 
 
 class Roomless(Projector):

@@ -29,7 +29,8 @@ from arc_encoder.model.published.decoder_identity import check_decoder_identity,
 from arc_encoder.model.published.folder import read_weights
 from arc_encoder.model.published.origin import origin_of, refuse_another
 from arc_encoder.model.rotary_scaling import has_rotary_scaling
-from arc_encoder.model.starts import Start, fit_start
+from arc_encoder.model.starts import SharedVocabulary, Start
+from arc_encoder.model.starts.vocabulary import rows_of
 
 
 def build_arc_model(
@@ -61,7 +62,7 @@ def build_arc_model(
             its instructions take their place (Pilchen et al., 2025, §4.3).
         decoder_adapter: low-rank changes that are trained beside each decoder's frozen weights, for baselines that
             change the decoder (PISCO); the method has none.
-        start: class or partial that makes what vectors begin as from (in_dim, out_dim); None begins at random, as the
+        start: class or partial that makes what vectors begin as from (in_dim, out_dim, vocabulary=…); None begins at random, as the
             method does.
         gain: what the projector's output is multiplied by at first, a number that is learned; None has none.
         layer_mix: pool a learned mixture of all layers before the first pooling block; the method pools the last of them.
@@ -74,13 +75,13 @@ def build_arc_model(
         CheckpointError: weights that do not fit.
     """
     backbone, tokenizer = encoder.load()
-    width = int(backbone.config.hidden_size)
+    width, vocabulary = int(backbone.config.hidden_size), rows_of(backbone.get_input_embeddings())
     heads = {
         name: head_settings(
             projector(width, decoder.width),
             task_tokens and not decoder.chat,
             None if decoder_adapter is None else decoder_adapter.settings_for(decoder.model),
-            start=None if start is None else start(width, decoder.width),
+            start=None if start is None else start(width, decoder.width, vocabulary=vocabulary),
             gain=gain,
             decoder=decoder,
         )
@@ -136,7 +137,8 @@ def fit_starts(
     for name, decoder in decoders.items():
         start = compressor.head(name).start
         if start is not None:
-            fit_start(start, (mine, tokenizer), (decoder.model.get_input_embeddings(), decoder.tokenizer), name)
+            theirs = decoder.model.get_input_embeddings(), decoder.tokenizer
+            start.fit(SharedVocabulary((mine, tokenizer), theirs, name))
 
 
 def load_trained(compressor: ArcEncoderModel, folder: Path) -> list[str]:

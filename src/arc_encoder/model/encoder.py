@@ -21,6 +21,7 @@ from arc_encoder.model.layer_mix import LayerMix
 from arc_encoder.model.pooled_block import PooledBlock
 from arc_encoder.model.pooling import MeanPooling, Pooling
 from arc_encoder.model.pooling.grouping import balanced_groups, gather_groups
+from arc_encoder.model.starts import Start
 
 ENDLESS = 2**30  # a sliding window that no context fills
 SUPPORTED = "Llama, Mistral, Qwen2, Qwen3, OLMo 1-3, Gemma 1-3 (text), SmolLM3"
@@ -105,10 +106,11 @@ class ArcEncoder(nn.Module):
         plan = self.pooling.plan(rows, factor)
         return self.pooling.select(self._run(embeddings, rows, plan), rows, plan)
 
-    def mean_embeddings(self, ids: Tensor, lengths: Tensor, counts: Tensor) -> Tensor:
-        """Mean token embedding of each group of neighbours: (C, L) ids → (C, M, D)."""
+    def group_means(self, ids: Tensor, lengths: Tensor, counts: Tensor, start: Start) -> Tensor:
+        """Mean over each group of neighbours of what `start` averages: (C, L) ids → (C, M, W)."""
         groups = balanced_groups(lengths, counts)
-        members = gather_groups(self.backbone.get_input_embeddings()(ids[:, : int(lengths.max())]), groups)
+        averaged = start.embed(ids[:, : int(lengths.max())], self.backbone.get_input_embeddings())
+        members = gather_groups(averaged, groups)
         return members.sum(2) / groups.mask.sum(2, keepdim=True).clamp(min=1)
 
     def _run(self, embeddings: Tensor, rows: Tensor, plan: list[Tensor]) -> Tensor:

@@ -41,7 +41,7 @@ def extend_arc_model(
         projector: class or partial that makes a projector from (in_dim, out_dim).
         decoders: the new frozen decoders by name.
         task_tokens: whether each new decoder gets a pair of task tokens; chat decoders get none.
-        start: class or partial that makes what vectors begin as from (in_dim, out_dim); None begins at random.
+        start: class or partial that makes what vectors begin as from (in_dim, out_dim, vocabulary=…); None begins at random.
         gain: what the projector's output is multiplied by at first, a number that is learned; None has none.
         activation_checkpointing: compute activations of the decoders again in the backward pass, instead of keeping them.
         chunking: how long contexts are cut, instead of the folder's own way.
@@ -60,7 +60,9 @@ def extend_arc_model(
         )
     for name, decoder in decoders.items():
         made = projector(compressor.encoder.width, decoder.width)
-        begins = None if start is None else start(compressor.encoder.width, decoder.width)
+        begins = (
+            None if start is None else start(compressor.encoder.width, decoder.width, vocabulary=compressor.vocabulary)
+        )
         compressor.add_head(name, head_settings(made, task_tokens and not decoder.chat, start=begins, gain=gain))
     fit_starts(compressor, tokenizer, decoders)
     if chunking is not None:

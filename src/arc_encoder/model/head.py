@@ -77,7 +77,7 @@ class DecoderHead(nn.Module):
         """Encoder vectors → decoder embeddings (C, M + 1, E), and their counts (C,).
 
         Args:
-            vectors: (C, M, D); beside a start (C, M, 2·D), the second half being the mean token embeddings.
+            vectors: (C, M, D); beside a start (C, M, D + W), behind the vectors the means of what it averages.
             counts: (C,) vectors of each context.
             task_token: learned token to append.
         """

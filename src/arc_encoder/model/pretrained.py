@@ -229,20 +229,20 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
         return [head for head in self.heads.values() if isinstance(head, DecoderHead)]
 
     def encode(
-        self, ids: Tensor, lengths: Tensor, factor: float | None = None, *, with_means: bool = False
+        self, ids: Tensor, lengths: Tensor, factor: float | None = None, *, start: Start | None = None
     ) -> tuple[Tensor, Tensor]:
         """Contexts (C, L) → encoder vectors (C, M, D) and counts (C,); long contexts in parallel chunks.
 
-        `with_means` puts the mean token embedding of each group behind its vector: (C, M, 2·D).
+        Behind each vector stands the mean of what `start` averages over its group, if there is one: (C, M, D + W).
         """
         chunks = self.chunking.cut(ids, lengths)
-        encode = partial(self._with_means if with_means else self.encoder, factor=factor)
+        encode = partial(self.encoder if start is None else partial(self._with_means, start=start), factor=factor)
         vectors, counts = encode_in_groups(encode, chunks.ids, chunks.lengths, self.config.length_groups)
         return join_chunks(vectors, counts, chunks.context, len(lengths))
 
-    def _with_means(self, ids: Tensor, lengths: Tensor, factor: float | None) -> tuple[Tensor, Tensor]:
+    def _with_means(self, ids: Tensor, lengths: Tensor, *, start: Start, factor: float | None) -> tuple[Tensor, Tensor]:
         vectors, counts = self.encoder(ids, lengths, factor)
-        return torch.cat([vectors, self.encoder.mean_embeddings(ids, lengths, counts)], dim=-1), counts
+        return torch.cat([vectors, self.encoder.group_means(ids, lengths, counts, start)], dim=-1), counts
 
     def forward(
         self,
@@ -265,7 +265,7 @@ class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
             vectors (C, M + 1, E), task token included, and counts (C,).
         """
         head = self.head(decoder)
-        vectors, counts = self.encode(context_ids, context_lengths, factor, with_means=head.start is not None)
+        vectors, counts = self.encode(context_ids, context_lengths, factor, start=head.start)
         embeddings: tuple[Tensor, Tensor] = head(vectors, counts, task_token)
         return embeddings
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from arc_encoder.model.starts.base import Start
+from arc_encoder.model.starts.vocabulary import SharedVocabulary
 
 STRENGTHS = torch.logspace(-9, 1, 41, dtype=torch.float64)  # of the ridge, in mean eigenvalues
 
@@ -24,15 +25,16 @@ class MeanEmbeddings(Start):
     Args:
         in_dim: width D of the encoder's token embeddings.
         out_dim: width E of the decoder's.
+        vocabulary: rows V of the encoder's token embeddings.
     """
 
-    def __init__(self, in_dim: int, out_dim: int) -> None:
-        super().__init__(in_dim, out_dim)
+    def __init__(self, in_dim: int, out_dim: int, vocabulary: int = 0) -> None:
+        super().__init__(in_dim, out_dim, vocabulary)
         self.map = nn.Linear(in_dim, out_dim, bias=False)
 
     @torch.no_grad()
-    def fit(self, encoder: Tensor, decoder: Tensor) -> None:
-        self.map.weight.copy_(ridge(encoder.double(), decoder.double()).T)
+    def fit(self, shared: SharedVocabulary) -> None:
+        self.map.weight.copy_(ridge(shared.encoder.double(), shared.decoder.double()).T)
 
     def forward(self, means: Tensor) -> Tensor:
         return self.map(means)
