@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.cli import models
+from arc_encoder.models import library
 from tests.tiny_runs import Command
 
 
@@ -53,5 +54,5 @@ def test_interrupted(run: Command, folder: Path, monkeypatch: pytest.MonkeyPatch
     def stop(*values: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(models, "get_model", stop)
+    monkeypatch.setattr(library, "get_model", stop)
     assert "interrupted; nothing half finished is left" in run.fails("get", "smollm2_135m")

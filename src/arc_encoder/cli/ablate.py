@@ -24,11 +24,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.cli.app import run_app
-from arc_encoder.cli.check import suggest
 from arc_encoder.cli.command_line import check_command_line
 from arc_encoder.cli.compose import composing, config_dir_of_run
 from arc_encoder.cli.evaluate import KEYS as EVAL_KEYS
 from arc_encoder.cli.evaluate import mark_running
+from arc_encoder.cli.suggestions import suggest
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
 from arc_encoder.errors import ConfigError
 from arc_encoder.study.stages import Scale, Stage, ablation_of, stages_of, words_of

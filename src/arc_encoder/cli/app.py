@@ -15,13 +15,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.cli.allocator import keep_freed_memory
-from arc_encoder.cli.check import check_config
 from arc_encoder.cli.command_line import check_command_line
 from arc_encoder.cli.compose import import_modules
+from arc_encoder.cli.failing import fail, listed
 from arc_encoder.cli.locations import configs_folder, register_resolvers
 from arc_encoder.errors import ArcError, ConfigError, Interrupted
-
-FAILED = 2  # exit status of a run that a user's mistake ended
 
 
 def run_app(
@@ -50,6 +48,8 @@ def run_app(
         try:
             import_modules(config.get("imports") or [])
             if arguments.multirun:  # a single run was checked before
+                from arc_encoder.cli.check import check_config
+
                 check_config(config, keys=keys, ignored=ignored, unbuilt=unbuilt)
             return task(config)
         except Interrupted as stop:
@@ -75,16 +75,9 @@ def run_app(
         except (HydraException, OmegaConfBaseException, ArcError) as error:
             fail(str(error))
         if problems:
-            count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the configuration:"
-            fail("\n  - ".join([count, *problems]))
+            fail(listed(problems))
         sys.argv[1:] = [added.get(text, text) for text in sys.argv[1:]]
     hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name=config_name)(guarded)()
-
-
-def fail(message: str) -> None:
-    """Print an error in plain words and leave."""
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(FAILED)
 
 
 def choose_device(name: str) -> str:

@@ -7,7 +7,6 @@ built, and layers and factors are held against the models' config.json.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import typing
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from omegaconf import DictConfig, Node, OmegaConf
 
 from arc_encoder.cli.benchmarks import benchmark_nodes
 from arc_encoder.cli.combinations import combinations, concerned
+from arc_encoder.cli.failing import listed
+from arc_encoder.cli.suggestions import did_you_mean, suggest
 from arc_encoder.errors import ArcError, ConfigError
 
 # Whole numbers at the top level of the commands' configurations, with the lowest that can work.
@@ -46,8 +47,7 @@ def check_config(
     """
     problems = find_problems(config, keys=keys, ignored=ignored, unbuilt=unbuilt)
     if problems:
-        count = f"{len(problems)} mistake{'s' if len(problems) > 1 else ''} in the configuration"
-        raise ConfigError("\n  - ".join([f"{count}:", *problems]))
+        raise ConfigError(listed(problems))
 
 
 def find_problems(
@@ -62,7 +62,7 @@ def find_problems(
         unbuilt: beginnings of parts that are checked, but not built.
     """
     problems = [
-        f"{key!s}: unknown key{_did_you_mean(str(key), keys)}; valid keys: {', '.join(sorted(keys))}"
+        f"{key!s}: unknown key{did_you_mean(str(key), keys)}; valid keys: {', '.join(sorted(keys))}"
         for key in config
         if str(key) not in keys
     ]
@@ -76,17 +76,6 @@ def find_problems(
     problems += combinations(config, problems)
     told = [" ".join(problem.split()) for problem in problems]  # libraries write whole paragraphs
     return [problem for problem in told if not problem.startswith(ignored)]
-
-
-def suggest(name: str, valid: typing.Iterable[str]) -> str:
-    """The valid names as a phrase, the closest one first."""
-    names = sorted(valid)
-    return f"{_did_you_mean(name, names)}; valid choices: {', '.join(names) or 'none'}"
-
-
-def _did_you_mean(name: str, valid: typing.Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(valid), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]:

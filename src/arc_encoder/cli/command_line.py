@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 from argparse import Namespace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from arc_encoder.cli.check import find_problems, suggest
 from arc_encoder.cli.compose import composing, import_modules
+from arc_encoder.cli.signatures import parameters_of
+from arc_encoder.cli.suggestions import suggest
 from arc_encoder.errors import ConfigError
 
 
@@ -49,47 +52,80 @@ def check_command_line(
         ConfigError: the output folder cannot be written.
         HydraException: the configuration cannot be composed at all.
     """
-    overrides = [override for text in arguments.overrides for override in _parsed(text)]
-    name = arguments.config_name or config_name
-    with composing(arguments.config_dir, root=arguments.config_path) as loader:
-        problems: list[str] = []
-        right: list[str] = []
-        keyed = []
-        for override in overrides:
-            group = override.key_or_group.split("@")[0]
-            choices = _options(loader, group)
-            if not choices:
-                keyed.append(override)
-                continue
-            unknown = [choice for choice in _choices(override.value()) if choice not in choices]
-            problems += [f"{group}={choice}: no such choice{suggest(choice, choices)}" for choice in unknown]
-            if not unknown and not override.is_sweep_override():
-                right.append(str(override.input_line))
-        try:
-            config = compose(name, overrides=right, return_hydra_config=True)
-        except HydraException:
-            if problems:  # such as a choice that must be made, and was misspelt
-                return problems, {}
-            raise
-        added: dict[str, str] = {}
-        for override in keyed:
-            line = str(override.input_line)
-            if not (override.is_add() or override.is_force_add() or override.is_delete()) and _takes(
-                config, override.key_or_group
-            ):
-                added[line] = f"++{line}"
-            adds = override.is_add() or override.is_force_add() or line in added
-            unknown = [] if adds else _unknown_key(config, override.key_or_group)
-            problems += unknown
-            if not unknown and not override.is_sweep_override():
-                right.append(added.get(line, line))
-        config = compose(name, overrides=right, return_hydra_config=True)
+    with _composing(arguments) as loader:
+        found = _read(loader, arguments, config_name)
+        if found.config is None:
+            return found.problems, {}
+        config, problems = found.config, found.problems
         _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
         import_modules(config.get("imports") or [])
         problems += _sweep_problems(config, bool(arguments.multirun))
         if not arguments.multirun:
             problems += _composed_problems(config, keys, ignored, unbuilt)
-        return problems, added
+        return problems, found.added
+
+
+def check_names(arguments: Namespace, config_name: str) -> list[str]:
+    """Choices and keys of the command line that do not exist; no module of a configuration is imported for it.
+
+    Args:
+        arguments: of Hydra's command line.
+        config_name: name of the primary configuration.
+
+    Raises:
+        ConfigError: an override that cannot be read.
+        HydraException: the configuration cannot be composed at all.
+    """
+    with _composing(arguments) as loader:
+        return _read(loader, arguments, config_name).problems
+
+
+@dataclass
+class _Words:
+    """What the words of a command line say: mistakes, overrides in another form, and what they compose, if anything."""
+
+    problems: list[str]
+    added: dict[str, str]
+    config: DictConfig | None
+
+
+def _composing(arguments: Namespace) -> AbstractContextManager[Any]:
+    return composing(arguments.config_dir, root=arguments.config_path)
+
+
+def _read(loader: Any, arguments: Namespace, config_name: str) -> _Words:
+    overrides = [override for text in arguments.overrides for override in _parsed(text)]
+    name = arguments.config_name or config_name
+    problems: list[str] = []
+    right: list[str] = []
+    keyed = []
+    for override in overrides:
+        group = override.key_or_group.split("@")[0]
+        choices = _options(loader, group)
+        if not choices:
+            keyed.append(override)
+            continue
+        unknown = [choice for choice in _choices(override.value()) if choice not in choices]
+        problems += [f"{group}={choice}: no such choice{suggest(choice, choices)}" for choice in unknown]
+        if not unknown and not override.is_sweep_override():
+            right.append(str(override.input_line))
+    try:
+        config = compose(name, overrides=right, return_hydra_config=True)
+    except HydraException:
+        if problems:  # such as a choice that must be made, and was misspelt
+            return _Words(problems, {}, None)
+        raise
+    added: dict[str, str] = {}
+    for override in keyed:
+        line = str(override.input_line)
+        adds = override.is_add() or override.is_force_add()
+        if not adds and not override.is_delete() and _takes(config, override.key_or_group):
+            added[line] = f"++{line}"
+        unknown = [] if adds or line in added else _unknown_key(config, override.key_or_group)
+        problems += unknown
+        if not unknown and not override.is_sweep_override():
+            right.append(added.get(line, line))
+    return _Words(problems, added, compose(name, overrides=right, return_hydra_config=True))
 
 
 def _parsed(text: str) -> list[Any]:
@@ -136,6 +172,8 @@ def _composed_problems(
         config.hydra.runtime.output_dir = "."
     before = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(config)
+    from arc_encoder.cli.check import find_problems  # with all that configurations name
+
     try:
         own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         return find_problems(own, keys=keys, ignored=ignored, unbuilt=unbuilt)
@@ -175,13 +213,16 @@ def _takes(config: DictConfig, key: str) -> bool:
     """Whether `key` names a setting that its class knows and that the configuration does not show yet."""
     parent, _, name = key.rpartition(".")
     node: Any = OmegaConf.select(config, parent) if parent else None
-    return name in _parameters(node) and name not in node
+    return OmegaConf.is_dict(node) and name not in node and name in _parameters(node)
 
 
 def _parameters(node: Any) -> list[str]:
     """Settings that the class or function of a node takes, as far as it can be imported."""
     if not OmegaConf.is_dict(node) or "_target_" not in node:
         return []
+    read = parameters_of(str(node["_target_"]))
+    if read is not None:
+        return read
     try:
         parameters = inspect.signature(get_object(node["_target_"])).parameters
     except Exception:  # an import that fails is told when the configuration is checked

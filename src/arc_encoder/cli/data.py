@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 
-from arc_encoder.cli.app import fail
-from arc_encoder.cli.check import suggest
+from arc_encoder.cli.failing import fail
+from arc_encoder.cli.help import show_help
+from arc_encoder.cli.suggestions import suggest
 
 USAGE = """arc-data: data for training
 
@@ -33,6 +34,10 @@ def main() -> None:
     if verb not in VERBS:
         fail(f"arc-data {verb}: no such verb{suggest(verb, VERBS)}; arc-data --help shows how they are used")
     sys.argv[1:] = sys.argv[2:]
+    if {"--help", "-h", "--hydra-help"} & set(sys.argv):
+        sys.argv[1:] = sorted_out(sys.argv[1:])[1]  # words that are no settings mean nothing to Hydra
+        show_help(verb)
+        return
     if verb == "check":
         from arc_encoder.cli.data_check import main as run
     else:

@@ -19,7 +19,8 @@ import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.cli.app import fail, run_app
+from arc_encoder.cli.app import run_app
+from arc_encoder.cli.failing import fail
 from arc_encoder.data.collator import DecoderText
 from arc_encoder.data.jsonl import JsonlDocuments, JsonlQuestions, matching_files, read_jsonl
 from arc_encoder.data.prepare.writing import whole_file

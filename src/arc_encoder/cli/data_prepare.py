@@ -14,8 +14,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.cli.app import fail, run_app
+from arc_encoder.cli.app import run_app
 from arc_encoder.cli.compose import config_dir_of_run
+from arc_encoder.cli.failing import fail
 from arc_encoder.cli.locations import configs_folder
 from arc_encoder.data.prepare import Job, Recipe
 from arc_encoder.data.prepare.recipe import Prepared

@@ -23,8 +23,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.cli.app import choose_device, fail, run_app
+from arc_encoder.cli.app import choose_device, run_app
 from arc_encoder.cli.benchmarks import benchmarks_of, identity
+from arc_encoder.cli.failing import fail
 from arc_encoder.cli.resume import expand_resume
 from arc_encoder.cli.train import build_decoders, decoder_texts, prepare_folder
 from arc_encoder.data.collator import ArcCollator

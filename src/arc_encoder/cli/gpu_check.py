@@ -25,7 +25,8 @@ from arc_encoder.atomic import write_text_atomically
 from arc_encoder.bench.gpu.first_token import measure_first_token
 from arc_encoder.bench.gpu.models import paper, tiny
 from arc_encoder.bench.gpu.training_step import measure_step
-from arc_encoder.cli.app import choose_device, fail, quieten
+from arc_encoder.cli.app import choose_device, quieten
+from arc_encoder.cli.failing import fail
 from arc_encoder.errors import ArcError
 from arc_encoder.parity.suite import run_suite
 from arc_encoder.reporting.gpu_report import gpu_report

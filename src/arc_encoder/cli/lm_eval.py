@@ -12,9 +12,10 @@ from hydra import compose
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
-from arc_encoder.cli.app import choose_device, fail, quieten
+from arc_encoder.cli.app import choose_device, quieten
 from arc_encoder.cli.compose import composing
 from arc_encoder.cli.evaluate import open_session
+from arc_encoder.cli.failing import fail
 from arc_encoder.cli.locations import configs_folder, register_resolvers
 from arc_encoder.cli.train import build_decoders
 from arc_encoder.errors import ArcError, ConfigError

@@ -9,11 +9,10 @@ import argparse
 import logging
 from pathlib import Path
 
-from arc_encoder.cli.app import fail, quieten
+from arc_encoder.cli.app import quieten
+from arc_encoder.cli.failing import fail
 from arc_encoder.errors import ArcError, CheckpointError
-from arc_encoder.models.catalogue import CATALOGUE, known_model
-from arc_encoder.models.gguf.folder import DTYPES
-from arc_encoder.models.library import get_model
+from arc_encoder.models.catalogue import CATALOGUE, DTYPES, known_model
 from arc_encoder.models.places import how_to_get, is_whole, model_folder, models_folder
 
 
@@ -21,7 +20,6 @@ def main() -> None:
     """Console entry point; leaves with 2 if a model cannot be had."""
     arguments = _parser().parse_args()
     logging.basicConfig(format="%(message)s")
-    quieten()
     try:
         arguments.run(arguments)
     except ArcError as error:
@@ -41,6 +39,9 @@ def list_models(arguments: argparse.Namespace) -> None:
 
 def get(arguments: argparse.Namespace) -> None:
     """Fetch a model unless it is here, and say where it lies and how it is used."""
+    from arc_encoder.models.library import get_model  # with all that converts models
+
+    quieten()
     name, folder = arguments.name, model_folder(arguments.name)
     known_model(name)
     there = is_whole(folder) and not arguments.again

@@ -8,15 +8,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from arc_encoder.cli.app import choose_device, fail, quieten
+from arc_encoder.cli.app import choose_device, quieten
+from arc_encoder.cli.failing import fail
 from arc_encoder.errors import ArcError
-from arc_encoder.parity.comparison import LOGITS_TOLERANCE, TOLERANCE, Comparison
-from arc_encoder.parity.suite import NOT_COMPARED, run_suite
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
+if TYPE_CHECKING:
+    from arc_encoder.parity.comparison import Comparison
+
+DTYPES = ("float32", "bfloat16", "float64")
 
 
 def main() -> None:
@@ -29,12 +30,19 @@ def main() -> None:
         "--scale", type=float, default=1.0, help="factor on every tolerance, for less precise dtypes (default: 1)"
     )
     arguments = parser.parse_args()
+    import torch
+
+    from arc_encoder.parity.comparison import LOGITS_TOLERANCE, TOLERANCE
+    from arc_encoder.parity.suite import NOT_COMPARED, run_suite
+
     quieten()
     try:
         if not arguments.folder.is_dir():
             raise ArcError(f"{arguments.folder} is no folder; give one of golden cases")
         device = choose_device(arguments.device)
-        results = run_suite(arguments.folder, device=device, dtype=DTYPES[arguments.dtype], scale=arguments.scale)
+        results = run_suite(
+            arguments.folder, device=device, dtype=getattr(torch, arguments.dtype), scale=arguments.scale
+        )
     except ArcError as error:
         fail(str(error))
     print(table(results))

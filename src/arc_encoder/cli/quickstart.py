@@ -19,11 +19,12 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from arc_encoder.cli.app import fail, run_app
+from arc_encoder.cli.app import run_app
 from arc_encoder.cli.benchmarks import benchmarks_of
 from arc_encoder.cli.check import check_config
 from arc_encoder.cli.compose import composing, config_dir_of_run
 from arc_encoder.cli.evaluate import open_session
+from arc_encoder.cli.failing import fail
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
 from arc_encoder.cli.train import build_decoders, train
 from arc_encoder.errors import ConfigError

@@ -20,7 +20,8 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.atomic import write_text_atomically
-from arc_encoder.cli.app import fail, run_app
+from arc_encoder.cli.app import run_app
+from arc_encoder.cli.failing import fail
 from arc_encoder.cli.resume import expand_resume, find_checkpoint, is_first_process, tell_changes
 from arc_encoder.cli.run_record import add_start, describe_start
 from arc_encoder.data.collator import DecoderText

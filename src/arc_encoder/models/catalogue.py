@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from arc_encoder.errors import ConfigError
 
+DTYPES = ("float32", "bfloat16", "float16")  # that a folder may be written in
+
 
 @dataclass(frozen=True)
 class KnownModel:

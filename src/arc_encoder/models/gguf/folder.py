@@ -10,13 +10,13 @@ import torch
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.models.catalogue import DTYPES
 from arc_encoder.models.gguf.families import family_of
 from arc_encoder.models.gguf.reader import GgufFile
 from arc_encoder.models.gguf.vocabulary import tokenizer_of
 from arc_encoder.models.gguf.weights import weights, write_weights
 
 LOG = logging.getLogger(__name__)
-DTYPES = ("float32", "bfloat16", "float16")
 ORIGIN = "origin.json"  # says what a folder was made of
 BESIDE = 50_000_000  # bytes of config and tokenizer, generously
 

@@ -1,0 +1,39 @@
+"""All commands: where each is defined, and what it does in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of `arc`.
+
+    Attributes:
+        module: that has its `main`.
+        about: what it does, in one line.
+        config: its primary configuration, where it takes Hydra's overrides.
+    """
+
+    module: str
+    about: str
+    config: str | None = None
+
+
+COMMANDS = {
+    "quickstart": Command("quickstart", "train, fine-tune and evaluate on the bundled toy world", "quickstart"),
+    "train": Command("train", "train an ARC-Encoder in front of frozen decoders", "train"),
+    "eval": Command("evaluate", "evaluate compressors and baselines on benchmarks", "eval"),
+    "ask": Command("ask", "ask a question about a document, from text and from vectors", "ask"),
+    "compress": Command("compress", "compress files of documents into vectors", "compress"),
+    "report": Command("report", "tables, plots and a page of finished runs; examples; comparisons"),
+    "ablate": Command("ablate", "train and evaluate the variants of an ablation", "ablate"),
+    "data": Command("data", "look at data before training on it, and prepare public sets"),
+    "models": Command("models", "fetch language models by name"),
+    "convert": Command("convert", "convert a trained compressor: dtype, layout, released checkpoints", "convert"),
+    "plan": Command("plan", "memory, time and data that a training needs, without running it", "plan"),
+    "bench": Command("bench", "measure the speed of training and encoding", "bench"),
+    "parity": Command("parity", "compare with golden vectors of the method's public implementation"),
+    "lm-eval": Command("lm_eval", "run tasks of lm-evaluation-harness on compressed contexts"),
+    "toy-models": Command("toy_models", "train the toy world's language models anew", "toy_model"),
+}
