@@ -10,7 +10,7 @@ known to the data side, and both may change while training runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -40,6 +40,8 @@ class ArcBatch:
         reference: the same samples as the decoder would read them without compression, with the same targets; None
             where nobody asked for it.
         end_ids: decoder token ids that end an answer, besides EOS (a chat template's end of turn).
+        vectors: (C, M, E) what the contexts were compressed into before, padded; None compresses `context_ids` now.
+        vector_counts: (C,) how many of them are real, where there are any.
     """
 
     task: str
@@ -56,6 +58,14 @@ class ArcBatch:
     factor: float | None = None
     end_ids: tuple[int, ...] = ()
     reference: ArcBatch | None = None
+    vectors: Tensor | None = None
+    vector_counts: Tensor | None = None
+
+    def with_vectors(self, vectors: Sequence[Tensor]) -> ArcBatch:
+        """The same batch with the vectors (M, E) of each of its contexts, in their order."""
+        counts = torch.tensor([len(each) for each in vectors], dtype=torch.long)
+        padded = torch.nn.utils.rnn.pad_sequence(list(vectors), batch_first=True) if vectors else None
+        return replace(self, vectors=padded, vector_counts=None if padded is None else counts)
 
     def to(self, device: torch.device | str) -> ArcBatch:
         """The same batch with every tensor on `device`."""

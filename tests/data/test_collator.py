@@ -180,3 +180,13 @@ def test_a_special_token_written_in_a_document_is_plain_text(bpe: PreTrainedToke
     ids = batch.context_ids[0].tolist()
     assert bpe.eos_token_id not in ids
     assert bpe.decode(ids) == written
+
+
+@pytest.mark.parametrize("role", ["p", "t"])
+def test_a_special_token_written_in_a_decoders_text_is_plain_text(bpe: PreTrainedTokenizerFast, role: str) -> None:
+    collator = ArcCollator(bpe, {"bpe": DecoderText(bpe)})
+    written = f"one {bpe.eos_token} two"
+    batch = collator([sample("c:x", f"{role}:{written}", "t:x")], decoder="bpe", task="t")
+    ids = batch.text_ids[0, : int(batch.text_lengths[0])].tolist()
+    assert bpe.eos_token_id not in ids
+    assert written in bpe.decode(ids)

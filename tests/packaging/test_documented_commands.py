@@ -114,8 +114,11 @@ def test_trainings_are_sound_as_they_are_typed(checkout: Path, monkeypatch: pyte
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "number"), [("README.md", i) for i in range(len(blocks("README.md", "python")))])
-def test_readme_python(checkout: Path, page: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("page", "number"),
+    [(page, i) for page in ("README.md", "docs/inference.md") for i in range(len(blocks(page, "python")))],
+)
+def test_documented_python(checkout: Path, page: str, number: int) -> None:
     script = checkout / f"block_{number}.py"
     script.write_text(blocks(page, "python")[number])
     result = run(checkout, f"{sys.executable} {script}")

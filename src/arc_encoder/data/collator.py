@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from arc_encoder.batch import ArcBatch, pad_rows
 from arc_encoder.data.chat import read_template
 from arc_encoder.data.reference import reference_of
-from arc_encoder.data.tokens import context_ids
+from arc_encoder.data.tokens import token_ids
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.segments import Role, Sample
 
@@ -123,7 +123,7 @@ class ArcCollator:
             for place, segment in enumerate(sample.segments)
             if segment.role is Role.CONTEXT
         ]
-        ids = context_ids([text for _, _, text in found], self.encoder_tokenizer)
+        ids = token_ids([text for _, _, text in found], self.encoder_tokenizer)
         for (row, _, text), tokens in zip(found, ids, strict=True):
             if not tokens:
                 raise DataError(
@@ -136,8 +136,7 @@ class ArcCollator:
     ) -> tuple[list[list[list[int]]], list[list[list[int]]]]:
         """Decoder ids and target flags, for each segment of each sample (nothing for contexts)."""
         read = [s.text for sample in samples for s in sample.segments if s.role is not Role.CONTEXT and not s.special]
-        options = {"split_special_tokens": True} if text.chat else {}  # those of a chat are segments of their own
-        encoded = iter(text.tokenizer(read, add_special_tokens=False, **options)["input_ids"] if read else [])
+        encoded = iter(token_ids(read, text.tokenizer))  # special tokens are segments of their own
         ids, targets = [], []
         for sample in samples:
             row_ids: list[list[int]] = []

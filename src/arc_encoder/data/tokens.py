@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedTokenizerBase
 
 
-def context_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+def token_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
     """Ids of each text by itself: no special token is added, and one that is written in a text stays plain text."""
     if not texts:
         return []
@@ -16,5 +16,5 @@ def context_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> lis
 
 
 def text_ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Ids of a piece of the decoder's text by itself, without special tokens around it."""
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    """The same of one text."""
+    return token_ids([text], tokenizer)[0]

@@ -13,7 +13,7 @@ from typing import Any
 
 from lm_eval.api.model import LM
 
-from arc_encoder.data.tokens import context_ids
+from arc_encoder.data.tokens import token_ids
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks.fitting import Reader
 from arc_encoder.evaluation.session import Session
@@ -138,7 +138,7 @@ class HarnessModel(LM):  # type: ignore[misc]
             over.append(1 - max(room, 0) / max(used, 1))
         most = Reader(self.session).most
         if most is not None:
-            over += [1 - most / len(ids) for ids in context_ids(contexts, self.session.collator.encoder_tokenizer)]
+            over += [1 - most / len(ids) for ids in token_ids(contexts, self.session.collator.encoder_tokenizer)]
         return max(over)
 
     def _tell_once(self) -> None:

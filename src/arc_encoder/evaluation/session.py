@@ -13,7 +13,7 @@ from tqdm import tqdm
 from arc_encoder.batch import ArcBatch
 from arc_encoder.data.collator import ArcCollator
 from arc_encoder.data.reference import begun
-from arc_encoder.data.tokens import context_ids
+from arc_encoder.data.tokens import token_ids
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.meter import Meter
 from arc_encoder.model.arc_model import ArcModel
@@ -103,7 +103,7 @@ class Session:
             ConfigError: neither ARC-Encoder nor pooling factor.
         """
         unique = list(dict.fromkeys(documents))
-        ids = context_ids(unique, self.collator.encoder_tokenizer)
+        ids = token_ids(unique, self.collator.encoder_tokenizer)
         compressor = self.measure
         if compressor is None:
             if self.factor is None:

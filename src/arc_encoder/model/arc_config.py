@@ -24,6 +24,7 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         rotary_scaling: whether a decoder ran with rotary scaling when the ARC-Encoder was trained.
         origin: the named backbone that it was made from, {"name", "blocks": {block: digest}}; None if it has no name.
         left_out: blocks of the backbone that are not stored, because they were not trained.
+        factors: pooling factors that it was trained at; none where it does not know.
         int8_rows: whether matrices are stored in int8 with a scale a row.
     """
 
@@ -43,6 +44,7 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         origin: dict[str, Any] | None = None,
         left_out: list[str] | None = None,
         int8_rows: bool = False,
+        factors: list[float] | None = None,
         **kwargs: Any,
     ) -> None:
         self.backbone = backbone or {}
@@ -57,4 +59,5 @@ class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
         self.origin = origin
         self.left_out = left_out or []
         self.int8_rows = int8_rows
+        self.factors = factors or []
         super().__init__(**kwargs)

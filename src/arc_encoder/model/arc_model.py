@@ -5,13 +5,15 @@ Shape legend: B samples, S text tokens, T merged positions, C contexts, M vector
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import LogitsProcessor
+from transformers.generation.streamers import BaseStreamer
 
 from arc_encoder.batch import ArcBatch
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
@@ -19,6 +21,7 @@ from arc_encoder.model.activation_checkpointing import checkpoint_layers
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.decoder_adapter import DecoderAdapter
 from arc_encoder.model.output import ArcOutput, Prediction, norm_ratio
+from arc_encoder.model.prefix import Prefix, left_padded
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.published.decoder_identity import check_decoder_identity
 from arc_encoder.model.rotary_scaling import has_rotary_scaling
@@ -127,7 +130,9 @@ class ArcModel(nn.Module):
         """
         decoder = self.bring(batch.decoder, batch.text_ids.device)
         text = decoder.embed(batch.text_ids)
-        if len(batch.context_lengths) > 0:
+        if batch.vectors is not None and batch.vector_counts is not None:  # compressed before
+            vectors, counts = batch.vectors, batch.vector_counts
+        elif len(batch.context_lengths) > 0:
             vectors, counts = self.compressor(
                 batch.context_ids,
                 batch.context_lengths,
@@ -207,10 +212,18 @@ class ArcModel(nn.Module):
         max_new_tokens: int = 64,
         factor: float | None = None,
         stop: str | Sequence[str] | None = None,
+        processors: Sequence[LogitsProcessor] = (),
+        streamer: BaseStreamer | None = None,
     ) -> list[str]:
         """Greedy answers to prompts, cut at EOS or the batch's `end_ids`, one text a sample.
 
-        `stop` is a text after which nothing more is needed; of several texts, any one.
+        Args:
+            batch: the prompts.
+            max_new_tokens: longest answer, in decoder tokens.
+            factor: pooling factor instead of the batch's.
+            stop: a text after which nothing more is needed; of several texts, any one.
+            processors: what changes the logits before the likeliest token is taken, such as a draw.
+            streamer: is given each token at once; for a single prompt.
         """
         decoder = self.decoder(batch.decoder)
         stops = [stop] if isinstance(stop, str) else stop or ()
@@ -222,12 +235,33 @@ class ArcModel(nn.Module):
                 max_new_tokens=max_new_tokens,
                 stop=stops,
                 end_ids=batch.end_ids,
+                processors=processors,
+                streamer=streamer,
             )
-        # Not every tokenizer counts these among its special tokens.
-        ends = {decoder.tokenizer.eos_token_id, *batch.end_ids}
-        rows = [list(itertools.takewhile(lambda token: token not in ends, row)) for row in ids.tolist()]
-        texts: list[str] = decoder.tokenizer.batch_decode(rows, skip_special_tokens=True)
-        return texts
+        return decoder.texts(ids, batch.end_ids)
+
+    @torch.no_grad()
+    def generate_after(self, prefix: Prefix | None, batch: ArcBatch, **options: Any) -> tuple[list[str], Prefix]:
+        """Greedy answers to prompts that all begin alike, up to the end of their contexts: that part is read once.
+
+        Args:
+            prefix: the part read before, as this function gave it for another batch; None reads it now.
+            batch: the prompts.
+            options: see `FrozenDecoder.generate`.
+
+        Returns:
+            the answers, and the part that was read.
+        """
+        decoder = self.decoder(batch.decoder)
+        embeddings, layout = self.merge(batch)
+        length = int(layout.vector_positions[layout.vector_valid & (layout.vector_rows == 0)[:, None]].max()) + 1
+        with self._as_trained(batch.decoder):
+            if prefix is None:
+                prefix = decoder.read_prefix(embeddings[:1, :length])
+            ids = decoder.generate(
+                *left_padded(embeddings, layout.mask, length), end_ids=batch.end_ids, prefix=prefix, **options
+            )
+        return decoder.texts(ids, batch.end_ids), prefix
 
 
 def _refuse_long(batch: ArcBatch, layout: Layout, window: int) -> None:

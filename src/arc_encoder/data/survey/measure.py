@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.collator import ArcCollator, DecoderText
-from arc_encoder.data.tokens import context_ids
+from arc_encoder.data.tokens import token_ids
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Measure:
 
     def encoder_tokens(self, texts: Sequence[str]) -> list[int]:
         """Encoder tokens of each text, as a context."""
-        return [len(ids) for ids in context_ids(texts, self.encoder)]
+        return [len(ids) for ids in token_ids(texts, self.encoder)]
 
     def decoder_tokens(self, texts: Sequence[str], decoder: str) -> list[int]:
         """Tokens of each text for one decoder, without special tokens."""

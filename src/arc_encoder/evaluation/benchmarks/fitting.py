@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from arc_encoder.data.prompts import joined_passages
 from arc_encoder.data.records import Question
-from arc_encoder.data.tokens import context_ids
+from arc_encoder.data.tokens import token_ids
 from arc_encoder.errors import DataError
 from arc_encoder.evaluation.protocols import Layout
 from arc_encoder.evaluation.session import Session
@@ -94,7 +94,7 @@ class Reader:
         return text
 
     def _ids(self, text: str) -> list[int]:
-        return context_ids([text], self._tokenizer)[0]
+        return token_ids([text], self._tokenizer)[0]
 
 
 def fitted(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from arc_encoder.errors import CheckpointError
 from arc_encoder.model.decoder import FrozenDecoder
@@ -27,8 +28,13 @@ def identity_of(decoder: FrozenDecoder) -> dict[str, Any]:
 
 def weights_digest(decoder: FrozenDecoder) -> str:
     """SHA-256 of a sample of every weight, names and shapes included."""
+    return sampled_digest(decoder.model.named_parameters())
+
+
+def sampled_digest(weights: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256 of a sample of each of `weights`, names and shapes included, rounded to bfloat16."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(decoder.model.named_parameters(), key=lambda item: item[0]):
+    for name, tensor in sorted(weights, key=lambda item: item[0]):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         flat = tensor.detach().reshape(-1)
         places = torch.linspace(0, flat.numel() - 1, min(SAMPLED, flat.numel()), dtype=torch.float64).long()

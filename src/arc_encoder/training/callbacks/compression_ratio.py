@@ -10,7 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.data.datamodule import ArcDataModule
-from arc_encoder.data.tokens import context_ids
+from arc_encoder.data.tokens import token_ids
 from arc_encoder.segments import Role
 from arc_encoder.training.module import ArcLightningModule
 
@@ -44,7 +44,7 @@ def ratios(module: ArcLightningModule, data: ArcDataModule, count: int) -> dict[
     for task_name, task in data.validation.items():
         samples = [task.sample(index, data.seed, tokenizer) for index in range(count)]
         texts = [part.text for sample in samples for part in sample.segments if part.role is Role.CONTEXT]
-        vectors = sum(compressor.compressed_length(len(ids)) for ids in context_ids(texts, tokenizer))
+        vectors = sum(compressor.compressed_length(len(ids)) for ids in token_ids(texts, tokenizer))
         for name, decoder in module.model.frozen_decoders().items():
             tokens = sum(len(decoder.token_ids(text)) for text in texts)
             positions = vectors + len(texts) * compressor.head(name).extra_vectors()

@@ -1,0 +1,111 @@
+"""Prompts whose documents are vectors already → answers: in batches, piece by piece, or after one shared beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from threading import Thread
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase, TextIteratorStreamer
+
+from arc_encoder.batch import ArcBatch
+from arc_encoder.data.collator import ArcCollator, DecoderText
+from arc_encoder.inference.contexts import CompressedContext
+from arc_encoder.inference.prompts import Parts, sample_of
+from arc_encoder.inference.sampling import Sampling
+from arc_encoder.inference.stops import cut, cut_pieces
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.prefix import Prefix
+
+
+class Answering:
+    """A decoder that answers.
+
+    Args:
+        arc: the ARC-Encoder in front of the decoder.
+        tokenizer: the encoder's.
+        name: the decoder's.
+    """
+
+    def __init__(self, arc: ArcModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+        decoder = arc.decoder(name)
+        texts = DecoderText(decoder.tokenizer, decoder.bos, decoder.chat)
+        self.arc, self.name, self.decoder = arc, name, decoder
+        self.collator = ArcCollator(tokenizer, {name: texts})
+
+    def answers(
+        self,
+        prompts: Sequence[Parts],
+        *,
+        sampling: Sampling,
+        stops: Sequence[str],
+        max_new_tokens: int,
+        batch_size: int,
+    ) -> list[str]:
+        """One answer to each prompt."""
+        times = repetitions(prompts) if sampling.temperature > 0 else [0] * len(prompts)
+        found: list[str] = []
+        for start in range(0, len(prompts), batch_size):
+            part = slice(start, start + batch_size)
+            found += self.arc.generate(
+                self._batch(prompts[part], start),
+                max_new_tokens=max_new_tokens,
+                stop=stops,
+                processors=sampling.processors(times[part]),
+            )
+        return [cut(text, stops) for text in found]
+
+    def answers_after_one_beginning(
+        self, prompts: Sequence[Parts], *, stops: Sequence[str], max_new_tokens: int, batch_size: int
+    ) -> list[str]:
+        """One answer to each of several prompts that are the same up to the end of their document."""
+        found: list[str] = []
+        prefix: Prefix | None = None
+        for start in range(0, len(prompts), batch_size):
+            batch = self._batch(prompts[start : start + batch_size], start)
+            texts, prefix = self.arc.generate_after(prefix, batch, max_new_tokens=max_new_tokens, stop=stops)
+            found += texts
+        return [cut(text, stops) for text in found]
+
+    def pieces(self, prompt: Parts, *, sampling: Sampling, stops: Sequence[str], max_new_tokens: int) -> Iterator[str]:
+        """The answer to one prompt while it is generated; what fails there is raised here."""
+        streamer = TextIteratorStreamer(self.decoder.tokenizer, skip_special_tokens=True)  # type: ignore[arg-type]
+        batch, failed = self._batch([prompt], 0), []
+
+        def run() -> None:
+            try:
+                self.arc.generate(
+                    batch,
+                    max_new_tokens=max_new_tokens,
+                    stop=stops,
+                    processors=sampling.processors([0]),
+                    streamer=streamer,
+                )
+            except Exception as error:  # handed over to whoever reads the pieces
+                failed.append(error)
+                streamer.end()
+
+        thread = Thread(target=run, daemon=True)
+        thread.start()
+        yield from cut_pieces(streamer, stops)
+        thread.join()
+        if failed:
+            raise failed[0]
+
+    def _batch(self, prompts: Sequence[Parts], first: int) -> ArcBatch:
+        samples = [sample_of(first + number, parts) for number, parts in enumerate(prompts)]
+        batch = self.collator(samples, decoder=self.name, task="generate")
+        vectors = [part.vectors for parts in prompts for part in parts if isinstance(part, CompressedContext)]
+        device = next(self.arc.compressor.parameters()).device
+        return (batch.with_vectors(vectors) if vectors else batch).to(device)
+
+
+def repetitions(prompts: Sequence[Parts]) -> list[int]:
+    """For each prompt how often an equal one stands before it."""
+    seen: dict[Any, int] = {}
+    times = []
+    for parts in prompts:
+        key = tuple(part.origin if isinstance(part, CompressedContext) else part for part in parts)
+        times.append(seen.get(key, 0))
+        seen[key] = times[-1] + 1
+    return times

@@ -1,0 +1,259 @@
+"""A trained compressor: encode documents, answer prompts that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.data.prompts import DOCUMENT, asked
+from arc_encoder.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.inference.answering import Answering
+from arc_encoder.inference.contexts import CompressedContext, Context
+from arc_encoder.inference.encoding import DocumentEncoder
+from arc_encoder.inference.prompts import Parts, Prompt, check_number, check_prompts, check_texts
+from arc_encoder.inference.sampling import Sampling
+from arc_encoder.inference.stops import stop_texts
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.decoder import FrozenDecoder, load_decoder
+from arc_encoder.model.loading import load_arc_encoder
+from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.published.tokenizer import comes_with
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class Compressor:
+    """A trained ARC-Encoder, alone or in front of one decoder.
+
+    Args:
+        model: the ARC-Encoder.
+        tokenizer: the encoder's tokenizer.
+        decoder: the decoder that `generate` uses.
+        decoder_name: which head belongs to it; the only one by default.
+    """
+
+    def __init__(
+        self,
+        model: ArcEncoderModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        decoder: FrozenDecoder | None = None,
+        decoder_name: str | None = None,
+    ) -> None:
+        names = list(model.heads)
+        if decoder_name is None and len(names) != 1:
+            raise CheckpointError(
+                f"this compressor serves several decoders; choose one with decoder_name=: {', '.join(names)}"
+            )
+        self.model, self.tokenizer = model.eval(), tokenizer
+        self.decoder_name = decoder_name or names[0]
+        model.head(self.decoder_name)
+        self.decoder = decoder
+        self._documents = DocumentEncoder(model, tokenizer, self.decoder_name)
+        self._arc = ArcModel(model, {self.decoder_name: decoder}) if decoder is not None else None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | Path,
+        *,
+        decoder: str | Path | FrozenDecoder | None = None,
+        decoder_name: str | None = None,
+        device: str = "cpu",
+        dtype: str | torch.dtype = "float32",
+        decoder_dtype: str = "auto",
+        tokenizer: str | Path | None = None,
+        **options: Any,
+    ) -> Compressor:
+        """Load a folder that training wrote, a released ARC-Encoder in its authors' layout, or a hub name.
+
+        Args:
+            folder: config.json, model.safetensors and tokenizer files; or see `ArcEncoderModel.from_pretrained`.
+            decoder: folder, GGUF file or hub name of the decoder, or a loaded one; None if only `compress` is used. One
+                that is loaded here gets BOS and chat template as in training, where the folder knows.
+            decoder_name: which of the compressor's decoders it is.
+            device: where the models are put.
+            dtype: in which the ARC-Encoder computes: float32, bfloat16 or float16.
+            decoder_dtype: of the decoder's weights: the same, or auto, in which they are stored.
+            tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie in `folder`.
+            options: further arguments of `ArcEncoderModel.from_pretrained`, such as `decoders` and `backbone`.
+
+        Raises:
+            CheckpointError: nothing loadable there.
+        """
+        dtype = str(dtype).removeprefix("torch.")
+        if dtype not in DTYPES:
+            raise ConfigError(f"dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+        model: Any  # the library's `to` has no usable type
+        model, found = load_arc_encoder(folder, tokenizer=tokenizer, dtype=getattr(torch, dtype), **options)
+        return cls.around(
+            model.to(device), found, decoder=decoder, decoder_name=decoder_name, decoder_dtype=decoder_dtype
+        )
+
+    @classmethod
+    def around(
+        cls,
+        model: ArcEncoderModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        decoder: str | Path | FrozenDecoder | None = None,
+        decoder_name: str | None = None,
+        decoder_dtype: str = "auto",
+    ) -> Compressor:
+        """A loaded ARC-Encoder in front of a decoder, which is loaded if only its place is given.
+
+        Args: see `from_pretrained`.
+        """
+        if decoder is not None and not isinstance(decoder, FrozenDecoder):
+            name = decoder_name if decoder_name is not None else next(iter(model.heads))
+            trained = model.config.heads.get(name, {}).get("decoder") or {}
+            decoder = load_decoder(
+                decoder,
+                dtype=decoder_dtype,
+                rope_scaling=bool(model.config.rotary_scaling),
+                bos=trained.get("bos", True),
+                chat=trained.get("chat", False),
+            )
+        if decoder is not None:
+            decoder.to(next(model.parameters()).device)
+        return cls(model, tokenizer, decoder=decoder, decoder_name=decoder_name)
+
+    def save_pretrained(self, folder: str | Path, *, dtype: str | None = None, whole: bool = False) -> None:
+        """Write model and tokenizer as a Hugging Face folder.
+
+        Args:
+            folder: made if it is not there.
+            dtype, whole: see `ArcEncoderModel.save_pretrained`.
+        """
+        self.model.save_pretrained(folder, dtype=dtype, whole=whole)
+        if whole or not comes_with(self.model.config.origin, self.tokenizer):
+            self.tokenizer.save_pretrained(folder)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the ARC-Encoder with its head for the decoder; the same in every dtype that weights are rounded to."""
+        return self._documents.fingerprint
+
+    def compress(self, texts: Sequence[str], *, factor: float | None = None, batch_size: int = 32) -> list[Tensor]:
+        """Texts → vectors in the decoder's embedding space; see `DocumentEncoder.compress`."""
+        return self._documents.compress(texts, factor=factor, batch_size=batch_size)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        factor: float | None = None,
+        max_vectors: int | None = None,
+        batch_size: int = 32,
+    ) -> list[CompressedContext]:
+        """Texts → compressed contexts, which can be kept and put into prompts; see `DocumentEncoder.encode`."""
+        return self._documents.encode(texts, factor=factor, max_vectors=max_vectors, batch_size=batch_size)
+
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        max_new_tokens: int = 64,
+        factor: float | None = None,
+        max_vectors: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        batch_size: int = 16,
+    ) -> list[str]:
+        """Answers to prompts of text and contexts, in batches; a prompt's answer does not depend on the others.
+
+        Args:
+            prompts: each a text, or a list of texts, `Context`s and `CompressedContext`s in reading order.
+            max_new_tokens: longest answer, in decoder tokens.
+            factor: pooling factor of the `Context`s instead of the trained one.
+            max_vectors: most positions that the contexts of a prompt may take together: the lowest factor that was
+                trained and keeps to it is used.
+            stop: a text, or several, at the first of which an answer ends; it is not part of the answer.
+            temperature: 0 takes the likeliest token; above, it is drawn.
+            top_p: draw from the likeliest tokens that together have this probability.
+            seed: of the draws. A prompt that is given twice is answered with two draws.
+            batch_size: prompts at once.
+
+        Raises:
+            CheckpointError: no decoder was given, or vectors of another ARC-Encoder or for another decoder.
+            DataError: an empty prompt or context, or one that does not fit the decoder's window or the budget.
+            ConfigError: a setting that is no number, or outside its range.
+        """
+        answering, sampling, stops = self._answering(), Sampling(temperature, top_p, seed), stop_texts(stop)
+        check_number("max_new_tokens", max_new_tokens, lowest=1)
+        check_number("batch_size", batch_size, lowest=1)
+        asked = self._documents.encode_prompts(check_prompts(prompts), factor, max_vectors, batch_size)
+        return answering.answers(
+            asked, sampling=sampling, stops=stops, max_new_tokens=max_new_tokens, batch_size=batch_size
+        )
+
+    def stream(
+        self,
+        prompt: Prompt,
+        *,
+        max_new_tokens: int = 64,
+        factor: float | None = None,
+        max_vectors: int | None = None,
+        stop: str | Sequence[str] | None = None,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """The answer to one prompt, piece by piece while it is generated; together they are what `generate` gives.
+
+        Args and errors: see `generate`.
+        """
+        answering, sampling, stops = self._answering(), Sampling(temperature, top_p, seed), stop_texts(stop)
+        check_number("max_new_tokens", max_new_tokens, lowest=1)
+        asked = self._documents.encode_prompts(check_prompts([prompt]), factor, max_vectors, 1)
+        return answering.pieces(asked[0], sampling=sampling, stops=stops, max_new_tokens=max_new_tokens)
+
+    def ask(
+        self,
+        context: str | Context | CompressedContext,
+        questions: Sequence[str],
+        *,
+        max_new_tokens: int = 64,
+        factor: float | None = None,
+        max_vectors: int | None = None,
+        stop: str | Sequence[str] | None = "\n",
+        batch_size: int = 16,
+    ) -> list[str]:
+        """Answers to many questions about one document, which is encoded once and read once by the decoder.
+
+        Each answer is what `generate` says to the same prompt alone.
+
+        Args:
+            context: the document: its text, or what `encode` made of it.
+            questions: at least one.
+            max_new_tokens, factor, max_vectors, stop, batch_size: see `generate`.
+
+        Raises: as `generate`.
+        """
+        answering, stops = self._answering(), stop_texts(stop)
+        check_number("max_new_tokens", max_new_tokens, lowest=1)
+        check_number("batch_size", batch_size, lowest=1)
+        document = Context(context) if isinstance(context, str) else context
+        check_prompts([[document]])
+        blank = [place for place, each in enumerate(check_texts(questions, "question")) if not each.strip()]
+        if blank:
+            raise DataError(f"question number {blank[0]} is blank ({questions[blank[0]]!r})")
+        (begun,) = self._documents.encode_prompts([[DOCUMENT, document]], factor, max_vectors, 1)
+        prompts: list[Parts] = [[*begun, asked(question)] for question in questions]
+        return answering.answers_after_one_beginning(
+            prompts, stops=stops, max_new_tokens=max_new_tokens, batch_size=batch_size
+        )
+
+    def _answering(self) -> Answering:
+        if self._arc is None:
+            raise CheckpointError(
+                "generating needs a decoder: Compressor.from_pretrained(folder, decoder=<folder or hub name>)"
+            )
+        return Answering(self._arc, self.tokenizer, self.decoder_name)

@@ -1,0 +1,175 @@
+"""Documents → vectors of one decoder: lists of texts, and the documents of prompts, each different one once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.batch import pad_rows
+from arc_encoder.data.tokens import token_ids
+from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.inference.budget import factor_within
+from arc_encoder.inference.contexts import CompressedContext, Context, Origin, source_digest
+from arc_encoder.inference.prompts import Parts, check_number, check_texts
+from arc_encoder.model.pretrained import ArcEncoderModel
+from arc_encoder.model.published.decoder_identity import sampled_digest
+from arc_encoder.segments import TaskToken
+
+
+class DocumentEncoder:
+    """An ARC-Encoder for one of its decoders.
+
+    Args:
+        model: the ARC-Encoder.
+        tokenizer: its tokenizer.
+        name: of the decoder.
+    """
+
+    def __init__(self, model: ArcEncoderModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+        self.model, self.tokenizer, self.name = model, tokenizer, name
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the ARC-Encoder with its head for the decoder; the same in every dtype that weights are rounded to."""
+        head = f"heads.{self.name}."
+        mine = [(n, p) for n, p in self.model.named_parameters() if n.startswith(("encoder.", head))]
+        return sampled_digest(mine)
+
+    @property
+    def decoder_fingerprint(self) -> str | None:
+        """Of the decoder that vectors are made for; None where the ARC-Encoder does not know."""
+        known = (self.model.config.heads.get(self.name, {}).get("decoder") or {}).get("weights")
+        return str(known) if known else None
+
+    def compress(self, texts: Sequence[str], *, factor: float | None = None, batch_size: int = 32) -> list[Tensor]:
+        """Texts → vectors in the decoder's embedding space, task token included.
+
+        Args:
+            texts: documents of any length; long ones are cut into chunks.
+            factor: pooling factor instead of the trained one.
+            batch_size: texts encoded at once; similar lengths are put together.
+
+        Returns:
+            for each text, in order, a tensor (vectors, decoder width) on the CPU.
+
+        Raises:
+            DataError: no list of texts, or one that is empty or no text, named by its place.
+            ConfigError: a setting that is no number, or too small.
+        """
+        rows = self._token_ids(texts)
+        return self._vectors(rows, [factor] * len(rows), batch_size)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        factor: float | None = None,
+        max_vectors: int | None = None,
+        batch_size: int = 32,
+    ) -> list[CompressedContext]:
+        """Texts → compressed contexts, which can be kept and put into prompts.
+
+        Args:
+            texts: documents of any length; each different one is encoded once.
+            factor: pooling factor instead of the trained one.
+            max_vectors: most vectors of a document: the lowest factor that was trained and keeps to it is used.
+            batch_size: texts encoded at once.
+
+        Raises:
+            DataError: no list of texts, one that is empty or no text, or that needs more vectors than it may have.
+            ConfigError: a setting that is no number, or too small; both factor and budget.
+        """
+        rows = self._token_ids(texts)
+        factors = [self._factor(factor, max_vectors, [len(row)]) for row in rows]
+        places = {text: place for place, text in reversed(list(enumerate(texts)))}  # of each, the first
+        chosen = sorted(places.values())
+        vectors = self._vectors([rows[i] for i in chosen], [factors[i] for i in chosen], batch_size)
+        encoder, own = self.fingerprint, self.model.encoder.pooling.overall_factor
+        found = {
+            texts[i]: CompressedContext(
+                each,
+                Origin(
+                    source=source_digest(texts[i]),
+                    encoder=encoder,
+                    decoder=self.decoder_fingerprint,
+                    decoder_name=self.name,
+                    factor=own if factors[i] is None else factors[i],
+                    tokens=len(rows[i]),
+                ),
+            )
+            for i, each in zip(chosen, vectors, strict=True)
+        }
+        return [found[text] for text in texts]
+
+    def encode_prompts(
+        self, prompts: Sequence[Parts], factor: float | None, max_vectors: int | None, batch_size: int
+    ) -> list[list[str | CompressedContext]]:
+        """Prompts whose texts to compress are compressed, each different one once; those that were before are checked."""
+        encoder = self.fingerprint if any(isinstance(p, CompressedContext) for parts in prompts for p in parts) else ""
+        wanted: dict[tuple[str, float | None], None] = {}
+        factors: list[float | None] = []
+        for parts in prompts:
+            ready = [part for part in parts if isinstance(part, CompressedContext)]
+            for each in ready:
+                each.check(encoder=encoder, decoder=self.decoder_fingerprint, decoder_name=self.name)
+            texts = [part.text for part in parts if isinstance(part, Context)]
+            left = None if max_vectors is None else max_vectors - sum(map(len, ready))
+            lengths = [len(row) for row in self._token_ids(texts)] if max_vectors is not None else []
+            factors.append(self._factor(factor, left, lengths) if texts else None)
+            wanted.update(dict.fromkeys((text, factors[-1]) for text in texts))
+        made: dict[tuple[str, float | None], CompressedContext] = {}
+        for chosen in dict.fromkeys(key[1] for key in wanted):
+            texts = [text for text, other in wanted if other == chosen]
+            made |= {
+                (text, chosen): each
+                for text, each in zip(texts, self.encode(texts, factor=chosen, batch_size=batch_size), strict=True)
+            }
+        return [
+            [made[part.text, chosen] if isinstance(part, Context) else part for part in parts]
+            for parts, chosen in zip(prompts, factors, strict=True)
+        ]
+
+    def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        rows = token_ids(check_texts(texts), self.tokenizer)
+        for place, row in enumerate(rows):
+            if not row:
+                raise DataError(
+                    f"text number {place} is empty ({texts[place]!r}); there is nothing to compress, leave it out"
+                )
+        return rows
+
+    def _factor(self, factor: float | None, max_vectors: int | None, tokens: Sequence[int]) -> float | None:
+        """The factor at which documents of so many tokens are compressed; None for the pooling's own."""
+        if factor is not None:
+            check_number("factor", factor, lowest=1, whole=False)
+            if max_vectors is not None:
+                raise ConfigError(
+                    f"factor={factor} and max_vectors={max_vectors} were both given; a budget chooses the factor"
+                )
+        if max_vectors is None:
+            return factor
+        return factor_within(self.model, tokens, max_vectors, extra=self.model.head(self.name).extra_vectors())
+
+    @torch.no_grad()
+    def _vectors(self, rows: Sequence[list[int]], factors: Sequence[float | None], batch_size: int) -> list[Tensor]:
+        """Vectors of tokenized documents, on the CPU, similar lengths encoded together."""
+        check_number("batch_size", batch_size, lowest=1)
+        for factor in factors:
+            if factor is not None:
+                check_number("factor", factor, lowest=1, whole=False)
+        order = sorted(range(len(rows)), key=lambda i: (factors[i] or 0, len(rows[i])))
+        found: dict[int, Tensor] = {}
+        device = next(self.model.parameters()).device
+        for factor, group in itertools.groupby(order, key=lambda i: factors[i]):
+            alike = list(group)
+            for start in range(0, len(alike), batch_size):
+                places = alike[start : start + batch_size]
+                ids, lengths = pad_rows([rows[i] for i in places])
+                vectors, counts = self.model(ids.to(device), lengths.to(device), self.name, TaskToken.CONTINUE, factor)
+                for place, vector, count in zip(places, vectors, counts.tolist(), strict=True):
+                    found[place] = vector[:count].cpu()
+        return [found[i] for i in range(len(rows))]

@@ -1,0 +1,52 @@
+"""A beginning that many prompts share: the decoder reads it once and keeps its keys and values.
+
+Shape legend: B prompts, T positions, P positions of the shared beginning, E decoder width.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A beginning that was read.
+
+    Attributes:
+        cache: the decoder's keys and values of it, for one row.
+        length: its positions P.
+    """
+
+    cache: Any
+    length: int
+
+    def for_rows(self, rows: int) -> Any:
+        """A copy of the cache for so many rows, which generation may add to."""
+        repeated = copy.deepcopy(self.cache)
+        repeated.batch_repeat_interleave(rows)
+        return repeated
+
+
+def left_padded(embeddings: Tensor, mask: Tensor, prefix: int) -> tuple[Tensor, Tensor]:
+    """Move the padding from the end of every row to right behind the shared beginning.
+
+    Args:
+        embeddings: (B, T, E), padded on the right.
+        mask: (B, T) True at real positions.
+        prefix: P, real in every row.
+
+    Returns:
+        embeddings and mask of the same shapes.
+    """
+    place = torch.arange(mask.shape[1], device=mask.device).expand_as(mask)
+    shift = (mask.shape[1] - mask.sum(1))[:, None]
+    source = torch.where(place < prefix, place, place - shift)
+    real = (place < prefix) | (source >= prefix)
+    source = torch.where(real, source, 0)
+    moved = embeddings.gather(1, source[..., None].expand_as(embeddings)) * real[..., None]
+    return moved, real
