@@ -29,9 +29,10 @@ ALLOWED: dict[str, set[str]] = {
     "reporting": {"evaluation", "errors", "atomic"},
     "parity": FOUNDATION | {"model", "evaluation"},
     "inference": FOUNDATION | {"data", "model"},
+    "storage": FOUNDATION | {"data", "inference"},
     "plan": FOUNDATION | {"data", "models", "model", "training", "reporting"},
     "study": FOUNDATION,
-    "bench": FOUNDATION | {"model", "training", "plan"},
+    "bench": FOUNDATION | {"model", "training", "plan", "inference", "storage"},
     "cli": FOUNDATION
     | {
         "plan",
@@ -45,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
         "evaluation",
         "reporting",
         "inference",
+        "storage",
         "parity",
     },
     "__init__": {"inference", "model"},  # the public names, imported when they are used

@@ -11,8 +11,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from arc_encoder.cli import compress
+from arc_encoder.cli import compress, store
 from arc_encoder.inference import Compressor
+from arc_encoder.storage import VectorStore
 from tests.cli.conftest import Make
 from tests.tiny_runs import Command
 
@@ -175,3 +176,39 @@ def test_an_unknown_device_is_named(run: Command, trained: Path, tmp_path: Path)
     write_jsonl(tmp_path / "docs.jsonl", [{"text": "one"}])
     given = [each for each in arguments(trained, "docs.jsonl") if each != "device=cpu"]
     assert "device=tpu9 cannot be used here" in run.fails(*given, "device=tpu9")
+
+
+def test_a_folder_becomes_a_store_that_goes_on(
+    run: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_jsonl(tmp_path / "docs.jsonl", [{"id": f"d{i}", "text": text} for i, text in enumerate(TEXTS)])
+    assert "3 documents → " in run(*arguments(trained, "docs.jsonl", "store", codec="float32", keep_text="true"))
+    (tmp_path / "more.txt").write_text("a text in a file")
+    printed = run(*arguments(trained, "*.*", "store", keep_text="true"), "codec=float32")
+    assert "1 documents → 5 vectors; 3 were there before; 0 could not be compressed" in printed
+    opened = VectorStore(tmp_path / "store")
+    own = Compressor.from_pretrained(trained)
+    for id, text in {**{f"d{i}": text for i, text in enumerate(TEXTS)}, "more.txt": "a text in a file"}.items():
+        torch.testing.assert_close(opened[id].vectors, own.encode([text])[0].vectors)
+        assert opened.text(id) == text
+    look = Command(store.main, monkeypatch, capsys, hydra=False)
+    assert "documents   4, 4 of them with their text" in look("info", "store")
+    assert "4 documents, all sound" in look("verify", "store")
+    assert "1 deleted" in look("delete", "store", "d0")
+    assert "MB given back" in look("compact", "store")
+    assert "there is no store at nowhere" in look.fails("verify", "nowhere")
+    assert "keeps its vectors by FloatCodec" in run.fails(*arguments(trained, "docs.jsonl", "store", codec="int8"))
+
+
+def test_one_bad_document_does_not_cost_the_others(run: Command, trained: Path, tmp_path: Path) -> None:
+    long = "x" * (1024 * 32 + 1)
+    write_jsonl(
+        tmp_path / "docs.jsonl", [{"id": "a", "text": "one"}, {"id": "b", "text": long}, {"id": "c", "text": "two"}]
+    )
+    errors = run.fails(*arguments(trained, "docs.jsonl", "store"))
+    assert "document 'b' has 32769 tokens, but at most 32 chunks of 1024 are read" in errors
+    printed = run(*arguments(trained, "docs.jsonl", "store", on_error="skip"))
+    assert "0 documents → 0 vectors; 2 were there before; 1 could not be compressed (see store/failed.jsonl)" in printed
+    run(*arguments(trained, "docs.jsonl", on_error="skip"))
+    assert json.loads(read(tmp_path / "out.safetensors")[2]["ids"]) == ["a", "c"]
+    assert (tmp_path / "out.safetensors").stat().st_mode & 0o777 == (tmp_path / "docs.jsonl").stat().st_mode & 0o777

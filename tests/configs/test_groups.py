@@ -49,6 +49,7 @@ from arc_encoder.model.decoder_adapter import DecoderLora
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.projectors import Projector
 from arc_encoder.model.starts import Start
+from arc_encoder.storage import Codec
 from arc_encoder.training.objectives import Objective
 from arc_encoder.training.optim import OptimSettings
 from tests.tiny_runs import composed
@@ -72,6 +73,7 @@ OPTIONS = sorted(str(file.relative_to(CONFIGS).with_suffix("")) for file in CONF
 GROUPS = [option for option in OPTIONS if "/" in option]
 # Groups that another command than arc-train reads.
 ROOT_OF = {
+    "codec": "compress",
     "benchmark": "eval",
     "protocol": "eval",
     "system": "eval",
@@ -130,7 +132,9 @@ def override_of(option: str) -> str:
 @functools.cache
 def _with_option(option: str) -> DictConfig:
     root = root_of(option)
-    elsewhere = [] if root == "toy_model" else ["paths.run=."]  # outside a command Hydra has no output folder
+    elsewhere = (
+        [] if root in ("toy_model", "compress") else ["paths.run=."]
+    )  # outside a command Hydra has no output folder
     elsewhere += ["ablation=pooling"] if root == "ablate" and not option.startswith("ablation/") else []
     start = ["ckpt=somewhere"] if option in FROM_CKPT else []
     return composed([override_of(option), *elsewhere, *start], root)
@@ -254,6 +258,7 @@ def test_every_option_builds_what_it_names(option: str) -> None:
         "model/start": lambda: (
             config.model.start is None or isinstance(instantiate(config.model.start)(32, 48, vocabulary=300), Start)
         ),
+        "codec": lambda: isinstance(instantiate(config.codec), Codec),
         "growth": lambda: isinstance(instantiate(config.data.growth), FactorGrowth),
         "objective": lambda: isinstance(instantiate(config.objective), Objective),
         "optim": lambda: isinstance(instantiate(config.optim), OptimSettings),

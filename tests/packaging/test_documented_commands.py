@@ -116,7 +116,11 @@ def test_trainings_are_sound_as_they_are_typed(checkout: Path, monkeypatch: pyte
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "number"),
-    [(page, i) for page in ("README.md", "docs/inference.md") for i in range(len(blocks(page, "python")))],
+    [
+        (page, i)
+        for page in ("README.md", "docs/inference.md", "docs/storing.md")
+        for i in range(len(blocks(page, "python")))
+    ],
 )
 def test_documented_python(checkout: Path, page: str, number: int) -> None:
     script = checkout / f"block_{number}.py"

@@ -1,28 +1,31 @@
-"""`arc-compress`: documents in, compressed vectors out.
+"""`arc-compress`: documents in, compressed vectors out: a store, or one file.
 
-Run command: ``arc-compress checkpoint=<run>/compressor input=documents.jsonl output=vectors.safetensors``
+Run command: ``arc-compress checkpoint=<run>/compressor input=documents.jsonl output=store``
 
-The file holds `vectors` (all vectors, decoder width) and `offsets` (documents + 1): document
-i owns rows offsets[i] … offsets[i + 1] − 1. Its metadata names documents, decoder and factor.
+A store is a folder (`arc_encoder.storage.VectorStore`): documents are read one block after the other, a run that was
+killed goes on where it was, and several processes may share the work (`torchrun`). With output=<name>.safetensors one
+file is written at the end (`arc_encoder.storage.single_file`).
 """
 
 from __future__ import annotations
 
-import json
-import tempfile
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from hydra.utils import instantiate
 from omegaconf import DictConfig
-from safetensors.torch import save_file
 from tqdm import tqdm
 
-from arc_encoder.atomic import atomic_path
 from arc_encoder.cli.app import choose_device, run_app
-from arc_encoder.data.jsonl import JsonlDocuments, OnError, matching_files
 from arc_encoder.data.records import Document
-from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.errors import ConfigError
 from arc_encoder.inference import Compressor
+from arc_encoder.storage import VectorStore
+from arc_encoder.storage.corpus import FAILED, compress_corpus
+from arc_encoder.storage.documents import read_documents
+from arc_encoder.storage.single_file import check_output, write_single_file
 
 KEYS = {
     "checkpoint",
@@ -33,6 +36,8 @@ KEYS = {
     "text_field",
     "decoder_name",
     "factor",
+    "codec",
+    "keep_text",
     "batch_size",
     "threads",
     "device",
@@ -40,77 +45,57 @@ KEYS = {
     "on_error",
     "overwrite",
 }
-JSONL = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz")
-
-
-def read_documents(pattern: str, text_field: str, on_error: OnError) -> list[Document]:
-    """Documents of JSONL files (one a line) or text files (one a file).
-
-    Raises:
-        DataError: nothing there, an empty file, or a broken line.
-    """
-    documents: list[Document] = []
-    for path in matching_files(pattern):
-        if path.name.endswith(JSONL):
-            documents += JsonlDocuments(str(path), text_field=text_field, on_error=on_error)
-            continue
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not UTF-8 text: {error}") from error
-        if text:
-            documents.append(Document(path.name, text))
-        elif on_error == "stop":
-            raise DataError(f"{path} is empty: there is nothing to compress; leave it out, or set on_error=skip")
-    if not documents:
-        raise DataError(f"{pattern} holds no document")
-    return documents
 
 
 def compress(config: DictConfig) -> Path:
-    """Compress as `config` says; returns the file that was written."""
+    """Compress as `config` says; returns what was written."""
     if config.threads:
         torch.set_num_threads(config.threads)
     for name in ("checkpoint", "input", "output"):
         if config[name] is None:
             raise ConfigError(
-                f"{name} is missing: arc-compress checkpoint=<run>/compressor input=<files> output=<file.safetensors>"
+                f"{name} is missing: arc-compress checkpoint=<run>/compressor input=<files> output=<folder or file.safetensors>"
             )
     output = Path(config.output)
-    if output.exists() and not config.overwrite:
-        raise ConfigError(f"{output} exists already; choose another name, or set overwrite=true")
-    try:  # before hours of work
-        output.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=output.parent).close()
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be written ({error.strerror}); choose another output=<file>") from error
-    documents = read_documents(config.input, config.text_field, config.on_error)
-    device = choose_device(config.device)
+    single = output.suffix == ".safetensors"
+    if single:
+        check_output(output, overwrite=config.overwrite)
+    documents = read_documents(config.input, text_field=config.text_field, on_error=config.on_error)
     compressor = Compressor.from_pretrained(
         config.checkpoint,
         decoder_name=config.decoder_name,
-        device=device,
+        device=choose_device(config.device),
         dtype=config.dtype,
         tokenizer=config.encoder_tokenizer,
     )
-    vectors = []
-    step = config.batch_size * 8  # sorted by length inside, so that little is padded
-    for start in tqdm(range(0, len(documents), step), desc="compressing", unit="block"):
-        texts = [document.text for document in documents[start : start + step]]
-        try:
-            vectors += compressor.compress(texts, factor=config.factor, batch_size=config.batch_size)
-        except DataError as error:
-            raise DataError(f"from document {documents[start].id!r} on, {error}") from error
-    counts = torch.tensor([0] + [len(vector) for vector in vectors])
-    metadata = {
-        "ids": json.dumps([document.id for document in documents]),
-        "decoder": compressor.decoder_name,
-        "factor": str(config.factor or compressor.model.encoder.pooling.overall_factor),
-    }
-    with atomic_path(output) as part:
-        save_file({"vectors": torch.cat(vectors), "offsets": counts.cumsum(0)}, part, metadata=metadata)
-    print(f"{len(documents)} documents → {int(counts.sum())} vectors of width {vectors[0].shape[1]} in {output}")
+    skip = config.on_error == "skip"
+    if single:
+        print(write_single_file(compressor, _shown(documents), output, config.factor, config.batch_size, skip=skip))
+        return output
+    store = VectorStore.create(output, compressor.origin_of_vectors(), instantiate(config.codec))
+    part = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    outcome = compress_corpus(
+        compressor,
+        _shown(documents),
+        store,
+        factor=config.factor,
+        batch_size=config.batch_size,
+        keep_text=config.keep_text,
+        stop_on_error=not skip,
+        part=part,
+    )
+    print(
+        f"{outcome.compressed} documents → {outcome.vectors} vectors; {outcome.done_before} were there before; "
+        f"{len(outcome.failed)} could not be compressed{f' (see {output / FAILED})' if outcome.failed else ''}; "
+        f"{output} holds {len(store)}"
+    )
+    store.close()
     return output
+
+
+def _shown(documents: Iterator[Document]) -> Iterator[Document]:
+    """The documents, with a progress bar of what was read."""
+    return iter(tqdm(documents, desc="compressing", unit=" documents", smoothing=0.05))
 
 
 def main() -> None:

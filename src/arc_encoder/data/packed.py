@@ -91,7 +91,7 @@ def open_bytes(path: Path) -> Bytes:
     Raises:
         DataError: a damaged file, or no room to unpack it.
     """
-    if path.suffix not in (".gz", ".zst"):
+    if path.suffix.lower() not in (".gz", ".zst"):
         return OnDisk(path)
     with unpacking(path) as stream:
         start = read_all(path, stream, most=IN_MEMORY + 1)
@@ -130,9 +130,9 @@ def unpacking(path: Path) -> IO[bytes]:
     Raises:
         DataError: the library for it is missing.
     """
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return cast("IO[bytes]", gzip.open(path, "rb"))
-    if path.suffix == ".zst":
+    if path.suffix.lower() == ".zst":
         try:
             import zstandard
         except ImportError as error:

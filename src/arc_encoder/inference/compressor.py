@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase
 from arc_encoder.data.prompts import DOCUMENT, asked
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.inference.answering import Answering
-from arc_encoder.inference.contexts import CompressedContext, Context
+from arc_encoder.inference.contexts import CompressedContext, Context, Origin
 from arc_encoder.inference.encoding import DocumentEncoder
 from arc_encoder.inference.prompts import Parts, Prompt, check_number, check_prompts, check_texts
 from arc_encoder.inference.sampling import Sampling
@@ -138,6 +138,21 @@ class Compressor:
     def fingerprint(self) -> str:
         """Of the ARC-Encoder with its head for the decoder; the same in every dtype that weights are rounded to."""
         return self._documents.fingerprint
+
+    @property
+    def pooling_factor(self) -> float | None:
+        """The factor at which documents are compressed where none is given; None with a fixed number of vectors."""
+        return self.model.encoder.pooling.overall_factor
+
+    def origin_of_vectors(self) -> Origin:
+        """What is said of every vector that is made here, apart from its document."""
+        return Origin(
+            "", self.fingerprint, self._documents.decoder_fingerprint, self.decoder_name, self.pooling_factor, 0
+        )
+
+    def problems(self, texts: Sequence[str]) -> dict[int, str]:
+        """What is wrong with those of `texts` that cannot be compressed, by their place."""
+        return self._documents.problems(texts)
 
     def compress(self, texts: Sequence[str], *, factor: float | None = None, batch_size: int = 32) -> list[Tensor]:
         """Texts → vectors in the decoder's embedding space; see `DocumentEncoder.compress`."""

@@ -134,7 +134,7 @@ class CompressedContext:
 
 def source_digest(text: str) -> str:
     """SHA-256 of a document."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", errors="surrogatepass")).hexdigest()
 
 
 def _short(digest: str | None) -> str:

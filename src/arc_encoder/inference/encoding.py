@@ -14,7 +14,7 @@ from arc_encoder.data.tokens import token_ids
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.inference.budget import factor_within
 from arc_encoder.inference.contexts import CompressedContext, Context, Origin, source_digest
-from arc_encoder.inference.prompts import Parts, check_number, check_texts
+from arc_encoder.inference.prompts import Parts, check_number, check_texts, text_problem
 from arc_encoder.model.pretrained import ArcEncoderModel
 from arc_encoder.model.published.decoder_identity import sampled_digest
 from arc_encoder.segments import TaskToken
@@ -133,14 +133,32 @@ class DocumentEncoder:
             for parts, chosen in zip(prompts, factors, strict=True)
         ]
 
+    def problems(self, texts: Sequence[str]) -> dict[int, str]:
+        """What is wrong with those of `texts` that cannot be compressed, by their place."""
+        found = {place: reason for place, text in enumerate(texts) if (reason := text_problem(text))}
+        sound = [place for place in range(len(texts)) if place not in found]
+        rows = token_ids([texts[place] for place in sound], self.tokenizer)
+        found |= {place: reason for place, row in zip(sound, rows, strict=True) if (reason := self._row_problem(row))}
+        return dict(sorted(found.items()))
+
     def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         rows = token_ids(check_texts(texts), self.tokenizer)
         for place, row in enumerate(rows):
-            if not row:
-                raise DataError(
-                    f"text number {place} is empty ({texts[place]!r}); there is nothing to compress, leave it out"
-                )
+            reason = self._row_problem(row)
+            if reason:
+                raise DataError(f"text number {place} {reason}")
         return rows
+
+    def _row_problem(self, row: Sequence[int]) -> str | None:
+        chunking = self.model.chunking
+        if not row:
+            return "has no token; there is nothing to compress"
+        if chunking.overflow == "stop" and len(row) > chunking.size * chunking.most:
+            return (
+                f"has {len(row)} tokens, but at most {chunking.most} chunks of {chunking.size} are read ({chunking.size * chunking.most} "
+                "in all); cut it into several"
+            )
+        return None
 
     def _factor(self, factor: float | None, max_vectors: int | None, tokens: Sequence[int]) -> float | None:
         """The factor at which documents of so many tokens are compressed; None for the pooling's own."""

@@ -25,12 +25,19 @@ def check_texts(texts: Any, what: str = "text") -> list[str]:
     if isinstance(texts, str | bytes) or not isinstance(texts, Sequence):
         raise DataError(f"expected a list of {what}s, but got {type(texts).__name__}; put a single one into a list")
     for place, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise DataError(f"{what} number {place} is no text but {type(text).__name__} ({text!r:.80})")
-        _check_unicode(text, f"{what} number {place}")
-        if not text:
-            raise DataError(f"{what} number {place} is empty ({text!r}); there is nothing to compress, leave it out")
+        reason = text_problem(text)
+        if reason:
+            raise DataError(f"{what} number {place} {reason}")
     return list(texts)
+
+
+def text_problem(text: Any) -> str | None:
+    """Why something cannot be compressed, as the end of a sentence; None if it is a sound text."""
+    if not isinstance(text, str):
+        return f"is no text but {type(text).__name__} ({text!r:.80})"
+    if not text:
+        return "is empty (''); there is nothing to compress, leave it out"
+    return unicode_problem(text)
 
 
 def check_prompts(prompts: Any) -> list[list[Part]]:
@@ -56,8 +63,8 @@ def check_prompts(prompts: Any) -> list[list[Part]]:
                     f"prompt number {number} holds {type(part).__name__} ({part!r:.80}); expected texts, Context and CompressedContext"
                 )
             text = part.text if isinstance(part, Context) else part
-            if isinstance(text, str):
-                _check_unicode(text, f"prompt number {number}")
+            if isinstance(text, str) and (reason := unicode_problem(text)):
+                raise DataError(f"prompt number {number} {reason}")
             if isinstance(part, Context) and not part.text:
                 raise DataError(
                     f"prompt number {number} has an empty document; there is nothing to compress, leave it out"
@@ -85,11 +92,13 @@ def check_number(name: str, value: Any, *, lowest: float, whole: bool = True) ->
         raise ConfigError(f"{name}={value!r} must be a {'whole ' if whole else ''}number from {lowest:g} on")
 
 
-def _check_unicode(text: str, where: str) -> None:
+def unicode_problem(text: str) -> str | None:
+    """Why a text is not valid Unicode, as the end of a sentence; None if it is."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise DataError(
-            f"{where} is not valid Unicode: character {error.start} is the lone surrogate {text[error.start]!a}; decode the "
-            "file with the encoding that it was written in"
-        ) from error
+        return (
+            f"is not valid Unicode: character {error.start} is the lone surrogate {text[error.start]!a}; decode the file with "
+            "the encoding that it was written in"
+        )
+    return None

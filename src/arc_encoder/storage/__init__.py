@@ -1,0 +1,6 @@
+"""Compressed documents that are kept: a folder of vectors with an index."""
+
+from arc_encoder.storage.codecs import Codec, FloatCodec, Int8Codec
+from arc_encoder.storage.store import VectorStore
+
+__all__ = ["Codec", "FloatCodec", "Int8Codec", "VectorStore"]

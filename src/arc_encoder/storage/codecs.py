@@ -1,0 +1,102 @@
+"""How vectors are kept: in floating point, or in int8 with a scale a vector.
+
+Shape legend: N vectors, E decoder width.
+
+To add one: subclass `Codec`. Its name and settings stand in the store's `store.json`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from arc_encoder.errors import CheckpointError, ConfigError
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class Codec(ABC):
+    """Vectors ↔ tensors whose rows are kept in shards."""
+
+    registry: ClassVar[dict[str, type[Codec]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        Codec.registry[cls.__name__] = cls
+
+    @abstractmethod
+    def encode(self, vectors: Tensor) -> dict[str, Tensor]:
+        """Vectors (N, E) → tensors by name, each with N rows."""
+
+    @abstractmethod
+    def decode(self, rows: Mapping[str, Tensor]) -> Tensor:
+        """The same rows of each tensor → vectors (rows, E)."""
+
+    @abstractmethod
+    def bytes_of(self, width: int) -> int:
+        """Bytes of a vector of that width."""
+
+    def settings(self) -> dict[str, Any]:
+        """Constructor arguments, as plain values that JSON can hold."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> Codec:
+        """Build the codec called `name`.
+
+        Raises:
+            CheckpointError: no such codec is known.
+        """
+        if name not in cls.registry:
+            known = ", ".join(sorted(cls.registry))
+            raise CheckpointError(
+                f"codec {name!r} is unknown here; import the module that defines it first. Known: {known}"
+            )
+        return cls.registry[name](**settings)
+
+
+class FloatCodec(Codec):
+    """Vectors as they are, in a dtype.
+
+    Args:
+        dtype: float32, bfloat16 or float16.
+
+    Raises:
+        ConfigError: another dtype.
+    """
+
+    def __init__(self, dtype: str = "bfloat16") -> None:
+        if dtype not in DTYPES:
+            raise ConfigError(f"codec: dtype={dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+        self.dtype = dtype
+
+    def encode(self, vectors: Tensor) -> dict[str, Tensor]:
+        kept = vectors.to(getattr(torch, self.dtype))
+        if not kept.isfinite().all():
+            raise ConfigError(f"codec: a vector does not fit {self.dtype}; choose bfloat16 or float32")
+        return {"vectors": kept}
+
+    def decode(self, rows: Mapping[str, Tensor]) -> Tensor:
+        return rows["vectors"]
+
+    def bytes_of(self, width: int) -> int:
+        return width * getattr(torch, self.dtype).itemsize
+
+
+class Int8Codec(Codec):
+    """Each vector in whole numbers from −127 to 127, with its largest value as scale."""
+
+    def encode(self, vectors: Tensor) -> dict[str, Tensor]:
+        scale = vectors.float().abs().amax(-1, keepdim=True).clamp(min=1e-12) / 127
+        return {"vectors": (vectors.float() / scale).round().to(torch.int8), "scale": scale}
+
+    def decode(self, rows: Mapping[str, Tensor]) -> Tensor:
+        return rows["vectors"].float() * rows["scale"]
+
+    def bytes_of(self, width: int) -> int:
+        return width + 4

@@ -1,0 +1,105 @@
+"""Documents to compress: JSON lines, a JSON array, or text files, by what their names say.
+
+Endings count in any case, with .gz or .zst behind them: .jsonl, .ndjson and .jsonlines hold a document a line, .json a
+list or a document a line, every other file is one document.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from arc_encoder.data.fields import DocumentFields
+from arc_encoder.data.jsonl import JsonlDocuments, OnError, check_on_error, matching_files
+from arc_encoder.data.packed import unpacking, unreadable
+from arc_encoder.data.records import Document
+from arc_encoder.errors import DataError
+
+LINES = (".jsonl", ".ndjson", ".jsonlines")
+PACKED = (".gz", ".zst")
+BEGINNING = 4096  # bytes in which a JSON file shows whether it is a list
+
+
+def read_documents(pattern: str, *, text_field: str = "text", on_error: OnError = "stop") -> Iterator[Document]:
+    """Documents of the files that match, in order, one after the other.
+
+    Args:
+        pattern: file or glob.
+        text_field: field of a JSON record that holds the text; with dots for a nested one.
+        on_error: what a bad document does: ``stop``, or ``skip`` with a warning.
+
+    Raises:
+        DataError: nothing matches, no document is there, or a bad one; with its file and place.
+    """
+    check_on_error(on_error)
+    count = 0
+    for file in matching_files(pattern, "files of documents"):
+        for document in _reader(file)(file, text_field, on_error):
+            count += 1
+            yield document
+    if not count:
+        raise DataError(f"{pattern} holds no document")
+
+
+def _reader(file: Path) -> Callable[[Path, str, OnError], Iterator[Document]]:
+    endings = [suffix.lower() for suffix in file.suffixes]
+    if endings and endings[-1] in PACKED:
+        endings.pop()
+    ending = endings[-1] if endings else ""
+    if ending in LINES:
+        return _lines
+    if ending == ".json":
+        return _array if _begins_with_bracket(file) else _lines
+    return _text
+
+
+def _lines(file: Path, text_field: str, on_error: OnError) -> Iterator[Document]:
+    yield from JsonlDocuments(str(file), text_field=text_field, on_error=on_error)
+
+
+def _array(file: Path, text_field: str, on_error: OnError) -> Iterator[Document]:
+    fields = DocumentFields(text_field)
+    try:
+        records = json.loads(_content(file))
+    except ValueError as error:
+        raise DataError(f"{file} is no valid JSON: {error}") from error
+    for number, record in enumerate(records, start=1):
+        where = f"{file}:{number}"
+        problem = (
+            fields.problem(record) if isinstance(record, dict) else f"{type(record).__name__} instead of an object"
+        )
+        if problem is None:
+            yield fields.document(record, where)
+        elif on_error == "stop":
+            raise DataError(f"{where}: {problem}; repair it, or set on_error=skip")
+        else:
+            warnings.warn(f"{where}: {problem}; left out", stacklevel=2)
+
+
+def _text(file: Path, text_field: str, on_error: OnError) -> Iterator[Document]:
+    try:
+        text = _content(file).decode("utf-8-sig")  # without a byte-order mark
+        problem = "" if text.strip() else f"{file} is empty: there is nothing to compress"
+    except UnicodeDecodeError as error:
+        problem = f"{file} is not UTF-8 text: {error}"
+    if not problem:
+        yield Document(str(file), text)
+    elif on_error == "stop":
+        raise DataError(f"{problem}; leave it out, or set on_error=skip")
+    else:
+        warnings.warn(f"{problem}; left out", stacklevel=2)
+
+
+def _begins_with_bracket(file: Path) -> bool:
+    return _content(file, BEGINNING).decode("utf-8-sig", errors="ignore").lstrip().startswith("[")
+
+
+def _content(file: Path, most: int = -1) -> bytes:
+    """The first `most` bytes of a file, unpacked; all of them by default."""
+    try:
+        with unpacking(file) as stream:
+            return stream.read(most)
+    except unreadable() as error:
+        raise DataError(f"{file} cannot be read ({error}); is it whole, and compressed as its name says?") from error

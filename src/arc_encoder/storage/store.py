@@ -1,0 +1,288 @@
+"""A folder of compressed documents: shards of vectors, and an index of what stands where.
+
+    store.json            models, factor-independent: who made the vectors, for whom, how they are kept
+    index.sqlite          a row for each document
+    shards/*.safetensors  vectors of many documents; named by SHA-256 of the file, which is never changed
+
+A shard is written whole, then named in the index in one transaction: whatever kills a writer, the index never names
+what is not there. A shard that no entry names is what a killed writer left, and `compact` removes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from arc_encoder.atomic import atomic_file, write_text_atomically
+from arc_encoder.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.inference.contexts import CompressedContext, Origin, source_digest
+from arc_encoder.storage.codecs import Codec, FloatCodec
+from arc_encoder.storage.index import Entry, Index
+
+VERSION = 1
+OPEN_SHARDS = 256  # memory-mapped at once
+MODELS = ("encoder", "decoder", "decoder_name")  # what all vectors of a store have in common
+
+
+class VectorStore:
+    """Compressed documents by id.
+
+    Args:
+        folder: of the store.
+
+    Raises:
+        CheckpointError: there is no store, or one of another version.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        about = self.folder / "store.json"
+        try:
+            found = json.loads(about.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"there is no store at {self.folder} ({error}); arc-compress output=<folder> makes one"
+            ) from error
+        if found.get("version") != VERSION:
+            raise CheckpointError(f"{about} is of version {found.get('version')}; this program reads {VERSION}")
+        self.models: dict[str, Any] = {name: found["models"][name] for name in MODELS}
+        self.codec = Codec.from_settings(found["codec"]["name"], found["codec"]["settings"])
+        self.index = Index(self.folder / "index.sqlite")
+        self._shards: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+
+    @classmethod
+    def create(cls, folder: str | Path, like: Origin, codec: Codec | None = None) -> VectorStore:
+        """Open the store at `folder`, or make it there for vectors of the models of `like`.
+
+        Raises:
+            CheckpointError: there is one of other models, or of another codec.
+            ConfigError: the folder holds something else, or cannot be written.
+        """
+        place, models = Path(folder), {name: getattr(like, name) for name in MODELS}
+        chosen = codec or FloatCodec()
+        written = {"name": type(chosen).__name__, "settings": chosen.settings()}
+        if not (place / "store.json").is_file():
+            if place.is_dir() and any(place.iterdir()):
+                raise ConfigError(f"{place} holds something that is no store; choose another folder")
+            try:
+                (place / "shards").mkdir(parents=True, exist_ok=True)
+                about = {"version": VERSION, "models": models, "codec": written}
+                write_text_atomically(place / "store.json", json.dumps(about, indent=1) + "\n")
+            except OSError as error:
+                raise ConfigError(
+                    f"the store {place} cannot be made ({error.strerror}); choose another folder"
+                ) from error
+        store = cls(place)
+        differ = [name for name in MODELS if store.models[name] != models[name]]
+        if differ:
+            raise CheckpointError(
+                f"the store {place} holds vectors of another {' and '.join(differ)} ({str(store.models[differ[0]])[:12]}, not "
+                f"{str(models[differ[0]])[:12]}): vectors are made by one ARC-Encoder for one decoder; choose another folder"
+            )
+        if codec is not None and (type(store.codec) is not type(codec) or store.codec.settings() != codec.settings()):
+            raise CheckpointError(
+                f"the store {place} keeps its vectors by {type(store.codec).__name__} {store.codec.settings()}"
+            )
+        return store
+
+    def close(self) -> None:
+        """Let go of all files."""
+        self._shards.clear()
+        self.index.close()
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __contains__(self, id: str) -> bool:
+        return id in self.index
+
+    def __getitem__(self, id: str) -> CompressedContext:
+        return self.get([id])[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.index.ids())
+
+    def add(self, documents: Mapping[str, CompressedContext], texts: Mapping[str, str] | None = None) -> None:
+        """Add documents, or replace those of the same id: all of them or none, in one new shard.
+
+        Args:
+            documents: by id. Those of the same text at the same factor share their vectors.
+            texts: of those whose text is kept too.
+
+        Raises:
+            CheckpointError: vectors of other models.
+            DataError: a text that is not the document's, or nothing can be written.
+        """
+        if not documents:
+            return
+        self._check(documents, texts or {})
+        rows: list[Tensor] = []
+        first = 0
+        places: dict[tuple[str, float | None], tuple[str | None, int, int]] = {}  # of a text: shard, row, vectors
+        for context in documents.values():
+            key = (context.origin.source, context.origin.factor)
+            if key in places:
+                continue
+            before = self.index.of_source(*key)
+            if before is not None:
+                places[key] = (before.shard, before.first, before.count)
+                continue
+            places[key] = (None, first, len(context))
+            rows.append(context.vectors)
+            first += len(context)
+        fresh = self._write_shard(self.codec.encode(torch.cat(rows))) if rows else ""
+        entries = []
+        for id, context in documents.items():
+            made = context.origin
+            shard, row, count = places[made.source, made.factor]
+            entries.append(
+                Entry(id, made.source, shard or fresh, row, count, made.tokens, made.factor, (texts or {}).get(id))
+            )
+        self.index.put(entries)
+
+    def get(self, ids: Sequence[str]) -> list[CompressedContext]:
+        """Documents by id, in the order asked for.
+
+        Raises:
+            DataError: an id that is not there, or a shard that is missing or damaged.
+        """
+        try:
+            return [self._context(entry) for entry in self._entries(ids)]
+        except DataError:  # its shard may have gone in the meantime, and its vectors lie in another
+            self._shards.clear()
+            return [self._context(entry) for entry in self._entries(ids)]
+
+    def text(self, id: str) -> str | None:
+        """The text of a document, if it was kept."""
+        return self._entries([id])[0].text
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Forget documents; `compact` gives their room back.
+
+        Raises:
+            DataError: an id that is not there; nothing is deleted then.
+        """
+        self._entries(ids)
+        self.index.delete(ids)
+
+    def compact(self, vectors_per_shard: int = 1_000_000) -> int:
+        """Write all that is in use into new shards and remove the others; returns the bytes that were given back.
+
+        Only one process may write meanwhile; readers that opened the store before go on.
+        """
+        folder = self.folder / "shards"
+        before = {file: file.stat().st_size for file in folder.glob("*.safetensors")}
+        entries = list(self.index.entries())
+        groups: list[list[Entry]] = [[]]  # of each new shard, one entry for each text
+        seen: set[tuple[str, int]] = set()
+        for entry in entries:
+            if (entry.shard, entry.first) in seen:
+                continue
+            seen.add((entry.shard, entry.first))
+            if sum(each.count for each in groups[-1]) >= vectors_per_shard:
+                groups.append([])
+            groups[-1].append(entry)
+        moved: dict[tuple[str, int], tuple[str, int]] = {}
+        for group in filter(None, groups):
+            parts = [self._rows(entry) for entry in group]
+            name = self._write_shard({key: torch.cat([part[key] for part in parts]) for key in parts[0]})
+            firsts = itertools.accumulate((entry.count for entry in group), initial=0)
+            moved.update(
+                ((entry.shard, entry.first), (name, first)) for entry, first in zip(group, firsts, strict=False)
+            )
+        self.index.put(
+            Entry(e.id, e.source, *moved[e.shard, e.first], e.count, e.tokens, e.factor, e.text) for e in entries
+        )
+        self._shards.clear()
+        used = self.index.shards()
+        for file in before:
+            if file.name not in used:
+                file.unlink()
+        return sum(before.values()) - sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+
+    def verify(self) -> list[str]:
+        """What is wrong with the store, a line each; nothing where all is well."""
+        problems = []
+        for name in sorted(self.index.shards()):
+            file = self.folder / "shards" / name
+            if file.is_file() and sha256_of(file) != file.stem:
+                problems.append(f"{name}: damaged, its content is not what was written")
+        for entry in self.index.entries():
+            try:
+                vectors = self._context(entry).vectors
+            except DataError as error:
+                problems.append(f"{entry.id}: {error}")
+                continue
+            if len(vectors) != entry.count:
+                problems.append(f"{entry.id}: {entry.shard} has {len(vectors)} of its {entry.count} vectors")
+            elif not vectors.isfinite().all():
+                problems.append(f"{entry.id}: vectors that are not finite")
+            if entry.text is not None and source_digest(entry.text) != entry.source:
+                problems.append(f"{entry.id}: its text is not the one that was compressed")
+        return problems
+
+    def _check(self, documents: Mapping[str, CompressedContext], texts: Mapping[str, str]) -> None:
+        for id, context in documents.items():
+            differ = [name for name in MODELS if getattr(context.origin, name) != self.models[name]]
+            if differ:
+                raise CheckpointError(
+                    f"document {id!r} was compressed by or for another {' and '.join(differ)} than this store's"
+                )
+            if id in texts and source_digest(texts[id]) != context.origin.source:
+                raise DataError(f"document {id!r}: the text that is to be kept is not the one that was compressed")
+
+    def _context(self, entry: Entry) -> CompressedContext:
+        origin = Origin(source=entry.source, factor=entry.factor, tokens=entry.tokens, **self.models)
+        return CompressedContext(self.codec.decode(self._rows(entry)), origin)
+
+    def _rows(self, entry: Entry) -> dict[str, Tensor]:
+        shard = self._shard(entry.shard)
+        return {name: tensor[entry.first : entry.first + entry.count] for name, tensor in shard.items()}
+
+    def _shard(self, name: str) -> dict[str, Tensor]:
+        """The tensors of a shard, memory-mapped."""
+        if name not in self._shards:
+            try:
+                self._shards[name] = load_file(self.folder / "shards" / name)
+            except (OSError, SafetensorError) as error:
+                raise DataError(f"shard {name} of {self.folder} cannot be read ({error})") from error
+            if len(self._shards) > OPEN_SHARDS:
+                self._shards.popitem(last=False)
+        self._shards.move_to_end(name)
+        return self._shards[name]
+
+    def _write_shard(self, tensors: dict[str, Tensor]) -> str:
+        """Write a shard and return its name."""
+        content = save({key: tensor.contiguous() for key, tensor in tensors.items()})
+        name = f"{hashlib.sha256(content).hexdigest()}.safetensors"
+        try:
+            with atomic_file(self.folder / "shards" / name) as file:
+                file.write(content)
+        except OSError as error:
+            raise DataError(
+                f"the store {self.folder} cannot be written ({error}); what it held before is untouched"
+            ) from error
+        return name
+
+    def _entries(self, ids: Sequence[str]) -> list[Entry]:
+        found = self.index.find(ids)
+        missing = [id for id in ids if id not in found]
+        if missing:
+            raise DataError(f"the store {self.folder} has no document {', '.join(map(repr, missing[:3]))}")
+        return [found[id] for id in ids]
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file's content."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

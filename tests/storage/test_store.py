@@ -1,0 +1,148 @@
+"""A store of compressed documents: add, replace, delete, compact, verify; read while it is written."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+import torch
+
+from arc_encoder.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.storage import FloatCodec, Int8Codec, VectorStore
+from tests.storage.conftest import Made
+
+
+@pytest.fixture
+def store(tmp_path: Path, made: Made) -> VectorStore:
+    return VectorStore.create(tmp_path / "store", made("any").origin, FloatCodec("float32"))
+
+
+def shards(store: VectorStore) -> list[Path]:
+    return sorted((store.folder / "shards").iterdir())
+
+
+def test_documents_come_back(store: VectorStore, made: Made) -> None:
+    documents = {f"d{i}": made(f"text {i}", count=1 + i) for i in range(5)}
+    store.add(documents)
+    assert len(store) == 5
+    assert list(store) == sorted(documents)
+    assert "d3" in store
+    assert "other" not in store
+    for opened in (store, VectorStore(store.folder)):
+        for id, found in zip(["d4", "d0", "d4"], opened.get(["d4", "d0", "d4"]), strict=True):
+            assert torch.equal(found.vectors, documents[id].vectors)
+            assert found.origin == documents[id].origin
+    assert store["d2"].origin == documents["d2"].origin
+
+
+def test_a_text_that_comes_twice_is_kept_once(store: VectorStore, made: Made) -> None:
+    store.add({"a": made("same"), "b": made("same"), "c": made("same", factor=8.0)})
+    store.add({"d": made("same"), "e": made("other")})
+    assert sum(tensor["vectors"].shape[0] for tensor in map(store._shard, store.index.shards())) == 9
+    store.delete(["a"])
+    assert torch.equal(store["d"].vectors, made("same").vectors)
+    assert store["c"].origin.factor == 8
+
+
+def test_replace_delete_and_compact(store: VectorStore, made: Made) -> None:
+    store.add({f"d{i}": made(f"text {i}", count=50) for i in range(20)})
+    store.add({"d0": made("another text", count=50)})
+    assert torch.equal(store["d0"].vectors, made("another text", count=50).vectors)
+    store.delete([f"d{i}" for i in range(1, 15)])
+    before = {id: store[id].vectors for id in store}
+    reader = VectorStore(store.folder)
+    assert len(reader.get(["d19"])[0]) == 50
+    freed = store.compact(vectors_per_shard=100)
+    assert freed > 14 * 50 * 8 * 4
+    assert len(shards(store)) == 3  # 6 documents of 50
+    for opened in (store, reader, VectorStore(store.folder)):
+        assert dict.fromkeys(opened, True) == {id: torch.equal(opened[id].vectors, before[id]) for id in before}
+    assert store.verify() == []
+    assert store.compact(vectors_per_shard=100) == 0
+    store.delete(list(store))
+    store.compact()
+    assert shards(store) == []
+
+
+def test_texts_are_kept_if_they_are_given(store: VectorStore, made: Made) -> None:
+    store.add({"a": made("text a"), "b": made("text b")}, {"a": "text a"})
+    assert store.text("a") == "text a"
+    assert store.text("b") is None
+    with pytest.raises(DataError, match="'c': the text that is to be kept is not the one"):
+        store.add({"c": made("text c")}, {"c": "something else"})
+    store.compact()
+    assert store.text("a") == "text a"
+
+
+def test_what_is_not_there_is_named(store: VectorStore, made: Made) -> None:
+    store.add({"a": made("text")})
+    for act in (
+        lambda: store["b"],
+        lambda: store.get(["a", "b"]),
+        lambda: store.text("b"),
+        lambda: store.delete(["a", "b"]),
+    ):
+        with pytest.raises(DataError, match="has no document 'b'"):
+            act()
+    assert "a" in store
+
+
+@pytest.mark.parametrize("other", [{"encoder": "x" * 64}, {"decoder": "x" * 64}, {"decoder_name": "x"}])
+def test_vectors_of_other_models_are_refused(store: VectorStore, made: Made, other: dict[str, str]) -> None:
+    with pytest.raises(CheckpointError, match=f"by or for another {next(iter(other))} than"):
+        store.add({"good": made("a"), "strange": made("b", **other)})
+    assert len(store) == 0
+    with pytest.raises(CheckpointError, match=f"holds vectors of another {next(iter(other))}"):
+        VectorStore.create(store.folder, made("a", **other).origin)
+
+
+def test_another_codec_or_folder_is_refused(store: VectorStore, made: Made, tmp_path: Path) -> None:
+    origin = made("a").origin
+    assert VectorStore.create(store.folder, origin).codec.settings() == {"dtype": "float32"}
+    with pytest.raises(CheckpointError, match="keeps its vectors by FloatCodec"):
+        VectorStore.create(store.folder, origin, Int8Codec())
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("")
+    with pytest.raises(ConfigError, match="holds something that is no store"):
+        VectorStore.create(tmp_path / "full", origin)
+    with pytest.raises(ConfigError, match="cannot be made"):
+        VectorStore.create(tmp_path / "full" / "file" / "deeper", origin)
+    with pytest.raises(CheckpointError, match="there is no store at"):
+        VectorStore(tmp_path / "nowhere")
+
+
+def test_damage_is_found(store: VectorStore, made: Made) -> None:
+    store.add({"a": made("a"), "b": made("b")}, {"a": "a"})
+    store.add({"c": made("c")})
+    assert store.verify() == []
+    with sqlite3.connect(store.folder / "index.sqlite") as base:
+        base.execute("UPDATE documents SET text = 'changed' WHERE id = 'a'")
+    holds_c = store.folder / "shards" / store.index.find(["c"])["c"].shard
+    content = bytearray(holds_c.read_bytes())
+    content[-1] ^= 1
+    holds_c.write_bytes(content)
+    problems = VectorStore(store.folder).verify()
+    assert len(problems) == 2
+    assert "damaged, its content is not what was written" in problems[0]
+    assert "a: its text is not the one that was compressed" in problems[1]
+    holds_c.unlink()
+    assert any("c: shard" in problem and "cannot be read" in problem for problem in VectorStore(store.folder).verify())
+
+
+def test_a_reader_sees_what_is_added_meanwhile(store: VectorStore, made: Made) -> None:
+    reader = VectorStore(store.folder)
+    for number in range(5):
+        store.add({f"d{number}": made(f"text {number}")})
+        assert len(reader) == number + 1
+        assert torch.equal(reader[f"d{number}"].vectors, made(f"text {number}").vectors)
+
+
+def test_a_shard_that_no_entry_names_is_cleared_up(store: VectorStore, made: Made) -> None:
+    store.add({"a": made("a")})
+    store._write_shard(store.codec.encode(torch.randn(4, 8)))  # and killed before the index knew
+    assert len(shards(store)) == 2
+    assert VectorStore(store.folder).verify() == []
+    store.compact()
+    assert len(shards(store)) == 1
+    assert torch.equal(store["a"].vectors, made("a").vectors)
