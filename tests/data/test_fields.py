@@ -39,3 +39,28 @@ def test_what_is_wrong_is_said(record: dict[str, Any], words: str) -> None:
     import re
 
     assert re.search(words, DocumentFields("a.b").problem(record) or "")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"answers": [True]}, "field 'answers' holds, at place 0 of its list, bool, expected text"),
+        ({"answers": ["x", None]}, "field 'answers' holds, at place 1 of its list, null, expected text"),
+        ({"answers": ["", " "]}, "field 'answers' holds no text that is not blank"),
+        ({"answers": {"text": ["x"]}}, "field 'answers' holds dict"),
+        ({"question": "  "}, "field 'question' holds no text that is not blank"),
+        ({"question": True}, "field 'question' holds, at place 0 of its list, bool"),
+        ({"passages": [None]}, "field 'passages' holds, at place 0 of its list, null"),
+    ],
+)
+def test_what_is_no_text_is_named(change: dict[str, object], told: str) -> None:
+    sound = {"question": "q?", "passages": ["p"], "answers": ["a", 3]}
+    assert QuestionFields().problem(sound) is None
+    assert told in str(QuestionFields().problem({**sound, **change}))
+
+
+def test_a_record_in_the_form_of_squad_says_how_it_is_read() -> None:
+    record = {"question": "q?", "context": "c", "answers": {"text": ["a"], "answer_start": [0]}}
+    hint = "fields={passages: context, answers: answers.text}"
+    assert hint in str(QuestionFields().problem(record))
+    assert QuestionFields({"passages": "context", "answers": "answers.text"}).problem(record) is None

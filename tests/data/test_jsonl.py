@@ -98,17 +98,17 @@ BROKEN_QUESTIONS = {
     ),
     "empty answers": (
         b'{"question": "q", "passages": ["p"], "answers": [""]}',
-        "no text or list of texts in field 'answers'",
+        "field 'answers' holds no text that is not blank",
     ),
     "answers as in SQuAD": (
         b'{"question": "q", "passages": ["p"], "answers": {"text": ["x"], "answer_start": [1]}}',
-        "no text or list of texts in field 'answers'",
+        "field 'answers' holds dict, expected text",
     ),
     "no passage": (b'{"question": "q", "answers": ["a"], "passages": []}', "missing or empty field 'passages'"),
     "empty passage": (b'{"question": "q", "answers": ["a"], "passages": [""]}', "field 'passages' holds no text"),
     "passages as objects": (
         b'{"question": "q", "answers": ["a"], "passages": [{"t": "p"}]}',
-        "field 'passages' holds no text",
+        "field 'passages' holds, at place 0 of its list, dict, expected text",
     ),
     "no question": (b'{"answers": ["a"], "passages": ["p"]}', "missing or empty field 'question'"),
 }

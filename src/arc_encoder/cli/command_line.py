@@ -20,6 +20,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from arc_encoder.cli.compose import composing, import_modules
+from arc_encoder.cli.run_lock import refuse_running
 from arc_encoder.cli.signatures import parameters_of
 from arc_encoder.cli.suggestions import suggest
 from arc_encoder.errors import ConfigError
@@ -58,6 +59,7 @@ def check_command_line(
             return found.problems, {}
         config, problems = found.config, found.problems
         _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
+        refuse_running(Path(config.hydra.run.dir))  # before Hydra writes there
         import_modules(config.get("imports") or [])
         problems += _sweep_problems(config, bool(arguments.multirun))
         if not arguments.multirun:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from arc_encoder.atomic import write_text_atomically
 from arc_encoder.cli.app import run_app
 from arc_encoder.cli.failing import fail
 from arc_encoder.cli.resume import expand_resume, find_checkpoint, is_first_process, tell_changes
+from arc_encoder.cli.run_lock import holding
 from arc_encoder.cli.run_record import add_start, describe_start
 from arc_encoder.data.collator import DecoderText
 from arc_encoder.errors import ArcError, ConfigError, Interrupted
@@ -55,11 +57,26 @@ def decoder_texts(decoders: Mapping[str, FrozenDecoder]) -> dict[str, DecoderTex
 
 
 def train(config: DictConfig) -> float | None:
-    """Train as `config` says; returns the metric that a sweep optimises."""
+    """Train as `config` says; returns the metric that a sweep optimises.
+
+    Raises:
+        ConfigError: another command is at work in the run's folder.
+    """
     if config.threads:
         torch.set_num_threads(config.threads)
     L.seed_everything(config.seed, workers=True, verbose=False)
     run = Path(config.paths.run)
+    with holding(run) if is_first_process() else nullcontext():
+        metrics = _fit(config, run)
+    if is_first_process():
+        print(f"run: {run}")
+        if (run / "compressor").is_dir():
+            print(f"trained compressor: {run / 'compressor'}")
+    return metrics.get(config.sweep_metric)
+
+
+def _fit(config: DictConfig, run: Path) -> dict[str, float]:
+    """Everything between the folder and the last metrics."""
     resume = find_checkpoint(config.resume, run)
     if is_first_process():
         prepare_folder(run, config, resume)
@@ -88,7 +105,7 @@ def train(config: DictConfig) -> float | None:
             }
             logger.log_metrics(final, trainer.global_step)
             logger.save()
-    return metrics.get(config.sweep_metric)
+    return metrics
 
 
 def build_trainer(node: DictConfig, callbacks: list[Callback], loggers: list[Logger]) -> L.Trainer:

@@ -42,9 +42,25 @@ def named(record: Mapping[str, Any], where: str) -> str:
 def texts(value: Any) -> tuple[str, ...]:
     """A text or number, or the not empty ones of a list, as texts; nothing if it is something else."""
     values = value if isinstance(value, list | tuple) else [value]
-    if not all(isinstance(each, str | int | float) for each in values):
+    if not all(is_text(each) for each in values):
         return ()
     return tuple(text for each in values if (text := str(each)).strip())
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a text, or a number that can stand for one; true and false cannot."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def text_fault(name: str, value: Any) -> str:
+    """Why the value of a field gives no text, in words."""
+    values = value if isinstance(value, list | tuple) else [value]
+    wrong = [(place, each) for place, each in enumerate(values) if not is_text(each)]
+    if not wrong:
+        return f"field {name!r} holds no text that is not blank"
+    place, each = wrong[0]
+    where = f", at place {place} of its list," if isinstance(value, list | tuple) else ""
+    return f"field {name!r} holds{where} {'null' if each is None else type(each).__name__}, expected text"
 
 
 class DocumentFields:
@@ -93,22 +109,33 @@ class QuestionFields:
     @property
     def key(self) -> str:
         """What is checked, for caches."""
-        return f"question, a text, {sorted(self.names.items())}"
+        return f"question, not blank, {sorted(self.names.items())}"
 
     def problem(self, record: Mapping[str, Any]) -> str | None:
         """What is wrong with a record, in words."""
         names = self.names
         found = missing(record, (names["question"], names["passages"]))
         if found is not None:
-            return found
-        if isinstance(value_at(record, names["question"]), list | tuple | Mapping):
-            kind = type(value_at(record, names["question"])).__name__
-            return f"field {names['question']!r} holds {kind}, expected text"
+            return found + self._hint(record)
+        question = value_at(record, names["question"])
+        if isinstance(question, list | tuple) or not texts(question):
+            return text_fault(names["question"], question if is_text(question) else [question])
         if not texts(value_at(record, names["passages"])):
-            return f"field {names['passages']!r} holds no text or list of texts"
+            return text_fault(names["passages"], value_at(record, names["passages"]))
         if not self._answers(record):
-            return f"no text or list of texts in field {names['answers']!r} (or {names['answer']!r})"
+            given = next(
+                (n for n in (names["answers"], names["answer"]) if value_at(record, n) not in (None, [])), None
+            )
+            if given is None:
+                return f"no text or list of texts in field {names['answers']!r} (or {names['answer']!r})"
+            return text_fault(given, value_at(record, given)) + self._hint(record)
         return None
+
+    def _hint(self, record: Mapping[str, Any]) -> str:
+        """What to do with a record in the form of SQuAD's."""
+        if self.names["passages"] == "passages" and isinstance(record.get("context"), str):
+            return "; a record in SQuAD's form is read with fields={passages: context, answers: answers.text}"
+        return ""
 
     def question(self, record: Mapping[str, Any], where: str, subset: str) -> Question:
         """The question of a sound record."""
