@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from arc_encoder.cli import ask
+from arc_encoder.cli import ask, compress
 from tests.cli.conftest import Make
 from tests.tiny_runs import Command
 
@@ -82,3 +82,22 @@ def test_refusals(run: Command, words: list[str], change: str, message: str) -> 
 def test_an_empty_document(run: Command, words: list[str], tmp_path: Path) -> None:
     (tmp_path / "doc.txt").write_text(" \n")
     assert "the document is empty" in run.fails(*words)
+
+
+def test_the_best_documents_of_a_store_answer(
+    run: Command, make: Make, words: list[str], trained: Path, tmp_path: Path
+) -> None:
+    for name, text in {"fruit": "apples and pears", "tools": "hammers and nails", "more": "an apple a day"}.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    make(compress.main)(
+        f"checkpoint={trained}", "input='*[els].txt'", "output=store", "keep_text=true", "codec=float32", "device=cpu"
+    )
+    asked = [word for word in words if not word.startswith(("document", "question", "factors"))]
+    printed = run(*asked, "store=store", "question='who eats apples?'", "top=2")
+    lines = printed.strip().splitlines()
+    assert lines[0] == "who eats apples?"
+    assert {line.split(" ")[1] for line in lines if line.startswith("[")} == {"fruit.txt", "more.txt"}
+    assert "tools.txt" not in printed
+    assert "no document of store has a word in common" in run.fails(*asked, "store=store", "question=zebras")
+    assert "document and store were both given" in run.fails(*words, "store=store")
+    assert "question is missing" in run.fails(*asked, "store=store")

@@ -1,13 +1,16 @@
 """`arc-ask`: one question about one document, answered from the text, from vectors, from less text, and from nothing.
 
-Run command: ``arc-ask checkpoint=<run>/compressor decoder=toy_a document=my.txt question='Who wrote it?'``
+Run command: ``arc-ask checkpoint=<run>/compressor decoder=toy_a document=my.txt question='Who wrote it?'``, or
+``arc-ask … store=<folder> question='Who wrote it?'``: the best documents of a store are found and answered from.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 
 import torch
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from arc_encoder.cli.app import choose_device, run_app
@@ -15,7 +18,10 @@ from arc_encoder.cli.evaluate import open_session
 from arc_encoder.cli.train import build_decoders
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.asking import Reading, read_and_answer
+from arc_encoder.inference import Compressor
 from arc_encoder.reporting.markdown import table
+from arc_encoder.storage import VectorStore
+from arc_encoder.storage.retrieval import StoreSearch, answer_from
 from arc_encoder.training.callbacks.mixed_precision import COMPUTE
 
 KEYS = {
@@ -24,6 +30,9 @@ KEYS = {
     "imports",
     "decoders",
     "document",
+    "store",
+    "retriever",
+    "top",
     "question",
     "factors",
     "max_new_tokens",
@@ -35,16 +44,19 @@ KEYS = {
 
 
 def ask(config: DictConfig) -> list[Reading]:
-    """Answer as `config` says, and print the table.
+    """Answer as `config` says, from a document or from a store, and print what was answered.
 
     Raises:
         ConfigError: something is missing, or several decoders were given.
         DataError: a document that cannot be read.
     """
-    for name in ("checkpoint", "document", "question"):
+    if config.document is not None and config.store is not None:
+        raise ConfigError("document and store were both given; choose where the answer comes from")
+    for name in ("checkpoint", "document" if config.store is None else "store", "question"):
         if config[name] is None:
             raise ConfigError(
-                f"{name} is missing: arc-ask checkpoint=<run>/compressor document=<file> question='<your question>'"
+                f"{name} is missing: arc-ask checkpoint=<run>/compressor document=<file> question='<your question>', "
+                "or store=<folder> instead of the document"
             )
     if config.precision not in COMPUTE:
         raise ConfigError(f"precision={config.precision!r} is unknown; choose one of {', '.join(COMPUTE)}")
@@ -52,6 +64,9 @@ def ask(config: DictConfig) -> list[Reading]:
         raise ConfigError(f"arc-ask asks one decoder; {', '.join(map(str, config.decoders))} were given")
     if config.threads:
         torch.set_num_threads(config.threads)
+    if config.store is not None:
+        print(ask_store(config))
+        return []
     document = read_document(Path(config.document))
     decoders = build_decoders(config.get("decoders") or {})
     (name,) = decoders
@@ -70,6 +85,32 @@ def ask(config: DictConfig) -> list[Reading]:
     )
     print(f"{config.document}: {config.question}\n\n{answers_table(readings)}")
     return readings
+
+
+def ask_store(config: DictConfig) -> str:
+    """An answer from the best documents of a store, and which these are.
+
+    Raises:
+        DataError: no document has anything in common with the question.
+    """
+    (found_decoder,) = build_decoders(config.get("decoders") or {}).items()
+    compressor = Compressor.from_pretrained(
+        config.checkpoint,
+        decoder=found_decoder[1],
+        decoder_name=found_decoder[0],
+        device=choose_device(config.device),
+        tokenizer=config.encoder_tokenizer,
+    )
+    search = StoreSearch(VectorStore(config.store), instantiate(config.retriever))
+    found = search.search(str(config.question), config.top)
+    if not found:
+        raise DataError(f"no document of {config.store} has a word in common with {config.question!r}")
+    answer = answer_from(compressor, found, str(config.question), max_new_tokens=config.max_new_tokens)
+    sources = [
+        f"[{number}] {each.id} ({len(each.context)} positions): {shorten(each.text, 160, placeholder='…')}"
+        for number, each in enumerate(found, start=1)
+    ]
+    return "\n".join([f"{config.question}\n{answer}\n", *sources])
 
 
 def read_document(path: Path) -> str:

@@ -14,7 +14,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from arc_encoder.atomic import atomic_directory
 from arc_encoder.data.jsonl import OnError, matching_files
@@ -22,10 +22,18 @@ from arc_encoder.data.retrieval.store import PassageStore
 from arc_encoder.errors import DataError
 
 
+class Texts(Protocol):
+    """Numbered texts, read when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> str: ...
+
+
 class Retriever(ABC):
     """Finds passages for questions; `open` comes before `search`."""
 
-    store: PassageStore
+    store: Texts
     stamp: dict[str, Any]  # files, passage length and settings of the open index, as the manifest tells them
 
     @abstractmethod
@@ -33,7 +41,7 @@ class Retriever(ABC):
         """What the index depends on, besides the passages; also said in the manifest."""
 
     @abstractmethod
-    def build(self, passages: PassageStore, folder: Path) -> None:
+    def build(self, passages: Texts, folder: Path) -> None:
         """Index `passages` and write the index to `folder`."""
 
     @abstractmethod

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from arc_encoder.data.retrieval.base import Retriever
-from arc_encoder.data.retrieval.store import PassageStore
+from arc_encoder.data.retrieval.base import Retriever, Texts
 
 
 class Bm25(Retriever):
@@ -31,7 +30,7 @@ class Bm25(Retriever):
     def settings(self) -> dict[str, Any]:
         return {"retriever": "BM25 (bm25s)", "k1": self.k1, "b": self.b, "language": self.language}
 
-    def build(self, passages: PassageStore, folder: Path) -> None:
+    def build(self, passages: Texts, folder: Path) -> None:
         import bm25s
 
         words, ids = self._tokenizer(), []

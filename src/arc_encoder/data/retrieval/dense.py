@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arc_encoder.data.retrieval.base import Retriever
-from arc_encoder.data.retrieval.store import PassageStore
+from arc_encoder.data.retrieval.base import Retriever, Texts
 from arc_encoder.errors import ConfigError
 
 
@@ -44,12 +43,13 @@ class Dense(Retriever):
     def settings(self) -> dict[str, Any]:
         return {"retriever": "dense", "model": self.model}
 
-    def build(self, passages: PassageStore, folder: Path) -> None:
+    def build(self, passages: Texts, folder: Path) -> None:
         encoder = self._load_encoder()
         vectors: Any = None
         step = self.batch_size * 64
         for start in range(0, len(passages), step):
-            found = self._encode(encoder, passages[start : start + step])
+            numbers = range(start, min(start + step, len(passages)))
+            found = self._encode(encoder, [passages[number] for number in numbers])
             if vectors is None:
                 shape = (len(passages), found.shape[1])
                 vectors = np.lib.format.open_memmap(folder / "vectors.npy", mode="w+", dtype=np.float16, shape=shape)

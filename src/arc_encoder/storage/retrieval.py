@@ -1,0 +1,94 @@
+"""Finding documents of a store by a question: id, text and vectors of each stay together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from arc_encoder.atomic import atomic_directory
+from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked
+from arc_encoder.data.retrieval import Retriever
+from arc_encoder.errors import DataError
+from arc_encoder.inference import CompressedContext, Compressor, Context
+from arc_encoder.storage.store import VectorStore
+
+FOLDER = "retrieval"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document that was found.
+
+    Attributes:
+        id: its id in the store.
+        text: its text.
+        context: its vectors.
+    """
+
+    id: str
+    text: str
+    context: CompressedContext
+
+
+class StoreSearch:
+    """Documents of a store whose text was kept, by what a question has in common with them.
+
+    The index lies in the store's folder `retrieval`. It is built once, and anew when documents were added or changed.
+
+    Args:
+        store: whose documents are searched.
+        retriever: how, such as `Bm25`.
+
+    Raises:
+        DataError: the store keeps no texts.
+    """
+
+    def __init__(self, store: VectorStore, retriever: Retriever) -> None:
+        self.store, self.retriever = store, retriever
+        entries = [entry for entry in store.index.entries() if entry.text is not None]
+        if not entries:
+            raise DataError(f"the store {store.folder} keeps no texts to search in; compress with keep_text=true")
+        self.ids = [entry.id for entry in entries]
+        texts = [str(entry.text) for entry in entries]
+        stamp = hashlib.sha256(repr(sorted(retriever.settings().items())).encode())
+        for entry in entries:
+            stamp.update(f"\n{entry.id}\0{entry.source}".encode())
+        folder = store.folder / FOLDER / stamp.hexdigest()[:32]
+        if not folder.is_dir():
+            folder.parent.mkdir(exist_ok=True)
+            with atomic_directory(folder) as fresh:
+                fresh.mkdir(exist_ok=True)
+                retriever.build(texts, fresh)
+        retriever.store = texts
+        retriever.load(folder)
+
+    def search(self, question: str, top: int = 3) -> list[Found]:
+        """The best documents for a question, best first; none that has nothing in common with it.
+
+        Raises:
+            DataError: a blank question.
+        """
+        if not question.strip():
+            raise DataError("the question is blank")
+        (numbers,) = self.retriever.find([question], top)
+        ids = [self.ids[number] for number in numbers]
+        return [
+            Found(id, str(self.store.text(id)), context) for id, context in zip(ids, self.store.get(ids), strict=True)
+        ]
+
+
+def answer_from(compressor: Compressor, found: Sequence[Found], question: str, *, max_new_tokens: int = 32) -> str:
+    """The decoder's answer to a question from the vectors of documents, the best of which stands next to the question.
+
+    Args:
+        compressor: with the decoder.
+        found: the documents, best first.
+        question: the question.
+        max_new_tokens: longest answer, in decoder tokens.
+    """
+    prompt: list[str | Context | CompressedContext] = []
+    for each in reversed(found):
+        prompt += [f"{SEPARATOR}{DOCUMENT}" if prompt else DOCUMENT, each.context]
+    (answer,) = compressor.generate([[*prompt, asked(question)]], stop="\n", max_new_tokens=max_new_tokens)
+    return answer.strip()

@@ -1,0 +1,59 @@
+"""Finding documents of a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from arc_encoder.data.retrieval import Bm25
+from arc_encoder.errors import DataError
+from arc_encoder.inference import Compressor
+from arc_encoder.storage import FloatCodec, VectorStore
+from arc_encoder.storage.retrieval import FOLDER, StoreSearch, answer_from
+
+TEXTS = {"fruit": "apples and pears", "tools": "hammers and nails", "more": "an apple a day", "none": "not kept"}
+
+
+@pytest.fixture
+def store(tmp_path: Path, compressor: Compressor) -> VectorStore:
+    made = VectorStore.create(tmp_path / "store", compressor.origin_of_vectors(), FloatCodec("float32"))
+    documents = dict(zip(TEXTS, compressor.encode(list(TEXTS.values())), strict=True))
+    made.add(documents, {id: text for id, text in TEXTS.items() if id != "none"})
+    return made
+
+
+def test_id_text_and_vectors_stay_together(store: VectorStore, compressor: Compressor) -> None:
+    found = StoreSearch(store, Bm25()).search("Where are apples and pears?", top=3)
+    assert [each.id for each in found] == ["fruit", "more"]
+    for each in found:
+        assert each.text == TEXTS[each.id]
+        assert torch.allclose(each.context.vectors, compressor.encode([each.text])[0].vectors, atol=1e-5)
+
+
+def test_the_index_is_built_once_and_anew_after_a_change(store: VectorStore, compressor: Compressor) -> None:
+    assert [each.id for each in StoreSearch(store, Bm25()).search("hammers")] == ["tools"]
+    assert StoreSearch(VectorStore(store.folder), Bm25()).search("zebras") == []
+    assert len(list((store.folder / FOLDER).iterdir())) == 1
+    (context,) = compressor.encode(["zebras run"])
+    store.add({"animals": context}, {"animals": "zebras run"})
+    assert [each.id for each in StoreSearch(store, Bm25()).search("zebras")] == ["animals"]
+    store.delete(["tools"])
+    assert StoreSearch(store, Bm25()).search("hammers") == []
+
+
+def test_the_best_document_stands_next_to_the_question(store: VectorStore, compressor: Compressor) -> None:
+    found = StoreSearch(store, Bm25()).search("apples and pears?")
+    first, second = (each.context for each in found)
+    prompt = ["Document: ", second, "\n\nDocument: ", first, "\nQuestion: apples and pears?\nAnswer:"]
+    expected = compressor.generate([prompt], stop="\n", max_new_tokens=8)[0].strip()
+    assert answer_from(compressor, found, "apples and pears?", max_new_tokens=8) == expected
+
+
+def test_what_cannot_be_searched_is_refused(store: VectorStore, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the question is blank"):
+        StoreSearch(store, Bm25()).search(" ")
+    store.delete(["fruit", "tools", "more"])
+    with pytest.raises(DataError, match="keeps no texts to search in"):
+        StoreSearch(store, Bm25())
