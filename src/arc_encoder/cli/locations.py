@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from arc_encoder.models.places import PACKAGE, bundled_folder, first_folder, model_folder
+from arc_encoder.models.places import PACKAGE, bundled_folder, first_folder, model_folder, shipped_folder
 
 __all__ = ["bundled_folder", "configs_folder", "register_resolvers"]
 
@@ -17,9 +17,11 @@ def configs_folder() -> Path:
 
 
 def register_resolvers() -> None:
-    """Make ``${bundled:toy_a}`` in a configuration the path of that bundled model, ``${model:…}`` of a fetched one.
+    """Make paths of names in a configuration: ``${bundled:toy_a}`` of a bundled model, ``${model:…}`` of a fetched one,
+    ``${shipped:…}`` of a file that comes with the project.
 
     A model that was not fetched yet has a path too, and whatever loads it says how to get it.
     """
     OmegaConf.register_new_resolver("bundled", lambda name: str(bundled_folder() / name), replace=True)
     OmegaConf.register_new_resolver("model", lambda name: str(model_folder(name)), replace=True)
+    OmegaConf.register_new_resolver("shipped", lambda name: str(shipped_folder() / name), replace=True)

@@ -22,7 +22,16 @@ def bundled_folder() -> Path:
     Raises:
         ConfigError: the installation lacks it.
     """
-    return first_folder(PACKAGE / "bundled" / "toy_world", PACKAGE.parents[1] / "data" / "toy_world")
+    return shipped_folder() / "toy_world"
+
+
+def shipped_folder() -> Path:
+    """The folder of all data that comes with the project.
+
+    Raises:
+        ConfigError: the installation lacks it.
+    """
+    return first_folder(PACKAGE / "bundled", PACKAGE.parents[1] / "data")
 
 
 def first_folder(*folders: Path) -> Path:
