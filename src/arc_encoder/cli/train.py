@@ -5,6 +5,7 @@ Run command: ``arc-train experiment=toy/pretrain``, ``arc-train --resume <the ru
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -148,25 +149,29 @@ def prepare_folder(run: Path, config: DictConfig, checkpoint: str | None = None)
 
 
 def log_hyperparameters(config: DictConfig, model: ArcModel, loggers: list[Logger]) -> None:
-    """Send the flattened configuration and the parameter counts to every logger."""
+    """Send the flattened configuration and the parameter counts to every logger; what variants differ in comes first."""
     values: dict[str, Any] = {
         "trained_parameters": sum(p.numel() for p in model.compressor.parameters() if p.requires_grad)
     }
     container = OmegaConf.to_container(config, resolve=True)
     assert isinstance(container, dict)
-    for group in ("seed", "model", "optim", "data", "decoders", "trainer"):
+    for group in ("seed", "model", "optim", "objective", "trainer", "decoders", "data"):
         values.update(flatten(group, container.get(group)))
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(values, {"hp/loss": 0.0})
+            logger.log_hyperparams(values, {"hp/loss": math.nan})  # until a validation: no number is the best of all
         else:
             logger.log_hyperparams(values)
 
 
 def flatten(prefix: str, value: Any) -> dict[str, Any]:
-    """Nested dictionaries as one level: {"model.pooling.factor": 4}."""
+    """Nested dictionaries as one level, a class by its name: {"model.pooling": "MeanPooling", "model.pooling.factor": 4}."""
     if isinstance(value, dict):
-        return {key: leaf for name, inner in value.items() for key, leaf in flatten(f"{prefix}.{name}", inner).items()}
+        named = {prefix: str(value["_target_"]).rpartition(".")[2]} if "_target_" in value else {}
+        inner = {name: each for name, each in value.items() if not str(name).startswith("_")}
+        return named | {
+            key: leaf for name, each in inner.items() for key, leaf in flatten(f"{prefix}.{name}", each).items()
+        }
     return {prefix: value if isinstance(value, bool | int | float | str) else str(value)}
 
 
