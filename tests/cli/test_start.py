@@ -67,6 +67,7 @@ def test_help_imports_nothing_large(tmp_path: Path, entry: str, words: list[str]
         (["decoder=toy_x"], "decoder=toy_x: no such choice"),
         (["seeed=1", "optim.warmup=1"], "2 mistakes"),
         (["seed"], "not an override"),
+        (["ckpt=a=b"], """in quotes: 'ckpt="a=b"'"""),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
 )
@@ -85,6 +86,20 @@ def test_arc_refuses_a_command_that_it_does_not_know(
     with pytest.raises(SystemExit):
         start.main()
     assert "did you mean 'train'" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_a_command_in_a_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from arc_encoder.cli import report
+
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "main", stopped)
+    monkeypatch.setattr(sys, "argv", ["arc", "report", "x"])
+    with pytest.raises(SystemExit) as left:
+        start.main()
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_every_command_has_a_script_and_a_module() -> None:

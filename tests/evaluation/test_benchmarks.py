@@ -111,11 +111,20 @@ def test_questions_of_a_file(tmp_path: Path, session: Session, name: str) -> Non
     path = tmp_path / name
     path.write_bytes(gzip.compress(lines.encode()) if name.endswith(".gz") else lines.encode())
     made = QuestionAnswering(path=str(path), shots=2, limit=None, max_new_tokens=2)
-    assert made.name == str(path)
+    assert made.name == name
     asked, drawn = [q.question for q in made.questions], {q.question for q in made.examples_of(0)}
     assert (len(asked), len(drawn)) == (3, 2)
     assert asked == [f"Q{i}?" for i in range(5) if f"Q{i}?" not in drawn]
     assert len(made.run(Arc(), session)) == 3
+
+
+def test_a_limit_takes_questions_from_all_over_a_file(tmp_path: Path) -> None:
+    records = [{"question": f"Q{i}?", "answers": ["a"], "passages": ["p"]} for i in range(40)]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    made = QuestionAnswering(path=str(path), shots=0, limit=4)
+    assert [q.question for q in made.questions] == ["Q0?", "Q10?", "Q20?", "Q30?"]
+    assert len(QuestionAnswering(path=str(path), shots=0, limit=100).questions) == 40
 
 
 def test_a_missing_file_is_named() -> None:

@@ -140,4 +140,4 @@ def test_benchmarks_that_hold_questions_out_say_where_examples_may_come_from() -
             seen += 1
             assert node.get("examples_path", "missing") is None, file.name
             assert node.version >= 2, file.name
-    assert seen == 17
+    assert seen == 18

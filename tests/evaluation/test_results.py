@@ -21,7 +21,7 @@ from arc_encoder.evaluation.results import (
 )
 from arc_encoder.evaluation.runner import evaluate
 from arc_encoder.evaluation.session import Session
-from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, Truncate
+from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
 from tests.evaluation.conftest import Questions
 
 FIELDS = {
@@ -168,3 +168,18 @@ def test_a_part_of_a_long_name_has_a_file_of_its_own_all_the_same(tmp_path: Path
     for part in parts:
         assert len(part.slug.encode()) < 140
         write_examples(tmp_path / f"{part.slug}.jsonl", [])
+
+
+class Silent(QuestionAnswering):
+    """Says nothing to every other question."""
+
+    def run(self, system: System, session: Session) -> list[ExampleResult]:
+        return [
+            ExampleResult(str(i), {"exact_match": 0.0}, 1, {}, details={"answer": "" if i % 2 else "x"}) for i in range(6)
+        ]
+
+
+def test_empty_answers_are_counted_aloud(session: Session) -> None:
+    silent = Silent("silent", Questions(6), shots=0)
+    with pytest.warns(UserWarning, match="3 of 6 answers of open_book on silent are empty and count as wrong"):
+        evaluate({"open_book": OpenBook()}, [silent], session)

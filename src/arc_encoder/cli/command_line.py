@@ -139,7 +139,16 @@ def _parsed(text: str) -> list[Any]:
     try:
         return list(OverridesParser.create().parse_overrides([text]))
     except HydraException as error:
-        raise ConfigError(f"{text}: not an override of the form key=value ({str(error).splitlines()[0]})") from error
+        key, _, value = text.partition("=")
+        special = [mark for mark in "=,:{}[]() " if mark in value]
+        hint = (
+            f"; put a value with {' or '.join(map(repr, special[:3]))} in quotes: '{key}=\"{value}\"'"
+            if special
+            else ""
+        )
+        raise ConfigError(
+            f"{text}: not an override of the form key=value ({str(error).splitlines()[0]}){hint}"
+        ) from error
 
 
 def _sweep_problems(config: DictConfig, multirun: bool) -> list[str]:

@@ -21,6 +21,8 @@ from arc_encoder.cli.locations import register_resolvers
 from arc_encoder.cli.suggestions import suggest
 from arc_encoder.errors import ArcError
 
+INTERRUPTED = 130  # exit status of what Ctrl-C ended, as shells give it
+
 
 def main() -> None:
     """Console entry point of `arc`: the first word is the command."""
@@ -40,9 +42,13 @@ def main() -> None:
 def start(name: str) -> None:
     """Run the command `name` on the words of the command line."""
     command = COMMANDS[name]
-    if command.config is not None and not _answered(command.config):
-        return
-    importlib.import_module(f"arc_encoder.cli.{command.module}").main()
+    try:
+        if command.config is not None and not _answered(command.config):
+            return
+        importlib.import_module(f"arc_encoder.cli.{command.module}").main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def _answered(config: str) -> bool:

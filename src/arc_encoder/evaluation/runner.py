@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -173,10 +174,23 @@ def _run(
     seconds = time.perf_counter() - start
     if folder is not None:
         write_examples(_examples_of(each.part, folder), results)
+    _tell_empty(each.part, results)
     asked = session.meter.prompts > 0  # a benchmark of one's own may ask without the session
     cost = None if price is None or not asked else _cost(each, session, results, seconds, price)
     session.factor = None
     return results, cost
+
+
+def _tell_empty(part: Part, results: Sequence[ExampleResult]) -> None:
+    """Warn of answers that say nothing: such as those that open with a blank line, where an answer ends."""
+    answers = [str(result.details["answer"]) for result in results if "answer" in result.details]
+    empty = sum(not answer.strip() for answer in answers)
+    if empty:
+        warnings.warn(
+            f"{empty} of {len(answers)} answers of {part.system} on {part.benchmark} are empty and count as wrong; a decoder "
+            "that opens its answers with a blank line may want a chat template (chat=true) or more examples (shots)",
+            stacklevel=2,
+        )
 
 
 def _examples_of(part: Part, folder: Path) -> Path:

@@ -87,7 +87,11 @@ class QuestionAnswering(Benchmark):
                     f"benchmark {name}: {path} is not there; make it with: arc-data prepare {prepare}"
                     " (docs/preparing.md), or name your own file with benchmark.path=<file.jsonl>"
                 )
-            source, examples, name = _asking(JsonlQuestions(path, on_error=on_error), only, path), None, name or path
+            source, examples, name = (
+                _asking(JsonlQuestions(path, on_error=on_error), only, path),
+                None,
+                name or Path(path).name,
+            )
             self.asked_from = Path(path).name
         if examples_path is not None:
             examples = _asking(JsonlQuestions(examples_path, on_error=on_error), only, examples_path)
@@ -107,7 +111,16 @@ class QuestionAnswering(Benchmark):
             raise ConfigError(f"benchmark {name}: max_new_tokens={max_new_tokens} must be at least 1")
         rules = protocol or Strict()
         self.protocol, self.layout, self.draws = rules.name, layout or rules, rules.draws and shots > 0
-        chosen = rules.choose(name, source, examples, shots=shots, limit=limit, seed=seed, most_shots=most_shots or 0)
+        chosen = rules.choose(
+            name,
+            source,
+            examples,
+            shots=shots,
+            limit=limit,
+            seed=seed,
+            most_shots=most_shots or 0,
+            spread=path is not None,
+        )
         self.examples_of = chosen.examples_of
         self.questions = [replace(question, answers=rules.accepted(name, question)) for question in chosen.questions]
         unanswered = [question.id for question in self.questions if not any(map(str.strip, question.answers))]

@@ -63,6 +63,7 @@ class Protocol(Layout):
         limit: int | None,
         seed: int,
         most_shots: int = 0,
+        spread: bool = False,
     ) -> Chosen:
         """Questions and examples.
 
@@ -74,6 +75,7 @@ class Protocol(Layout):
             limit: how many questions are asked; None asks all.
             seed: of what is drawn.
             most_shots: of the command; what is asked should be the same for all of them.
+            spread: of a file, whose neighbours are often about the same article, `limit` takes questions from all over.
 
         Raises:
             DataError: not enough questions for the shots.

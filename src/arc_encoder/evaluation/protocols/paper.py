@@ -38,6 +38,7 @@ class Paper(Protocol):
         limit: int | None,
         seed: int,
         most_shots: int = 0,
+        spread: bool = False,
     ) -> Chosen:
         if len(source) <= shots:
             raise DataError(

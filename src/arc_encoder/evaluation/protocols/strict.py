@@ -40,6 +40,7 @@ class Strict(Protocol):
         limit: int | None,
         seed: int,
         most_shots: int = 0,
+        spread: bool = False,
     ) -> Chosen:
         there = len(source) if pool is None else len(pool)
         most = shots if pool is not None else max(shots, most_shots)
@@ -51,7 +52,12 @@ class Strict(Protocol):
         kept = held_out(len(source), most) if pool is None and most else []
         examples: Source[Question] = Some(source, kept) if pool is None else pool
         left_out = set(kept)
-        asked = list(islice((i for i in range(len(source)) if i not in left_out), limit))
+        askable = (i for i in range(len(source)) if i not in left_out)
+        if spread and limit is not None:
+            every = list(askable)
+            asked = every if limit >= len(every) else [every[i * len(every) // limit] for i in range(limit)]
+        else:
+            asked = list(islice(askable, limit))
         size = min(len(examples), MOST_DRAWN_FROM)
 
         def examples_of(number: int) -> list[Question]:
