@@ -49,7 +49,13 @@ ALLOWED: dict[str, set[str]] = {
         "storage",
         "parity",
     },
-    "__init__": {"inference", "model"},  # the public names, imported when they are used
+    "__init__": {
+        "inference",
+        "model",
+        "storage",
+        "training",
+        "evaluation",
+    },  # the public names, imported when they are used
 }
 
 
@@ -79,7 +85,7 @@ def name_of(file: Path) -> str:
 def test_the_scan_sees_imports() -> None:
     found = set(imported(SOURCE / "training" / "module.py"))
     assert {"arc_encoder.batch.ArcBatch", "arc_encoder.model.arc_model.ArcModel"} <= found
-    assert "arc_encoder.inference" in set(imported(SOURCE / "__init__.py"))  # inside a function
+    assert "arc_encoder.cli.check.find_problems" in set(imported(SOURCE / "cli" / "command_line.py"))  # in a function
     assert len(FILES) > 60
 
 

@@ -3,35 +3,59 @@
 from arc_encoder import CompressedContext, Compressor, Context
 
 compressor = Compressor.from_pretrained("logs/quickstart/latest/finetune/compressor", decoder="data/toy_world/toy_a")
-vectors = compressor.compress(["a document", "another one"])
-answers = compressor.generate([["Document: ", Context("a document"), "\\nQuestion: …?\\nAnswer:"]])
+(document,) = compressor.encode(["a document"])
+answers = compressor.ask(document, ["…?", "…?"])
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from arc_encoder.evaluation.opening import open_session
+    from arc_encoder.evaluation.runner import evaluate
     from arc_encoder.inference import CompressedContext, Compressor, Context
     from arc_encoder.model.arc_config import ArcEncoderConfig
+    from arc_encoder.model.build import build_arc_model
+    from arc_encoder.model.decoder import load_decoder
     from arc_encoder.model.pretrained import ArcEncoderModel
+    from arc_encoder.storage import VectorStore
+    from arc_encoder.training.fit import fit
 
 __version__ = "0.1.0"
-__all__ = ["ArcEncoderConfig", "ArcEncoderModel", "CompressedContext", "Compressor", "Context", "__version__"]
+__all__ = [
+    "ArcEncoderConfig",
+    "ArcEncoderModel",
+    "CompressedContext",
+    "Compressor",
+    "Context",
+    "VectorStore",
+    "__version__",
+    "build_arc_model",
+    "evaluate",
+    "fit",
+    "load_decoder",
+    "open_session",
+]
+
+# Imported when used, so that `import arc_encoder` does not wait for torch.
+PLACES = {
+    "ArcEncoderConfig": "model.arc_config",
+    "ArcEncoderModel": "model.pretrained",
+    "CompressedContext": "inference",
+    "Compressor": "inference",
+    "Context": "inference",
+    "VectorStore": "storage",
+    "build_arc_model": "model.build",
+    "evaluate": "evaluation.runner",
+    "fit": "training.fit",
+    "load_decoder": "model.decoder",
+    "open_session": "evaluation.opening",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when used, so that `arc-train --help` does not wait for torch.
-    if name in ("CompressedContext", "Compressor", "Context"):
-        from arc_encoder import inference
-
-        return getattr(inference, name)
-    if name == "ArcEncoderConfig":
-        from arc_encoder.model.arc_config import ArcEncoderConfig
-
-        return ArcEncoderConfig
-    if name == "ArcEncoderModel":
-        from arc_encoder.model.pretrained import ArcEncoderModel
-
-        return ArcEncoderModel
-    raise AttributeError(f"module 'arc_encoder' has no attribute {name!r}")
+    if name not in PLACES:
+        raise AttributeError(f"module 'arc_encoder' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"arc_encoder.{PLACES[name]}"), name)

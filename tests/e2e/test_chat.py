@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from arc_encoder.cli.train import decoder_texts
-from arc_encoder.data.collator import ArcCollator
+from arc_encoder.data.collator import ArcCollator, texts_of
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction
 from arc_encoder.errors import ConfigError
@@ -34,7 +33,7 @@ def arc_of(decoder: FrozenDecoder) -> ArcModel:
 
 
 def collator_of(arc: ArcModel) -> ArcCollator:
-    return ArcCollator(tiny_tokenizer(), decoder_texts(arc.frozen_decoders()))
+    return ArcCollator(tiny_tokenizer(), texts_of(arc.frozen_decoders()))
 
 
 def test_a_chat_decoder_is_loaded_from_a_folder(tmp_path: Path) -> None:

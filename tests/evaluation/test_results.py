@@ -175,7 +175,8 @@ class Silent(QuestionAnswering):
 
     def run(self, system: System, session: Session) -> list[ExampleResult]:
         return [
-            ExampleResult(str(i), {"exact_match": 0.0}, 1, {}, details={"answer": "" if i % 2 else "x"}) for i in range(6)
+            ExampleResult(str(i), {"exact_match": 0.0}, 1, {}, details={"answer": "" if i % 2 else "x"})
+            for i in range(6)
         ]
 
 

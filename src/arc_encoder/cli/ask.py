@@ -14,15 +14,15 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from arc_encoder.cli.app import choose_device, run_app
-from arc_encoder.cli.evaluate import open_session
 from arc_encoder.cli.train import build_decoders
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.evaluation.asking import Reading, read_and_answer
+from arc_encoder.evaluation.opening import open_session
 from arc_encoder.inference import Compressor
+from arc_encoder.model.precision import compute_dtype
 from arc_encoder.reporting.markdown import table
 from arc_encoder.storage import VectorStore
 from arc_encoder.storage.retrieval import StoreSearch, answer_from
-from arc_encoder.training.callbacks.mixed_precision import COMPUTE
 
 KEYS = {
     "checkpoint",
@@ -58,8 +58,7 @@ def ask(config: DictConfig) -> list[Reading]:
                 f"{name} is missing: arc-ask checkpoint=<run>/compressor document=<file> question='<your question>', "
                 "or store=<folder> instead of the document"
             )
-    if config.precision not in COMPUTE:
-        raise ConfigError(f"precision={config.precision!r} is unknown; choose one of {', '.join(COMPUTE)}")
+    compute_dtype(config.precision)
     if len(config.get("decoders") or {}) > 1:
         raise ConfigError(f"arc-ask asks one decoder; {', '.join(map(str, config.decoders))} were given")
     if config.threads:
@@ -71,7 +70,7 @@ def ask(config: DictConfig) -> list[Reading]:
     decoders = build_decoders(config.get("decoders") or {})
     (name,) = decoders
     session = open_session(
-        decoders,
+        decoders[name],
         name,
         config.checkpoint,
         batch_size=1,

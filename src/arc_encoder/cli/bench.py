@@ -18,14 +18,15 @@ from arc_encoder.bench.padding import Padding, padding_of
 from arc_encoder.bench.speed import Speed, loader_speed, step_speed
 from arc_encoder.cli.app import choose_device, run_app
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
-from arc_encoder.cli.train import build_decoders, build_trainer, decoder_texts
+from arc_encoder.cli.train import build_decoders, build_trainer
+from arc_encoder.data.collator import texts_of
 from arc_encoder.data.datamodule import ArcDataModule
 from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.model.precision import compute_dtype
 from arc_encoder.reporting.markdown import table
 from arc_encoder.training.module import ArcLightningModule
 
 KEYS = TRAIN_KEYS | {"batches", "warmup", "workers", "device"}
-COMPUTE = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def bench(config: DictConfig) -> None:
@@ -42,7 +43,7 @@ def bench(config: DictConfig) -> None:
     def batches_of(workers: int, pool: int, count: int) -> tuple[Speed, list[ArcBatch]]:
         data = instantiate(config.data, workers=workers, length_pool=pool)
         assert isinstance(data, ArcDataModule)
-        data.connect(tokenizer, decoder_texts(decoders))
+        data.connect(tokenizer, texts_of(decoders))
         data.trainer = build_trainer(config.trainer, [], [])
         speed, found = loader_speed(data.train_dataloader(), batches=count, warmup=config.warmup)
         if len(found) < count:
@@ -62,7 +63,7 @@ def bench(config: DictConfig) -> None:
         trained,
         device,
         warmup=config.warmup,
-        precision=COMPUTE[str(config.trainer.get("precision", "32-true"))],
+        precision=compute_dtype(config.trainer.get("precision", "32-true")),
     )
     print(speed_table({workers: speed for workers, (speed, _) in loaders.items()}, step, device))
     print()
@@ -83,8 +84,7 @@ def check_numbers(config: DictConfig) -> None:
     workers: Any = config.workers
     if not workers or any(not isinstance(each, int) or each < 0 for each in workers):
         raise ConfigError(f"workers={workers!r}: expected a list of whole numbers from 0 on, such as [0,2]")
-    if str(config.trainer.get("precision", "32-true")) not in COMPUTE:
-        raise ConfigError(f"trainer.precision={config.trainer.precision!r}; choose one of {', '.join(COMPUTE)}")
+    compute_dtype(config.trainer.get("precision", "32-true"), "trainer.precision")
 
 
 def speed_table(loaders: dict[int, Speed], step: Speed, device: torch.device) -> str:

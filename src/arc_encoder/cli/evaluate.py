@@ -27,20 +27,17 @@ from arc_encoder.cli.app import choose_device, run_app
 from arc_encoder.cli.benchmarks import benchmarks_of, identity
 from arc_encoder.cli.failing import fail
 from arc_encoder.cli.resume import expand_resume
-from arc_encoder.cli.train import build_decoders, decoder_texts, prepare_folder
-from arc_encoder.data.collator import ArcCollator
+from arc_encoder.cli.train import build_decoders, prepare_folder
 from arc_encoder.errors import ArcError, ConfigError
 from arc_encoder.evaluation.finished import FinishedParts
+from arc_encoder.evaluation.opening import open_session
 from arc_encoder.evaluation.results import Cost, Row, write_json, write_results
 from arc_encoder.evaluation.runner import evaluate
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import System
-from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.decoder import FrozenDecoder
-from arc_encoder.model.loading import load_arc_encoder
+from arc_encoder.model.precision import compute_dtype
 from arc_encoder.plan.prefill import prefill_work
 from arc_encoder.reporting.tables import cost_table, markdown_table
-from arc_encoder.training.callbacks.mixed_precision import COMPUTE
 
 KEYS = {
     "checkpoint", "encoder_tokenizer", "imports", "factors", "shots", "seeds", "batch_size", "cache_gib", "precision", "costs", "conditions",
@@ -51,51 +48,12 @@ KEYS = {
 Place = tuple[str, int | None, int]  # a benchmark, its shots and its seed
 
 
-def open_session(
-    decoders: Mapping[str, FrozenDecoder],
-    decoder_name: str,
-    checkpoint: str | None,
-    *,
-    batch_size: int,
-    device: str = "cpu",
-    encoder_tokenizer: str | None = None,
-    cache_gib: float = 1.0,
-    precision: str = "32-true",
-    progress: bool = True,
-) -> Session:
-    """A session for one decoder, with the ARC-Encoder of `checkpoint` if there is one.
-
-    Raises:
-        CheckpointError: the checkpoint cannot be loaded or does not serve this decoder.
-    """
-    decoder = decoders[decoder_name]
-    model: Any = ArcModel(None, {decoder_name: decoder}).to(device)
-    texts = decoder_texts({decoder_name: decoder})
-    session = Session(
-        model,
-        ArcCollator(decoder.tokenizer, texts),
-        decoder_name,
-        batch_size=batch_size,
-        device=torch.device(device),
-        cache_gib=cache_gib,
-        precision=getattr(torch, COMPUTE[precision]),
-        progress=progress,
-    )
-    if checkpoint is None:
-        return session
-    compressor, tokenizer = load_arc_encoder(checkpoint, tokenizer=encoder_tokenizer)
-    session = session.with_compressor(compressor)
-    session.collator = ArcCollator(tokenizer, texts)
-    return session
-
-
 def run(config: DictConfig) -> list[Row]:
     """Evaluate as `config` says, write results.json and report.md, print the table."""
     if config.threads:
         torch.set_num_threads(config.threads)
     L.seed_everything(config.seed, verbose=False)
-    if config.precision not in COMPUTE:
-        raise ConfigError(f"precision={config.precision!r} is unknown; choose one of {', '.join(COMPUTE)}")
+    compute_dtype(config.precision)
     rank = int(os.environ.get("RANK", "0"))
     _need_common_folder()
     systems = systems_of(config)
@@ -133,7 +91,7 @@ def run(config: DictConfig) -> list[Row]:
         build_decoders(nodes)  # says what is missing
     for number, (name, node) in enumerate(nodes.items()):  # one is held at a time
         session = open_session(
-            build_decoders({name: node}),
+            build_decoders({name: node})[str(name)],
             str(name),
             config.checkpoint if needing else None,
             batch_size=config.batch_size,

@@ -14,11 +14,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.cli.app import choose_device, quieten
 from arc_encoder.cli.compose import composing
-from arc_encoder.cli.evaluate import open_session
 from arc_encoder.cli.failing import fail
 from arc_encoder.cli.locations import configs_folder, register_resolvers
 from arc_encoder.cli.train import build_decoders
 from arc_encoder.errors import ArcError, ConfigError
+from arc_encoder.evaluation.opening import open_session
 from arc_encoder.model.decoder import FrozenDecoder
 
 KNOWN = (
@@ -55,10 +55,10 @@ def model_of(settings: dict[str, Any]) -> Any:
     max_new_tokens = _number(settings, "max_new_tokens", 256, least=1)
     batch_size = _number(settings, "batch_size", 16, least=1)
     factor = _number(settings, "factor", 1, least=1) if settings.get("factor") else None
-    decoders = _decoders(str(settings.get("decoder", "toy_a")), settings.get("decoder_path"))
+    ((name, decoder),) = _decoders(str(settings.get("decoder", "toy_a")), settings.get("decoder_path")).items()
     session = open_session(
-        decoders,
-        next(iter(decoders)),
+        decoder,
+        name,
         settings.get("checkpoint"),
         batch_size=batch_size,
         device=choose_device(str(settings.get("device") or "auto")),

@@ -15,6 +15,7 @@ from arc_encoder.cli.app import run_app
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
 from arc_encoder.data.tasks import Task
 from arc_encoder.errors import ConfigError
+from arc_encoder.model.precision import compute_dtype
 from arc_encoder.plan.estimate import Estimate, Machine, estimate
 from arc_encoder.plan.parts import Parts, build_parts
 from arc_encoder.plan.report import batch_table, memory_table, parameter_table, speed_lines, verdict
@@ -27,7 +28,6 @@ KEYS = TRAIN_KEYS | {
 UNREAD = ("data.tasks.", "data.validation.", "model.encoder: no encoder backbone")  # neither data nor weights are read
 WHOLE = ("gpus", "document_tokens", "question_tokens", "answer_tokens")
 NUMBERS = ("gpu_memory_gib", "reserve_gib", "peak_tflops", "utilisation")
-COMPUTE = {"32-true": 4, "bf16-mixed": 2, "16-mixed": 2}  # bytes of a number
 
 
 def plan(config: DictConfig) -> None:
@@ -76,16 +76,14 @@ def estimate_of(config: DictConfig, parts: Parts | None = None) -> Estimate:
         ConfigError: a setting that cannot be planned.
         CheckpointError: an architecture that is not known here.
     """
-    precision = str(config.trainer.get("precision", "32-true"))
-    if precision not in COMPUTE:
-        raise ConfigError(f"trainer.precision={precision!r} cannot be planned; choose one of {', '.join(COMPUTE)}")
+    computed = compute_dtype(config.trainer.get("precision", "32-true"), "trainer.precision")
     lengths = Lengths(config.document_tokens, config.question_tokens, config.answer_tokens)
     weights = config.data.get("decoder_weights")
     return estimate(
         parts or parts_of(config),
         {str(name): workload_of(node, config.data.batch_size, lengths) for name, node in config.data.tasks.items()},
         machine_of(config),
-        compute=COMPUTE[precision],
+        compute=computed.itemsize,
         decoder_weights=None if not weights else {str(name): float(weight) for name, weight in weights.items()},
     )
 

@@ -23,17 +23,17 @@ from arc_encoder.cli.app import run_app
 from arc_encoder.cli.benchmarks import benchmarks_of
 from arc_encoder.cli.check import check_config
 from arc_encoder.cli.compose import composing, config_dir_of_run
-from arc_encoder.cli.evaluate import open_session
 from arc_encoder.cli.failing import fail
 from arc_encoder.cli.train import KEYS as TRAIN_KEYS
 from arc_encoder.cli.train import build_decoders, train
 from arc_encoder.errors import ConfigError
+from arc_encoder.evaluation.opening import open_session
 from arc_encoder.evaluation.results import Cost, Part, Row, surviving_share, write_results
 from arc_encoder.evaluation.runner import evaluate
+from arc_encoder.model.memory import peak_memory_gib
 from arc_encoder.plan.prefill import prefill_work
 from arc_encoder.reporting.plots import plot_scores
 from arc_encoder.reporting.tables import markdown_table
-from arc_encoder.training.callbacks.throughput import peak_memory_gib
 
 KEYS = {
     "decoder_name",
@@ -178,7 +178,7 @@ def _evaluate(config: DictConfig, run: Path) -> tuple[list[Row], list[Cost]]:
     rows, costs = evaluate(
         {name: instantiate(node) for name, node in composed.systems.items()},
         [benchmark for benchmark, _ in benchmarks_of(composed)],
-        open_session(build_decoders(composed.decoders), config.decoder_name, compressor, batch_size=32),
+        open_session(build_decoders(composed.decoders)[config.decoder_name], config.decoder_name, compressor),
         factors=factors_of(config),
         folder=run / "examples",
         price=prefill_work,

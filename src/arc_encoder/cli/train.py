@@ -16,7 +16,6 @@ import lightning as L
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
@@ -27,12 +26,10 @@ from arc_encoder.cli.failing import fail
 from arc_encoder.cli.resume import expand_resume, find_checkpoint, is_first_process, tell_changes
 from arc_encoder.cli.run_lock import holding
 from arc_encoder.cli.run_record import add_start, describe_start
-from arc_encoder.data.collator import DecoderText
-from arc_encoder.errors import ArcError, ConfigError, Interrupted
+from arc_encoder.errors import ArcError, ConfigError
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
-from arc_encoder.training.checkpoint_files import AtomicCheckpointIO
-from arc_encoder.training.module import ArcLightningModule
+from arc_encoder.training.fit import fit, plugins
 from arc_encoder.training.objectives import Objective
 
 KEYS = {
@@ -50,11 +47,6 @@ def build_decoders(nodes: Mapping[str, Any]) -> dict[str, FrozenDecoder]:
     if not nodes:
         raise ConfigError("no decoder was given; choose at least one, such as decoder=toy_a")
     return {str(name): instantiate(node) for name, node in nodes.items()}
-
-
-def decoder_texts(decoders: Mapping[str, FrozenDecoder]) -> dict[str, DecoderText]:
-    """How text is tokenized for each decoder."""
-    return {name: DecoderText(decoder.tokenizer, decoder.bos, decoder.chat) for name, decoder in decoders.items()}
 
 
 def train(config: DictConfig) -> float | None:
@@ -84,21 +76,13 @@ def _fit(config: DictConfig, run: Path) -> dict[str, float]:
     data = instantiate(config.data)
     decoders = build_decoders(config.get("decoders") or {})
     model, tokenizer = instantiate(config.model)(decoders=decoders)
-    own_factor = model.compressor.encoder.pooling.overall_factor
-    objective: Objective = instantiate(config.objective)
-    data.connect(tokenizer, decoder_texts(decoders), own_factor=own_factor, with_reference=objective.needs_reference)
-    module = ArcLightningModule(model, instantiate(config.optim), objective)
     callbacks: list[Callback] = [instantiate(node) for node in (config.callbacks or {}).values() if node]
     loggers: list[Logger] = [instantiate(node) for node in (config.logger or {}).values() if node]
     trainer = build_trainer(config.trainer, callbacks, loggers)
+    objective: Objective = instantiate(config.objective)
+    optim = instantiate(config.optim)
     log_hyperparameters(config, model, loggers)
-    try:
-        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-    except Interrupted as stop:
-        raise Interrupted(f"{stop}; go on with: arc-train --resume {run}", status=stop.status) from stop
-    if resume and data.validation and not module.validated and trainer.global_step >= trainer.max_steps:
-        trainer.validate(module, data, verbose=False)  # the run was killed in its last validation
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    metrics = fit(model, tokenizer, data, optim, folder=run, trainer=trainer, objective=objective, resume=resume)
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             final = {
@@ -115,12 +99,9 @@ def build_trainer(node: DictConfig, callbacks: list[Callback], loggers: list[Log
     Raises:
         ConfigError: settings that Lightning cannot use here.
     """
-    plugins: list[Any] = [*(instantiate(each) for each in node.get("plugins") or []), AtomicCheckpointIO()]
-    if SLURMEnvironment.detect():
-        # Lightning would save in the middle of a step, and take any hpc_ckpt_*.ckpt of the folder where we stand.
-        plugins.append(SLURMEnvironment(auto_requeue=False))
+    chosen = [*(instantiate(each) for each in node.get("plugins") or []), *plugins()]
     try:
-        trainer: L.Trainer = instantiate(node, callbacks=callbacks, logger=loggers or False, plugins=plugins)
+        trainer: L.Trainer = instantiate(node, callbacks=callbacks, logger=loggers or False, plugins=chosen)
     except InstantiationException as error:
         raise ConfigError(f"Lightning refuses the trainer's settings: {error.__cause__ or error}") from error
     return trainer

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -35,6 +35,19 @@ class DecoderText:
     tokenizer: PreTrainedTokenizerBase
     bos: bool = True
     chat: bool = False
+
+
+class Speaks(Protocol):
+    """What of a decoder says how text is tokenized for it."""
+
+    tokenizer: PreTrainedTokenizerBase
+    bos: bool
+    chat: bool
+
+
+def texts_of(decoders: Mapping[str, Speaks]) -> dict[str, DecoderText]:
+    """How text is tokenized for each decoder."""
+    return {name: DecoderText(each.tokenizer, each.bos, each.chat) for name, each in decoders.items()}
 
 
 class ArcCollator:

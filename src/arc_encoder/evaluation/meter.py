@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 
@@ -15,7 +13,6 @@ from arc_encoder.batch import ArcBatch
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.remembered import Remembered
 
-CLEAR_REFS = Path("/proc/self/clear_refs")
 TIMED = 8  # fewest prompts whose first token is timed, if there are as many; at most twice as many
 
 
@@ -96,26 +93,3 @@ def wait(batch: ArcBatch) -> None:
     """Until the GPU has done its work."""
     if batch.text_ids.device.type == "cuda":
         torch.cuda.synchronize(batch.text_ids.device)
-
-
-def reset_peak_memory(device: torch.device) -> None:
-    """Let `peak_memory_gib` speak of what comes from now on; on a CPU this works on Linux alone."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    elif CLEAR_REFS.exists():
-        try:
-            CLEAR_REFS.write_text("5")
-        except OSError:  # not allowed in every container: the peak of the whole process is told then
-            return
-
-
-def peak_memory_gib(device: torch.device) -> float:
-    """Peak memory in GiB: allocated on the GPU, or resident in this process on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    status = Path("/proc/self/status")
-    if status.exists():
-        peak = next((line for line in status.read_text().splitlines() if line.startswith("VmHWM:")), None)
-        if peak is not None:
-            return int(peak.split()[1]) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

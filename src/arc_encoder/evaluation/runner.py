@@ -12,10 +12,10 @@ from typing import Any
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import Benchmark, ExampleResult
 from arc_encoder.evaluation.finished import FinishedParts
-from arc_encoder.evaluation.meter import peak_memory_gib, reset_peak_memory
 from arc_encoder.evaluation.results import Cost, Part, Row, rows_of, write_examples
 from arc_encoder.evaluation.session import Session
 from arc_encoder.evaluation.systems import System
+from arc_encoder.model.memory import peak_memory_gib, reset_peak_memory
 
 # (model, decoder, contexts=, context_tokens=, positions=, factor=) → operations of encoder and decoder for a prompt
 Price = Callable[..., tuple[float, float]]

@@ -17,11 +17,10 @@ from lightning.pytorch.callbacks import Callback
 from arc_encoder.batch import ArcBatch
 from arc_encoder.errors import ConfigError
 from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.precision import COMPUTE
 from arc_encoder.plan.parts import Parts
 from arc_encoder.plan.work import work
 from arc_encoder.plan.workload import Workload
-
-COMPUTE = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 class ModelFlops(Callback):

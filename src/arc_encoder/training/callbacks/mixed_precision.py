@@ -12,10 +12,10 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 
 from arc_encoder.errors import ConfigError
+from arc_encoder.model.precision import compute_dtype
 from arc_encoder.training.module import ArcLightningModule
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-COMPUTE = {"32-true": "float32", "bf16-mixed": "bfloat16", "16-mixed": "float16"}
 
 
 class MixedPrecision(Callback):
@@ -38,11 +38,7 @@ class MixedPrecision(Callback):
 
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         assert isinstance(pl_module, ArcLightningModule)
-        precision = str(trainer.precision)
-        if precision not in COMPUTE:
-            raise ConfigError(
-                f"trainer.precision={precision!r} would not keep float32 master weights; choose one of {', '.join(COMPUTE)}"
-            )
+        compute_dtype(trainer.precision, "trainer.precision")
         if self.decoder_dtype is not None:
             # Weights only: rotary frequencies and other buffers stay exact, as when a decoder is loaded in this dtype.
             for weight in (w for d in pl_module.model.frozen_decoders().values() for w in d.model.parameters()):
@@ -69,6 +65,5 @@ class MixedPrecision(Callback):
             name: str(decoder.model.dtype).removeprefix("torch.")
             for name, decoder in pl_module.model.frozen_decoders().items()
         }
-        rank_zero_info(
-            f"dtypes: trained weights float32, computed in {COMPUTE[str(trainer.precision)]}, frozen decoders {kept}"
-        )
+        computed = str(compute_dtype(trainer.precision)).removeprefix("torch.")
+        rank_zero_info(f"dtypes: trained weights float32, computed in {computed}, frozen decoders {kept}")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.batch import ArcBatch
+from arc_encoder.model.memory import peak_memory_gib
 
 
 class Throughput(Callback):
@@ -46,10 +45,3 @@ class Throughput(Callback):
 
     def _reset(self) -> None:
         self._start, self._encoder, self._all, self._batches = time.perf_counter(), 0, 0, 0
-
-
-def peak_memory_gib(device: torch.device) -> float:
-    """Peak memory of this process in GiB: allocated on the GPU, or resident on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
