@@ -123,3 +123,18 @@ def test_too_few_questions_are_refused(shots: int) -> None:
 def test_impossible_numbers_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         FewShot(questions(9), **wrong)
+
+
+def test_a_long_answer_keeps_its_beginning(words: PreTrainedTokenizerFast) -> None:
+    long = " ".join(["one", "two", "three"] * 1000)
+    source = [Question(str(i), "q", (long, "other"), ("p",), "s") for i in range(3)]
+
+    def answers(**options: object) -> list[str]:
+        made = FewShot(source, shots=1, loss_on_examples=True, **options).sample(0, 0, words)  # type: ignore[arg-type]
+        return [segment.text.strip() for segment in made.segments if segment.role is Role.TARGET]
+
+    assert answers(max_answer=2) == ["one two", "one two"]
+    assert [len(text.split()) for text in answers()] == [512, 512]
+    assert answers(max_answer=None) == [long, long]
+    with pytest.raises(ConfigError, match="max_answer=0"):
+        FewShot(source, shots=1, max_answer=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.order import shuffled
@@ -25,6 +27,8 @@ class FewShot(Task):
         max_passages: passages of a document: a random number from 1 to this many, joined.
         max_tokens: encoder tokens of a document, of which a longer one keeps the first; None keeps all. The method
             compresses at most 2048 at once (Pilchen et al., 2025, App. C).
+        max_answer: encoder tokens of an answer, of which a longer one keeps the first; None keeps all. One answer of
+            thousands of tokens in a data set of short ones takes more memory than all the rest of a run.
         loss_on_examples: also train on the examples' answers (the method does not).
         share: how much of the training this task gets.
         instruction: what a chat decoder is told around the questions; nothing by default.
@@ -43,6 +47,7 @@ class FewShot(Task):
         vary_shots: bool = False,
         max_passages: int = 1,
         max_tokens: int | None = 2048,
+        max_answer: int | None = 512,
         loss_on_examples: bool = False,
         share: float = 1.0,
         instruction: Instruction = NOTHING,
@@ -54,9 +59,11 @@ class FewShot(Task):
             raise ConfigError(
                 f"few-shot: {shots} examples were asked for, but the source has only {len(source)} questions"
             )
-        if max_tokens is not None and max_tokens < 1:
-            raise ConfigError(f"few-shot: max_tokens={max_tokens} must be at least 1, or null for no limit")
+        for name, limit in {"max_tokens": max_tokens, "max_answer": max_answer}.items():
+            if limit is not None and limit < 1:
+                raise ConfigError(f"few-shot: {name}={limit} must be at least 1, or null for no limit")
         self.source, self.shots, self.vary_shots, self.max_tokens = source, shots, vary_shots, max_tokens
+        self.max_answer = max_answer
         self.max_passages, self.loss_on_examples, self.instruction = max_passages, loss_on_examples, instruction
 
     @property
@@ -76,6 +83,8 @@ class FewShot(Task):
         drawn = []
         for number in [*others, place]:
             question = self.source[number]
+            answer = first_tokens(question.answers[0], self.max_answer, tokenizer)
+            question = replace(question, answers=(answer, *question.answers[1:]))
             count = rng.randint(1, min(self.max_passages, len(question.passages)))
             drawn.append((question, first_tokens(joined_passages(question, count), self.max_tokens, tokenizer)))
         subsets = sorted({question.subset for question, _ in drawn})
