@@ -3,7 +3,10 @@ PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do $$p -c '
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install quickstart test slow check format clean
+FILE ?= data/smollm2/forth_bridge.txt
+QUESTION ?= Who built the bridge?
+
+.PHONY: help install quickstart real test slow check format clean
 
 help:  ## show these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -18,6 +21,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 quickstart: install  ## train, evaluate and compare an ARC-Encoder on the toy world (about ten minutes on two cores)
 	$(BIN)/arc-quickstart
+
+real: install  ## a real language model answers about FILE from text and from vectors (SmolLM2 is fetched once, 93 MB)
+	$(BIN)/arc-models get smollm2_135m
+	$(BIN)/arc-ask checkpoint=data/smollm2/compressor decoder=smollm2_135m document='$(FILE)' 'question="$(QUESTION)"' factors=[2,4]
+	$(BIN)/arc-eval checkpoint=data/smollm2/compressor decoder=smollm2_135m benchmark=real_questions system=[open_book,arc,truncate,closed_book] factors=[2,4] costs=false
 
 test: install  ## fast tests (a few minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
