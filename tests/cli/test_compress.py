@@ -212,3 +212,23 @@ def test_one_bad_document_does_not_cost_the_others(run: Command, trained: Path, 
     run(*arguments(trained, "docs.jsonl", on_error="skip"))
     assert json.loads(read(tmp_path / "out.safetensors")[2]["ids"]) == ["a", "c"]
     assert (tmp_path / "out.safetensors").stat().st_mode & 0o777 == (tmp_path / "docs.jsonl").stat().st_mode & 0o777
+
+
+def test_an_id_that_comes_twice_is_refused_in_one_file(run: Command, trained: Path, tmp_path: Path) -> None:
+    write_jsonl(
+        tmp_path / "docs.jsonl", [{"id": "a", "text": "one"}, {"id": "a", "text": "two"}, {"id": "b", "text": "z"}]
+    )
+    assert "document 'a' has the id of one before it" in run.fails(*arguments(trained, "docs.jsonl"))
+    with pytest.warns(UserWarning, match="'a' has the id of one before it; left out"):
+        run(*arguments(trained, "docs.jsonl", on_error="skip"))
+    _, offsets, metadata = read(tmp_path / "out.safetensors")
+    assert json.loads(metadata["ids"]) == ["a", "b"]
+    assert len(offsets) == 3
+
+
+def test_several_processes_do_not_write_one_file(
+    run: Command, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_jsonl(tmp_path / "docs.jsonl", [{"text": "one"}])
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "2 processes cannot share one file" in run.fails(*arguments(trained, "docs.jsonl"))

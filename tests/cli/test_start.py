@@ -88,6 +88,14 @@ def test_arc_refuses_a_command_that_it_does_not_know(
     assert "did you mean 'train'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--resume", "nowhere"], ["--resume=nowhere"]])
+def test_resuming_reaches_the_command(tmp_path: Path, words: list[str]) -> None:
+    done = answered(tmp_path, "train", *words)
+    assert done.returncode == 2
+    assert "nowhere" in done.stderr
+    assert "unrecognized arguments" not in done.stderr
+
+
 def test_ctrl_c_ends_a_command_in_a_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from arc_encoder.cli import report
 

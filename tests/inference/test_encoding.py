@@ -67,6 +67,8 @@ def test_a_prompts_documents_share_its_budget(compressor: Compressor, monkeypatc
         (["a"], {"factor": 0}, "factor=0"),
         (["a"], {"factor": "4"}, "factor='4'"),
         (["a"], {"factor": True}, "factor=True"),
+        (["a"], {"factor": float("nan")}, "factor=nan"),
+        (["a"], {"factor": float("inf")}, "factor=inf"),
         (["a"], {"max_vectors": 0}, "max_vectors=0"),
         (["a"], {"max_vectors": 2.5}, "max_vectors=2.5"),
         (["a"], {"max_vectors": 4, "factor": 4}, "both given"),

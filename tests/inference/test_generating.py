@@ -117,6 +117,10 @@ def test_draws_hang_on_the_seed_alone(compressor: Compressor) -> None:
         (["a"], {"top_p": 0.0}, "top_p=0.0"),
         (["a"], {"seed": 0.5}, "seed=0.5"),
         (["a"], {"stop": [""]}, "stop="),
+        (["a"], {"stop": 5}, "stop=5"),
+        (["a"], {"temperature": "0.5"}, "temperature='0.5'"),
+        (["a"], {"temperature": float("nan")}, "temperature=nan"),
+        ([["a", Context("b")]], {"max_vectors": "5"}, "max_vectors='5'"),
     ],
 )
 def test_bad_input_is_named(compressor: Compressor, prompts: Any, settings: dict[str, Any], told: str) -> None:
@@ -134,3 +138,41 @@ def test_bad_questions_are_named(compressor: Compressor) -> None:
 def test_without_a_decoder_nothing_is_generated(folder: Path) -> None:
     with pytest.raises(CheckpointError, match="needs a decoder"):
         Compressor.from_pretrained(folder).generate(["a"])
+
+
+def test_a_stream_that_is_left_stops_generating(compressor: Compressor, monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    before = threading.active_count()
+    pieces = compressor.stream("some text", max_new_tokens=400)
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_pieces_end_where_an_answer_ends(compressor: Compressor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also at ids that the tokenizer does not call special."""
+    assert compressor.decoder is not None
+    (whole,) = compressor.generate(["some text"], max_new_tokens=24)
+    end = next(letter for letter in whole[1:] if letter.isascii())
+    ends = compressor.decoder.token_ids(end)
+    texts = compressor.decoder.texts
+    monkeypatch.setattr(compressor.decoder, "texts", lambda ids, end_ids=(): texts(ids, [*end_ids, *ends]))
+    assert compressor.generate(["some text"], max_new_tokens=24)[0] == whole[: whole.index(end)]
+    assert "".join(compressor.stream("some text", max_new_tokens=24)) == whole[: whole.index(end)]
+
+
+def test_decoders_that_count_slots_are_asked_plainly(compressor: Compressor, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compressor.decoder is not None
+    monkeypatch.setattr(compressor.decoder.model.config, "sliding_window", 8, raising=False)
+    expected = [compressor.generate([prompt(Context(TEXT), each)], max_new_tokens=6)[0] for each in QUESTIONS]
+    monkeypatch.setattr(type(compressor.decoder), "read_prefix", lambda *_: pytest.fail("the beginning was read"))
+    assert compressor.ask(TEXT, QUESTIONS, max_new_tokens=6, stop=None) == expected
+
+
+def test_a_budget_counts_what_was_compressed_before(compressor: Compressor) -> None:
+    (kept,) = compressor.encode(["x" * 48])  # 13 positions
+    compressor.generate([["a", kept]], max_vectors=13, max_new_tokens=2)
+    for parts in (["a", kept], ["a", kept, Context("y")]):
+        with pytest.raises(DataError, match=r"max_vectors=1[23] is too small"):
+            compressor.generate([parts], max_vectors=12 if len(parts) == 2 else 13, max_new_tokens=2)

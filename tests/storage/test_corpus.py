@@ -56,6 +56,27 @@ def test_a_corpus_is_compressed_once(compressor: Compressor, store: VectorStore)
     assert store["new"].origin.factor == 2
 
 
+def test_texts_are_kept_of_what_was_compressed_before(compressor: Compressor, store: VectorStore) -> None:
+    compress_corpus(compressor, documents(3), store)
+    outcome = compress_corpus(compressor, documents(3), store, keep_text=True)
+    assert (outcome.compressed, outcome.done_before) == (0, 3)
+    assert store.text("d1") == documents(3)[1].text
+
+
+def test_what_was_lost_is_compressed_again(compressor: Compressor, store: VectorStore) -> None:
+    compress_corpus(compressor, documents(3), store)
+    for file in (store.folder / "shards").iterdir():
+        file.unlink()
+    opened = VectorStore(store.folder)
+    assert compress_corpus(compressor, documents(3), opened).compressed == 3
+    assert VectorStore(store.folder).verify() == []
+
+
+def test_an_id_that_is_no_unicode_is_named(compressor: Compressor, store: VectorStore) -> None:
+    with pytest.raises(DataError, match=r"the document id .* is not valid Unicode"):
+        compress_corpus(compressor, [Document("a\ud800", "text")], store)
+
+
 def test_a_stream_is_read_block_by_block(compressor: Compressor, store: VectorStore) -> None:
     ahead: list[int] = []
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from arc_encoder.data.retrieval import Bm25
-from arc_encoder.errors import DataError
+from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.inference import Compressor
 from arc_encoder.storage import FloatCodec, VectorStore
 from arc_encoder.storage.retrieval import FOLDER, StoreSearch, answer_from
@@ -35,10 +35,11 @@ def test_id_text_and_vectors_stay_together(store: VectorStore, compressor: Compr
 def test_the_index_is_built_once_and_anew_after_a_change(store: VectorStore, compressor: Compressor) -> None:
     assert [each.id for each in StoreSearch(store, Bm25()).search("hammers")] == ["tools"]
     assert StoreSearch(VectorStore(store.folder), Bm25()).search("zebras") == []
-    assert len(list((store.folder / FOLDER).iterdir())) == 1
+    assert len([each for each in (store.folder / FOLDER).iterdir() if each.is_dir()]) == 1
     (context,) = compressor.encode(["zebras run"])
     store.add({"animals": context}, {"animals": "zebras run"})
     assert [each.id for each in StoreSearch(store, Bm25()).search("zebras")] == ["animals"]
+    assert len([each for each in (store.folder / FOLDER).iterdir() if each.is_dir()]) == 1
     store.delete(["tools"])
     assert StoreSearch(store, Bm25()).search("hammers") == []
 
@@ -54,6 +55,8 @@ def test_the_best_document_stands_next_to_the_question(store: VectorStore, compr
 def test_what_cannot_be_searched_is_refused(store: VectorStore, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the question is blank"):
         StoreSearch(store, Bm25()).search(" ")
+    with pytest.raises(ConfigError, match="top=0"):
+        StoreSearch(store, Bm25()).search("apples", top=0)
     store.delete(["fruit", "tools", "more"])
     with pytest.raises(DataError, match="keeps no texts to search in"):
         StoreSearch(store, Bm25())

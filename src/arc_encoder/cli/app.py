@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -97,6 +98,12 @@ def choose_device(name: str) -> str:
             f"device={name} cannot be used here ({str(error).splitlines()[0]}); choose auto, cpu or cuda"
         ) from error
     return name
+
+
+def own_device(name: str) -> str:
+    """The device called `name` for this process; of several processes of a machine each has a GPU of its own."""
+    device = choose_device(name)
+    return f"cuda:{os.environ['LOCAL_RANK']}" if device == "cuda" and "LOCAL_RANK" in os.environ else device
 
 
 def quieten() -> None:

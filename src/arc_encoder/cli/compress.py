@@ -18,7 +18,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from arc_encoder.cli.app import choose_device, run_app
+from arc_encoder.cli.app import own_device, run_app
 from arc_encoder.data.records import Document
 from arc_encoder.errors import ConfigError
 from arc_encoder.inference import Compressor
@@ -58,13 +58,16 @@ def compress(config: DictConfig) -> Path:
             )
     output = Path(config.output)
     single = output.suffix == ".safetensors"
+    part = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if single and part[1] > 1:
+        raise ConfigError(f"{part[1]} processes cannot share one file; give output=<folder>, a store")
     if single:
         check_output(output, overwrite=config.overwrite)
     documents = read_documents(config.input, text_field=config.text_field, on_error=config.on_error)
     compressor = Compressor.from_pretrained(
         config.checkpoint,
         decoder_name=config.decoder_name,
-        device=choose_device(config.device),
+        device=own_device(config.device),
         dtype=config.dtype,
         tokenizer=config.encoder_tokenizer,
     )
@@ -73,7 +76,6 @@ def compress(config: DictConfig) -> Path:
         print(write_single_file(compressor, _shown(documents), output, config.factor, config.batch_size, skip=skip))
         return output
     store = VectorStore.create(output, compressor.origin_of_vectors(), instantiate(config.codec))
-    part = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     outcome = compress_corpus(
         compressor,
         _shown(documents),

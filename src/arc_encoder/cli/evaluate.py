@@ -23,7 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.cli.app import choose_device, run_app
+from arc_encoder.cli.app import own_device, run_app
 from arc_encoder.cli.benchmarks import benchmarks_of, identity
 from arc_encoder.cli.failing import fail
 from arc_encoder.cli.resume import expand_resume
@@ -61,9 +61,7 @@ def run(config: DictConfig) -> list[Row]:
     folder = Path(config.paths.run)
     if rank == 0:
         prepare_folder(folder, config)
-    device = choose_device(config.device)
-    if device == "cuda" and "LOCAL_RANK" in os.environ:
-        device = f"cuda:{os.environ['LOCAL_RANK']}"
+    device = own_device(config.device)
     if rank == 0:
         mark_running(folder / "results.json")
     rows: list[Row] = []

@@ -53,13 +53,13 @@ def start(name: str) -> None:
 
 def _answered(config: str) -> bool:
     """Show the help that was asked for, or refuse names that do not exist; whether the command is to be run."""
+    if any(word.split("=")[0] in ("--resume", "resume") for word in sys.argv[1:]):
+        return True  # the run's own words come in front of these
     register_resolvers()
     arguments = get_args_parser().parse_args()
     if arguments.help or arguments.hydra_help:
         show_help(config)
         return False
-    if any(word.startswith("resume=") for word in arguments.overrides):  # the run's own words come in front of these
-        return True
     try:
         problems = check_names(arguments, config)
     except (HydraException, OmegaConfBaseException, ArcError) as error:

@@ -26,7 +26,7 @@ from arc_encoder.cli.failing import fail
 from arc_encoder.cli.resume import expand_resume, find_checkpoint, is_first_process, tell_changes
 from arc_encoder.cli.run_lock import holding
 from arc_encoder.cli.run_record import add_start, describe_start
-from arc_encoder.errors import ArcError, ConfigError
+from arc_encoder.errors import ArcError, ConfigError, Interrupted
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.training.fit import fit, plugins
@@ -82,7 +82,10 @@ def _fit(config: DictConfig, run: Path) -> dict[str, float]:
     objective: Objective = instantiate(config.objective)
     optim = instantiate(config.optim)
     log_hyperparameters(config, model, loggers)
-    metrics = fit(model, tokenizer, data, optim, folder=run, trainer=trainer, objective=objective, resume=resume)
+    try:
+        metrics = fit(model, tokenizer, data, optim, folder=run, trainer=trainer, objective=objective, resume=resume)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; go on with: arc-train --resume {run}", status=stop.status) from stop
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             final = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from threading import Thread
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase, TextIteratorStreamer
+import torch
+from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.batch import ArcBatch
 from arc_encoder.data.collator import ArcCollator, DecoderText
@@ -14,8 +14,9 @@ from arc_encoder.inference.contexts import CompressedContext
 from arc_encoder.inference.prompts import Parts, sample_of
 from arc_encoder.inference.sampling import Sampling
 from arc_encoder.inference.stops import cut, cut_pieces
+from arc_encoder.inference.streaming import Abandoned, Pieces, pieces_of
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.prefix import Prefix
+from arc_encoder.model.prefix import Prefix, counts_slots
 
 
 class Answering:
@@ -59,6 +60,11 @@ class Answering:
         self, prompts: Sequence[Parts], *, stops: Sequence[str], max_new_tokens: int, batch_size: int
     ) -> list[str]:
         """One answer to each of several prompts that are the same up to the end of their document."""
+        if counts_slots(self.decoder.model.config):
+            plain = Sampling()
+            return self.answers(
+                prompts, sampling=plain, stops=stops, max_new_tokens=max_new_tokens, batch_size=batch_size
+            )
         found: list[str] = []
         prefix: Prefix | None = None
         for start in range(0, len(prompts), batch_size):
@@ -69,28 +75,22 @@ class Answering:
 
     def pieces(self, prompt: Parts, *, sampling: Sampling, stops: Sequence[str], max_new_tokens: int) -> Iterator[str]:
         """The answer to one prompt while it is generated; what fails there is raised here."""
-        streamer = TextIteratorStreamer(self.decoder.tokenizer, skip_special_tokens=True)  # type: ignore[arg-type]
-        batch, failed = self._batch([prompt], 0), []
+        batch = self._batch([prompt], 0)
 
-        def run() -> None:
-            try:
-                self.arc.generate(
-                    batch,
-                    max_new_tokens=max_new_tokens,
-                    stop=stops,
-                    processors=sampling.processors([0]),
-                    streamer=streamer,
-                )
-            except Exception as error:  # handed over to whoever reads the pieces
-                failed.append(error)
-                streamer.end()
+        def generate(streamer: Pieces, abandoned: Abandoned) -> None:
+            self.arc.generate(
+                batch,
+                max_new_tokens=max_new_tokens,
+                stop=stops,
+                processors=sampling.processors([0]),
+                streamer=streamer,
+                criteria=[abandoned],
+            )
 
-        thread = Thread(target=run, daemon=True)
-        thread.start()
-        yield from cut_pieces(streamer, stops)
-        thread.join()
-        if failed:
-            raise failed[0]
+        def decode(ids: list[int]) -> str:
+            return self.decoder.texts(torch.tensor([ids]), batch.end_ids)[0]
+
+        yield from cut_pieces(pieces_of(generate, decode), stops)
 
     def _batch(self, prompts: Sequence[Parts], first: int) -> ArcBatch:
         samples = [sample_of(first + number, parts) for number, parts in enumerate(prompts)]

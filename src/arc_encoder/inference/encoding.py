@@ -110,6 +110,8 @@ class DocumentEncoder:
     ) -> list[list[str | CompressedContext]]:
         """Prompts whose texts to compress are compressed, each different one once; those that were before are checked."""
         encoder = self.fingerprint if any(isinstance(p, CompressedContext) for parts in prompts for p in parts) else ""
+        if max_vectors is not None:
+            check_number("max_vectors", max_vectors, lowest=1)
         wanted: dict[tuple[str, float | None], None] = {}
         factors: list[float | None] = []
         for parts in prompts:
@@ -117,7 +119,12 @@ class DocumentEncoder:
             for each in ready:
                 each.check(encoder=encoder, decoder=self.decoder_fingerprint, decoder_name=self.name)
             texts = [part.text for part in parts if isinstance(part, Context)]
-            left = None if max_vectors is None else max_vectors - sum(map(len, ready))
+            taken = sum(map(len, ready))
+            if max_vectors is not None and taken + bool(texts) > max_vectors:
+                raise DataError(
+                    f"max_vectors={max_vectors} is too small: the documents that were compressed before take {taken} already"
+                )
+            left = None if max_vectors is None else max_vectors - taken
             lengths = [len(row) for row in self._token_ids(texts)] if max_vectors is not None else []
             factors.append(self._factor(factor, left, lengths) if texts else None)
             wanted.update(dict.fromkeys((text, factors[-1]) for text in texts))

@@ -19,7 +19,7 @@ from arc_encoder.model.frozen_decoder import FrozenDecoder
 from arc_encoder.model.pretrained import ArcEncoderModel
 
 TASK = "arc-text-generation"
-SETTINGS = ("max_new_tokens", "factor", "max_vectors", "stop", "batch_size")  # of `Compressor.ask`
+SETTINGS = ("max_new_tokens", "factor", "max_vectors", "stop")  # of `Compressor.ask`
 
 
 class ArcTextGenerationPipeline(Pipeline):  # type: ignore[misc]
@@ -31,8 +31,8 @@ class ArcTextGenerationPipeline(Pipeline):  # type: ignore[misc]
         decoder: folder, GGUF file or hub name of the decoder, or a loaded one.
         decoder_name: which of the ARC-Encoder's decoders it is; the only one by default.
         decoder_dtype: of the decoder's weights: float32, bfloat16, float16, or auto, in which they are stored.
-        options: of Transformers' `Pipeline`, and settings of every call: max_new_tokens, factor, max_vectors, stop,
-            batch_size (see `Compressor.ask`).
+        options: of Transformers' `Pipeline`, and settings of every call: max_new_tokens, factor, max_vectors, stop
+            (see `Compressor.ask`).
     """
 
     _load_processor = _load_feature_extractor = _load_image_processor = False  # type: ignore[assignment]

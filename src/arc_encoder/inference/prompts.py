@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -88,7 +89,7 @@ def check_number(name: str, value: Any, *, lowest: float, whole: bool = True) ->
         ConfigError: with what was expected.
     """
     right = isinstance(value, int) if whole else isinstance(value, int | float)
-    if isinstance(value, bool) or not right or value < lowest:
+    if isinstance(value, bool) or not right or not lowest <= value < math.inf:
         raise ConfigError(f"{name}={value!r} must be a {'whole ' if whole else ''}number from {lowest:g} on")
 
 

@@ -5,6 +5,7 @@ Shape legend: B rows, V vocabulary.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,11 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
+        for name in ("temperature", "top_p"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ConfigError(f"{name}={value!r} must be a number")
+        if not 0 <= self.temperature < math.inf:
             raise ConfigError(f"temperature={self.temperature!r} must be 0 (the likeliest token) or above")
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p={self.top_p!r} must be above 0 and at most 1")

@@ -13,6 +13,8 @@ def stop_texts(stop: str | Sequence[str] | None) -> list[str]:
     Raises:
         ConfigError: an empty one, or no text.
     """
+    if stop is not None and not isinstance(stop, str | list | tuple):
+        raise ConfigError(f"stop={stop!r}: expected a text or texts, none of them empty")
     stops = [stop] if isinstance(stop, str) else list(stop or [])
     if not all(isinstance(each, str) and each for each in stops):
         raise ConfigError(f"stop={stop!r}: expected a text or texts, none of them empty")

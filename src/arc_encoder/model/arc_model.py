@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import LogitsProcessor
+from transformers import LogitsProcessor, StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
 from arc_encoder.batch import ArcBatch
@@ -214,6 +214,7 @@ class ArcModel(nn.Module):
         stop: str | Sequence[str] | None = None,
         processors: Sequence[LogitsProcessor] = (),
         streamer: BaseStreamer | None = None,
+        criteria: Sequence[StoppingCriteria] = (),
     ) -> list[str]:
         """Greedy answers to prompts, cut at EOS or the batch's `end_ids`, one text a sample.
 
@@ -224,6 +225,7 @@ class ArcModel(nn.Module):
             stop: a text after which nothing more is needed; of several texts, any one.
             processors: what changes the logits before the likeliest token is taken, such as a draw.
             streamer: is given each token at once; for a single prompt.
+            criteria: what ends it besides.
         """
         decoder = self.decoder(batch.decoder)
         stops = [stop] if isinstance(stop, str) else stop or ()
@@ -237,6 +239,7 @@ class ArcModel(nn.Module):
                 end_ids=batch.end_ids,
                 processors=processors,
                 streamer=streamer,
+                criteria=criteria,
             )
         return decoder.texts(ids, batch.end_ids)
 

@@ -19,6 +19,8 @@ from transformers import (
     LogitsProcessorList,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    StoppingCriteria,
+    StoppingCriteriaList,
 )
 from transformers.generation.streamers import BaseStreamer
 
@@ -178,6 +180,7 @@ class FrozenDecoder(nn.Module):
         end_ids: Sequence[int] = (),
         processors: Sequence[LogitsProcessor] = (),
         streamer: BaseStreamer | None = None,
+        criteria: Sequence[StoppingCriteria] = (),
         prefix: Prefix | None = None,
     ) -> Tensor:
         """Greedy continuation of left-padded embeddings (B, T, E): new ids (B, ≤ max_new_tokens).
@@ -191,6 +194,7 @@ class FrozenDecoder(nn.Module):
             stop, end_ids: what ends a row.
             processors: what changes the logits before the likeliest token is taken.
             streamer: is given each token at once; for a single row.
+            criteria: what ends all rows besides.
             prefix: the first positions, if they are the same in all rows and were read before.
         """
         self.check_length(embeddings.shape[1] + max_new_tokens)
@@ -206,6 +210,7 @@ class FrozenDecoder(nn.Module):
             pad_token_id=self.tokenizer.eos_token_id if pad is None else pad,
             logits_processor=LogitsProcessorList(processors),
             streamer=streamer,
+            stopping_criteria=StoppingCriteriaList(criteria),
             past_key_values=None if prefix is None else prefix.for_rows(len(embeddings)),
         )
         return ids

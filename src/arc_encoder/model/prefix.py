@@ -50,3 +50,12 @@ def left_padded(embeddings: Tensor, mask: Tensor, prefix: int) -> tuple[Tensor, 
     source = torch.where(real, source, 0)
     moved = embeddings.gather(1, source[..., None].expand_as(embeddings)) * real[..., None]
     return moved, real
+
+
+def counts_slots(config: Any) -> bool:
+    """Whether a model's attention counts places instead of positions, so that padding in a prompt's middle changes it.
+
+    So do sliding windows, and MPT's biases.
+    """
+    text = config.get_text_config()
+    return getattr(text, "sliding_window", None) is not None or text.model_type == "mpt"

@@ -12,6 +12,7 @@ from arc_encoder.data.records import Document
 from arc_encoder.errors import DataError
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.contexts import CompressedContext, source_digest
+from arc_encoder.inference.prompts import unicode_problem
 from arc_encoder.storage.store import VectorStore
 
 BATCHES = 16  # of a block: so many are sorted by length together, encoded, and written as one shard
@@ -68,11 +69,19 @@ def compress_corpus(
     for block in _blocks(mine, batch_size * BATCHES):
         sources = {}
         for document in block:
+            if reason := unicode_problem(document.id):
+                raise DataError(f"the document id {document.id!a} {reason}")
             sources[document.id] = source_digest(document.text)
             if ids.setdefault(document.id, sources[document.id]) != sources[document.id]:
                 raise DataError(f"two documents are called {document.id!r}; give each an id of its own")
         there = store.index.find(list(sources))
-        done = {id for id, entry in there.items() if (entry.source, entry.factor) == (sources[id], wanted)}
+        done = {
+            id
+            for id, entry in there.items()
+            if (entry.source, entry.factor) == (sources[id], wanted) and store.holds(entry)
+        }
+        if keep_text:
+            store.keep_texts({document.id: document.text for document in block if document.id in done})
         texts = {document.id: document.text for document in block if document.id not in done}
         problems = compressor.problems(list(texts.values()))
         bad = {id: problems[place] for place, id in enumerate(texts) if place in problems}

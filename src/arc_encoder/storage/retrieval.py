@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from filelock import FileLock
 
 from arc_encoder.atomic import atomic_directory
 from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked
 from arc_encoder.data.retrieval import Retriever
-from arc_encoder.errors import DataError
+from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.inference import CompressedContext, Compressor, Context
 from arc_encoder.storage.store import VectorStore
 
@@ -55,11 +58,15 @@ class StoreSearch:
         for entry in entries:
             stamp.update(f"\n{entry.id}\0{entry.source}".encode())
         folder = store.folder / FOLDER / stamp.hexdigest()[:32]
-        if not folder.is_dir():
-            folder.parent.mkdir(exist_ok=True)
-            with atomic_directory(folder) as fresh:
-                fresh.mkdir(exist_ok=True)
-                retriever.build(texts, fresh)
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(folder.parent / ".lock"):  # several may ask at once
+            if not folder.is_dir():
+                with atomic_directory(folder) as fresh:
+                    fresh.mkdir(exist_ok=True)
+                    retriever.build(texts, fresh)
+                for other in folder.parent.iterdir():  # of documents as they were before
+                    if other.is_dir() and other != folder:
+                        shutil.rmtree(other)
         retriever.store = texts
         retriever.load(folder)
 
@@ -68,9 +75,12 @@ class StoreSearch:
 
         Raises:
             DataError: a blank question.
+            ConfigError: fewer than one document is wanted.
         """
         if not question.strip():
             raise DataError("the question is blank")
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise ConfigError(f"top={top!r} must be a whole number from 1 on")
         (numbers,) = self.retriever.find([question], top)
         ids = [self.ids[number] for number in numbers]
         return [

@@ -71,7 +71,11 @@ def write_single_file(
     ids: dict[str, None] = {}
     while block := list(itertools.islice(documents, batch_size * BATCHES)):
         problems = compressor.problems([document.text for document in block])
-        problems |= {i: "has the id of one before it" for i, document in enumerate(block) if document.id in ids}
+        before = {*ids}
+        for place, document in enumerate(block):
+            if document.id in before:
+                problems[place] = "has the id of one before it"
+            before.add(document.id)
         if problems and not skip:
             place, reason = next(iter(problems.items()))
             raise DataError(f"document {block[place].id!r} {reason}; repair it, or set on_error=skip")

@@ -15,6 +15,7 @@ import itertools
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from arc_encoder.atomic import atomic_file, write_text_atomically
+from arc_encoder.atomic import UNFINISHED, atomic_file, write_text_atomically
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.inference.contexts import CompressedContext, Origin, source_digest
 from arc_encoder.storage.codecs import Codec, FloatCodec
@@ -31,6 +32,7 @@ from arc_encoder.storage.index import Entry, Index
 
 VERSION = 1
 OPEN_SHARDS = 256  # memory-mapped at once
+MADE_FIRST = ("shards", "store.json")  # by a process that creates the same store now, or was killed while it did
 MODELS = ("encoder", "decoder", "decoder_name")  # what all vectors of a store have in common
 
 
@@ -72,7 +74,12 @@ class VectorStore:
         chosen = codec or FloatCodec()
         written = {"name": type(chosen).__name__, "settings": chosen.settings()}
         if not (place / "store.json").is_file():
-            if place.is_dir() and any(place.iterdir()):
+            others = (
+                []
+                if not place.is_dir()
+                else [e for e in place.iterdir() if e.name not in MADE_FIRST and not _unfinished(e)]
+            )
+            if others:
                 raise ConfigError(f"{place} holds something that is no store; choose another folder")
             try:
                 (place / "shards").mkdir(parents=True, exist_ok=True)
@@ -134,7 +141,7 @@ class VectorStore:
             if key in places:
                 continue
             before = self.index.of_source(*key)
-            if before is not None:
+            if before is not None and self.holds(before):
                 places[key] = (before.shard, before.first, before.count)
                 continue
             places[key] = (None, first, len(context))
@@ -183,17 +190,25 @@ class VectorStore:
         folder = self.folder / "shards"
         before = {file: file.stat().st_size for file in folder.glob("*.safetensors")}
         entries = list(self.index.entries())
-        groups: list[list[Entry]] = [[]]  # of each new shard, one entry for each text
+        damaged = [name for name in sorted(self.index.shards()) if not self._sound(name)]
+        if damaged:
+            raise DataError(
+                f"{', '.join(damaged[:3])}: missing or damaged; delete its documents (arc-store verify names them) first"
+            )
+        groups: list[list[Entry]] = []  # of each new shard, one entry for each text
         seen: set[tuple[str, int]] = set()
+        room = 0
         for entry in entries:
             if (entry.shard, entry.first) in seen:
                 continue
             seen.add((entry.shard, entry.first))
-            if sum(each.count for each in groups[-1]) >= vectors_per_shard:
+            if room <= 0:
                 groups.append([])
+                room = vectors_per_shard
             groups[-1].append(entry)
+            room -= entry.count
         moved: dict[tuple[str, int], tuple[str, int]] = {}
-        for group in filter(None, groups):
+        for group in groups:
             parts = [self._rows(entry) for entry in group]
             name = self._write_shard({key: torch.cat([part[key] for part in parts]) for key in parts[0]})
             firsts = itertools.accumulate((entry.count for entry in group), initial=0)
@@ -208,16 +223,18 @@ class VectorStore:
         for file in before:
             if file.name not in used:
                 file.unlink()
+        for file in filter(_unfinished, folder.iterdir()):  # of writers that were killed
+            file.unlink()
         return sum(before.values()) - sum(file.stat().st_size for file in folder.glob("*.safetensors"))
 
     def verify(self) -> list[str]:
         """What is wrong with the store, a line each; nothing where all is well."""
         problems = []
-        for name in sorted(self.index.shards()):
-            file = self.folder / "shards" / name
-            if file.is_file() and sha256_of(file) != file.stem:
-                problems.append(f"{name}: damaged, its content is not what was written")
+        damaged = {name for name in self.index.shards() if not self._sound(name)}
         for entry in self.index.entries():
+            if entry.shard in damaged:
+                problems.append(f"{entry.id}: its shard {entry.shard} is missing or damaged")
+                continue
             try:
                 vectors = self._context(entry).vectors
             except DataError as error:
@@ -230,6 +247,23 @@ class VectorStore:
             if entry.text is not None and source_digest(entry.text) != entry.source:
                 problems.append(f"{entry.id}: its text is not the one that was compressed")
         return problems
+
+    def holds(self, entry: Entry) -> bool:
+        """Whether the shard of an entry is there."""
+        return (self.folder / "shards" / entry.shard).is_file()
+
+    def keep_texts(self, texts: Mapping[str, str]) -> None:
+        """Keep the texts of documents that are there without; of those that are not, nothing is kept."""
+        found = self.index.find(list(texts))
+        missing = [
+            entry for entry in found.values() if entry.text is None and source_digest(texts[entry.id]) == entry.source
+        ]
+        self.index.put(replace(entry, text=texts[entry.id]) for entry in missing)
+
+    def _sound(self, name: str) -> bool:
+        """Whether a shard is what was written."""
+        file = self.folder / "shards" / name
+        return file.is_file() and sha256_of(file) == file.stem
 
     def _check(self, documents: Mapping[str, CompressedContext], texts: Mapping[str, str]) -> None:
         for id, context in documents.items():
@@ -280,6 +314,11 @@ class VectorStore:
         if missing:
             raise DataError(f"the store {self.folder} has no document {', '.join(map(repr, missing[:3]))}")
         return [found[id] for id in ids]
+
+
+def _unfinished(file: Path) -> bool:
+    """Whether this is what a writer writes to before it is whole."""
+    return file.name.startswith(".") and file.name.endswith(UNFINISHED)
 
 
 def sha256_of(file: Path) -> str:

@@ -14,7 +14,6 @@ from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.collator import texts_of
 from arc_encoder.data.datamodule import ArcDataModule
-from arc_encoder.errors import Interrupted
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.training.callbacks import (
     DecoderGuard,
@@ -71,7 +70,7 @@ def fit(
 
     Raises:
         ConfigError: settings that do not go together.
-        Interrupted: a signal stopped the run after it saved its last step.
+        Interrupted: a signal stopped the run after it saved its last step; go on with `resume`.
     """
     chosen = objective or CrossEntropy()
     own_factor = model.compressor.encoder.pooling.overall_factor
@@ -81,11 +80,7 @@ def fit(
     module = ArcLightningModule(model, optim, chosen)
     if trainer is None:
         trainer = make_trainer(folder or "logs/fit", steps)
-    try:
-        trainer.fit(module, data, ckpt_path=None if resume is None else str(resume), weights_only=True)
-    except Interrupted as stop:
-        place = folder or trainer.default_root_dir
-        raise Interrupted(f"{stop}; go on with: arc-train --resume {place}", status=stop.status) from stop
+    trainer.fit(module, data, ckpt_path=None if resume is None else str(resume), weights_only=True)
     if resume and data.validation and not module.validated and trainer.global_step >= trainer.max_steps:
         trainer.validate(module, data, verbose=False)  # the run was killed in its last validation
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
