@@ -45,7 +45,7 @@ def test_local_folders_and_the_cpu(run: Command, tiny_model: Path) -> None:
 def test_mistakes(run: Command) -> None:
     assert "is not known here" in run.fails("model/encoder=huggingface", "model.encoder.path=nobody/nothing")
     assert "utilisation=2" in run.fails("utilisation=2.0")
-    assert "trainer.precision='bf16-true' cannot be planned" in run.fails("trainer.precision=bf16-true")
+    assert "trainer.precision='bf16-true' is unknown" in run.fails("trainer.precision=bf16-true")
     assert "does not say how many GPUs" in run.fails("trainer.devices=auto")
     assert "gpus=2.5: expected a whole number" in run.fails("gpus=2.5")
     assert "gpu_memory_gib='much': expected a number" in run.fails("gpu_memory_gib=much")

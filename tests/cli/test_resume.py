@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 
@@ -323,9 +324,9 @@ def test_under_slurm_lightning_does_not_requeue_by_itself(monkeypatch: pytest.Mo
         monkeypatch.setenv(name, value)
     for name, value in {"SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NNODES": "1"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(train.SLURMEnvironment, "_validate_srun_used", staticmethod(lambda: None))
+    monkeypatch.setattr(SLURMEnvironment, "_validate_srun_used", staticmethod(lambda: None))
     trainer = train.build_trainer(composed(["paths.run=."]).trainer, [], [])
     environment = trainer._accelerator_connector.cluster_environment
-    assert isinstance(environment, train.SLURMEnvironment)
+    assert isinstance(environment, SLURMEnvironment)
     assert not environment.auto_requeue
     assert isinstance(trainer.strategy.checkpoint_io, AtomicCheckpointIO)

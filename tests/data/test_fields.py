@@ -49,7 +49,7 @@ def test_what_is_wrong_is_said(record: dict[str, Any], words: str) -> None:
         ({"answers": ["", " "]}, "field 'answers' holds no text that is not blank"),
         ({"answers": {"text": ["x"]}}, "field 'answers' holds dict"),
         ({"question": "  "}, "field 'question' holds no text that is not blank"),
-        ({"question": True}, "field 'question' holds, at place 0 of its list, bool"),
+        ({"question": True}, "field 'question' holds bool, expected text"),
         ({"passages": [None]}, "field 'passages' holds, at place 0 of its list, null"),
     ],
 )

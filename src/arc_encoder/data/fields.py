@@ -118,8 +118,10 @@ class QuestionFields:
         if found is not None:
             return found + self._hint(record)
         question = value_at(record, names["question"])
-        if isinstance(question, list | tuple) or not texts(question):
-            return text_fault(names["question"], question if is_text(question) else [question])
+        if isinstance(question, list | tuple):
+            return f"field {names['question']!r} holds {type(question).__name__}, expected text"
+        if not texts(question):
+            return text_fault(names["question"], question)
         if not texts(value_at(record, names["passages"])):
             return text_fault(names["passages"], value_at(record, names["passages"]))
         if not self._answers(record):

@@ -23,6 +23,6 @@ def compute_dtype(precision: Any, setting: str = "precision") -> torch.dtype:
     """
     if str(precision) not in COMPUTE:
         raise ConfigError(
-            f"{setting}={precision!r} would not keep float32 master weights; choose one of {', '.join(COMPUTE)}"
+            f"{setting}={precision!r} is unknown or would not keep float32 master weights; choose one of {', '.join(COMPUTE)}"
         )
     return COMPUTE[str(precision)]
