@@ -39,7 +39,7 @@ def test_documents_come_back(store: VectorStore, made: Made) -> None:
 def test_a_text_that_comes_twice_is_kept_once(store: VectorStore, made: Made) -> None:
     store.add({"a": made("same"), "b": made("same"), "c": made("same", factor=8.0)})
     store.add({"d": made("same"), "e": made("other")})
-    assert sum(tensor["vectors"].shape[0] for tensor in map(store._shard, store.index.shards())) == 9
+    assert sum(tensor["vectors"].shape[0] for tensor in map(store.shards.read, store.index.shards())) == 9
     store.delete(["a"])
     assert torch.equal(store["d"].vectors, made("same").vectors)
     assert store["c"].origin.factor == 8
@@ -157,7 +157,7 @@ def test_a_reader_sees_what_is_added_meanwhile(store: VectorStore, made: Made) -
 
 def test_a_shard_that_no_entry_names_is_cleared_up(store: VectorStore, made: Made) -> None:
     store.add({"a": made("a")})
-    store._write_shard(store.codec.encode(torch.randn(4, 8)))  # and killed before the index knew
+    store.shards.write(store.codec.encode(torch.randn(4, 8)))  # and killed before the index knew
     assert len(shards(store)) == 2
     assert VectorStore(store.folder).verify() == []
     (store.folder / "shards" / ".x.safetensors.host.7.part").write_text("unfinished")

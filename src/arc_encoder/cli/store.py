@@ -31,7 +31,7 @@ def main() -> None:
 def info(store: VectorStore, arguments: argparse.Namespace) -> int:
     """Print what a store holds."""
     entries = list(store.index.entries())
-    size = sum(file.stat().st_size for file in (store.folder / "shards").glob("*.safetensors"))
+    size = sum(store.shards.sizes().values())
     tokens = sum(entry.tokens for entry in entries)
     vectors = sum(entry.count for entry in entries)
     factors = sorted({entry.factor or 0 for entry in entries})

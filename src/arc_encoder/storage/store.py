@@ -10,28 +10,24 @@ what is not there. A shard that no entry names is what a killed writer left, and
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
-from arc_encoder.atomic import UNFINISHED, atomic_file, write_text_atomically
+from arc_encoder.atomic import write_text_atomically
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.inference.contexts import CompressedContext, Origin, source_digest
 from arc_encoder.storage.codecs import Codec, FloatCodec
 from arc_encoder.storage.index import Entry, Index
+from arc_encoder.storage.shards import Shards, unfinished
 
 VERSION = 1
-OPEN_SHARDS = 256  # memory-mapped at once
 MADE_FIRST = ("shards", "store.json")  # by a process that creates the same store now, or was killed while it did
 MODELS = ("encoder", "decoder", "decoder_name")  # what all vectors of a store have in common
 
@@ -60,7 +56,7 @@ class VectorStore:
         self.models: dict[str, Any] = {name: found["models"][name] for name in MODELS}
         self.codec = Codec.from_settings(found["codec"]["name"], found["codec"]["settings"])
         self.index = Index(self.folder / "index.sqlite")
-        self._shards: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+        self.shards = Shards(self.folder / "shards")
 
     @classmethod
     def create(cls, folder: str | Path, like: Origin, codec: Codec | None = None) -> VectorStore:
@@ -77,7 +73,7 @@ class VectorStore:
             others = (
                 []
                 if not place.is_dir()
-                else [e for e in place.iterdir() if e.name not in MADE_FIRST and not _unfinished(e)]
+                else [e for e in place.iterdir() if e.name not in MADE_FIRST and not unfinished(e)]
             )
             if others:
                 raise ConfigError(f"{place} holds something that is no store; choose another folder")
@@ -104,7 +100,7 @@ class VectorStore:
 
     def close(self) -> None:
         """Let go of all files."""
-        self._shards.clear()
+        self.shards.close()
         self.index.close()
 
     def __len__(self) -> int:
@@ -147,7 +143,7 @@ class VectorStore:
             places[key] = (None, first, len(context))
             rows.append(context.vectors)
             first += len(context)
-        fresh = self._write_shard(self.codec.encode(torch.cat(rows))) if rows else ""
+        fresh = self.shards.write(self.codec.encode(torch.cat(rows))) if rows else ""
         entries = []
         for id, context in documents.items():
             made = context.origin
@@ -166,7 +162,7 @@ class VectorStore:
         try:
             return [self._context(entry) for entry in self._entries(ids)]
         except DataError:  # its shard may have gone in the meantime, and its vectors lie in another
-            self._shards.clear()
+            self.shards.close()
             return [self._context(entry) for entry in self._entries(ids)]
 
     def text(self, id: str) -> str | None:
@@ -187,10 +183,9 @@ class VectorStore:
 
         Only one process may write meanwhile; readers that opened the store before go on.
         """
-        folder = self.folder / "shards"
-        before = {file: file.stat().st_size for file in folder.glob("*.safetensors")}
+        before = self.shards.sizes()
         entries = list(self.index.entries())
-        damaged = [name for name in sorted(self.index.shards()) if not self._sound(name)]
+        damaged = [name for name in sorted(self.index.shards()) if not self.shards.sound(name)]
         if damaged:
             raise DataError(
                 f"{', '.join(damaged[:3])}: missing or damaged; delete its documents (arc-store verify names them) first"
@@ -210,7 +205,7 @@ class VectorStore:
         moved: dict[tuple[str, int], tuple[str, int]] = {}
         for group in groups:
             parts = [self._rows(entry) for entry in group]
-            name = self._write_shard({key: torch.cat([part[key] for part in parts]) for key in parts[0]})
+            name = self.shards.write({key: torch.cat([part[key] for part in parts]) for key in parts[0]})
             firsts = itertools.accumulate((entry.count for entry in group), initial=0)
             moved.update(
                 ((entry.shard, entry.first), (name, first)) for entry, first in zip(group, firsts, strict=False)
@@ -218,19 +213,14 @@ class VectorStore:
         self.index.put(
             Entry(e.id, e.source, *moved[e.shard, e.first], e.count, e.tokens, e.factor, e.text) for e in entries
         )
-        self._shards.clear()
-        used = self.index.shards()
-        for file in before:
-            if file.name not in used:
-                file.unlink()
-        for file in filter(_unfinished, folder.iterdir()):  # of writers that were killed
-            file.unlink()
-        return sum(before.values()) - sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        self.shards.close()
+        self.shards.remove(set(before) - self.index.shards())
+        return sum(before.values()) - sum(self.shards.sizes().values())
 
     def verify(self) -> list[str]:
         """What is wrong with the store, a line each; nothing where all is well."""
         problems = []
-        damaged = {name for name in self.index.shards() if not self._sound(name)}
+        damaged = {name for name in self.index.shards() if not self.shards.sound(name)}
         for entry in self.index.entries():
             if entry.shard in damaged:
                 problems.append(f"{entry.id}: its shard {entry.shard} is missing or damaged")
@@ -250,7 +240,7 @@ class VectorStore:
 
     def holds(self, entry: Entry) -> bool:
         """Whether the shard of an entry is there."""
-        return (self.folder / "shards" / entry.shard).is_file()
+        return self.shards.has(entry.shard)
 
     def keep_texts(self, texts: Mapping[str, str]) -> None:
         """Keep the texts of documents that are there without; of those that are not, nothing is kept."""
@@ -259,11 +249,6 @@ class VectorStore:
             entry for entry in found.values() if entry.text is None and source_digest(texts[entry.id]) == entry.source
         ]
         self.index.put(replace(entry, text=texts[entry.id]) for entry in missing)
-
-    def _sound(self, name: str) -> bool:
-        """Whether a shard is what was written."""
-        file = self.folder / "shards" / name
-        return file.is_file() and sha256_of(file) == file.stem
 
     def _check(self, documents: Mapping[str, CompressedContext], texts: Mapping[str, str]) -> None:
         for id, context in documents.items():
@@ -280,33 +265,8 @@ class VectorStore:
         return CompressedContext(self.codec.decode(self._rows(entry)), origin)
 
     def _rows(self, entry: Entry) -> dict[str, Tensor]:
-        shard = self._shard(entry.shard)
+        shard = self.shards.read(entry.shard)
         return {name: tensor[entry.first : entry.first + entry.count] for name, tensor in shard.items()}
-
-    def _shard(self, name: str) -> dict[str, Tensor]:
-        """The tensors of a shard, memory-mapped."""
-        if name not in self._shards:
-            try:
-                self._shards[name] = load_file(self.folder / "shards" / name)
-            except (OSError, SafetensorError) as error:
-                raise DataError(f"shard {name} of {self.folder} cannot be read ({error})") from error
-            if len(self._shards) > OPEN_SHARDS:
-                self._shards.popitem(last=False)
-        self._shards.move_to_end(name)
-        return self._shards[name]
-
-    def _write_shard(self, tensors: dict[str, Tensor]) -> str:
-        """Write a shard and return its name."""
-        content = save({key: tensor.contiguous() for key, tensor in tensors.items()})
-        name = f"{hashlib.sha256(content).hexdigest()}.safetensors"
-        try:
-            with atomic_file(self.folder / "shards" / name) as file:
-                file.write(content)
-        except OSError as error:
-            raise DataError(
-                f"the store {self.folder} cannot be written ({error}); what it held before is untouched"
-            ) from error
-        return name
 
     def _entries(self, ids: Sequence[str]) -> list[Entry]:
         found = self.index.find(ids)
@@ -314,14 +274,3 @@ class VectorStore:
         if missing:
             raise DataError(f"the store {self.folder} has no document {', '.join(map(repr, missing[:3]))}")
         return [found[id] for id in ids]
-
-
-def _unfinished(file: Path) -> bool:
-    """Whether this is what a writer writes to before it is whole."""
-    return file.name.startswith(".") and file.name.endswith(UNFINISHED)
-
-
-def sha256_of(file: Path) -> str:
-    """SHA-256 of a file's content."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
