@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from arc_encoder.data import collator
 from arc_encoder.data.collator import ArcCollator, texts_of
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction
@@ -61,13 +62,16 @@ def test_a_chat_decoder_is_loaded_from_a_folder(tmp_path: Path) -> None:
     ],
     ids=["llama_2", "chatml"],
 )
-def test_a_prompt_is_the_users_turn(template: str, before: str, after: str) -> None:
-    """`generate` answers as if the template had been written by hand around the prompt."""
+def test_a_prompt_is_the_users_turn(template: str, before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`generate` answers as if the template had been written by hand around the prompt, its special tokens as such."""
     chat = chat_decoder(template, seed=3)
     plain = FrozenDecoder(copy.deepcopy(chat.model), chat_tokenizer(template), bos=False)
     model = tiny_compressor(widths={"decoder": WIDTH}, task_tokens=False)
     answers = Compressor(model, tiny_tokenizer(), decoder=chat).generate(
         [["Who? ", Context(DOCUMENT), " Say."], "Hello"], max_new_tokens=12
+    )
+    monkeypatch.setattr(
+        collator, "token_ids", lambda texts, tokenizer: tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     )
     expected = Compressor(model, tiny_tokenizer(), decoder=plain).generate(
         [[f"{before}Who? ", Context(DOCUMENT), f" Say.{after}"], f"{before}Hello{after}"], max_new_tokens=12
