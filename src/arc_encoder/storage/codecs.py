@@ -7,27 +7,20 @@ To add one: subclass `Codec`. Its name and settings stand in the store's `store.
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.errors import ConfigError
+from arc_encoder.registered import Registered
 
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-class Codec(ABC):
+class Codec(Registered, ABC, kind="codec"):
     """Vectors ↔ tensors whose rows are kept in shards."""
-
-    registry: ClassVar[dict[str, type[Codec]]] = {}
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        Codec.registry[cls.__name__] = cls
 
     @abstractmethod
     def encode(self, vectors: Tensor) -> dict[str, Tensor]:
@@ -40,24 +33,6 @@ class Codec(ABC):
     @abstractmethod
     def bytes_of(self, width: int) -> int:
         """Bytes of a vector of that width."""
-
-    def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as plain values that JSON can hold."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    @classmethod
-    def from_settings(cls, name: str, settings: Mapping[str, Any]) -> Codec:
-        """Build the codec called `name`.
-
-        Raises:
-            CheckpointError: no such codec is known.
-        """
-        if name not in cls.registry:
-            known = ", ".join(sorted(cls.registry))
-            raise CheckpointError(
-                f"codec {name!r} is unknown here; import the module that defines it first. Known: {known}"
-            )
-        return cls.registry[name](**settings)
 
 
 class FloatCodec(Codec):

@@ -10,19 +10,19 @@ is how they reach the saved configuration.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from torch import Tensor, nn
 
-from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.errors import ConfigError
 from arc_encoder.model.pooling.grouping import balanced_groups, gather_groups, group_counts
+from arc_encoder.registered import Registered
 
 Where = Literal["queries", "block", "between"]
 
 
-class Pooling(nn.Module):
+class Pooling(Registered, nn.Module, kind="pooling"):
     """Pools groups of consecutive tokens inside the encoder's last block or blocks.
 
     Args:
@@ -39,12 +39,7 @@ class Pooling(nn.Module):
         ConfigError: a factor below 1, a schedule whose product is not `factor`, unknown `where`.
     """
 
-    registry: ClassVar[dict[str, type[Pooling]]] = {}
     contiguous: ClassVar[bool] = True  # whether a group is made of neighbours, as a causal mask needs it
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        Pooling.registry[cls.__name__] = cls
 
     def __init__(
         self,
@@ -164,23 +159,3 @@ class Pooling(nn.Module):
             (C, M, D)
         """
         raise NotImplementedError
-
-    def settings(self) -> dict[str, Any]:
-        """Constructor arguments, as plain values that JSON can hold."""
-        return {
-            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
-        }
-
-    @classmethod
-    def from_settings(cls, name: str, settings: dict[str, Any]) -> Pooling:
-        """Build the pooling called `name`; only classes that are already imported are considered.
-
-        Raises:
-            CheckpointError: no such pooling is known.
-        """
-        if name not in cls.registry:
-            known = ", ".join(sorted(cls.registry))
-            raise CheckpointError(
-                f"pooling {name!r} is unknown here; import the module that defines it first. Known: {known}"
-            )
-        return cls.registry[name](**settings)

@@ -6,24 +6,19 @@ Constructor arguments other than the widths must be stored under their own names
 
 from __future__ import annotations
 
-import inspect
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.errors import ConfigError
+from arc_encoder.registered import Registered
 
 
-class Projector(nn.Module):
+class Projector(Registered, nn.Module, kind="projector"):
     """Base class: maps (…, in_dim) to (…, out_dim)."""
 
-    registry: ClassVar[dict[str, type[Projector]]] = {}
     last_matrix: ClassVar[str | None] = None  # attribute of the last linear map, whose zeros make the output zero
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        Projector.registry[cls.__name__] = cls
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -55,23 +50,3 @@ class Projector(nn.Module):
 
     def forward(self, vectors: Tensor) -> Tensor:
         raise NotImplementedError
-
-    def settings(self) -> dict[str, Any]:
-        """Constructor arguments, widths included, as plain values that JSON can hold."""
-        return {
-            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
-        }
-
-    @classmethod
-    def from_settings(cls, name: str, settings: dict[str, Any]) -> Projector:
-        """Build the projector called `name`; only classes that are already imported are considered.
-
-        Raises:
-            CheckpointError: no such projector is known.
-        """
-        if name not in cls.registry:
-            known = ", ".join(sorted(cls.registry))
-            raise CheckpointError(
-                f"projector {name!r} is unknown here; import the module that defines it first. Known: {known}"
-            )
-        return cls.registry[name](**settings)

@@ -11,17 +11,15 @@ must be stored under their own names.
 
 from __future__ import annotations
 
-import inspect
 from abc import abstractmethod
-from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from arc_encoder.errors import CheckpointError
 from arc_encoder.model.starts.vocabulary import SharedVocabulary
+from arc_encoder.registered import Registered
 
 
-class Start(nn.Module):
+class Start(Registered, nn.Module, kind="start"):
     """Base class: the mean of something over each group of neighbouring tokens (C, M, W) → (C, M, out_dim).
 
     Args:
@@ -29,12 +27,6 @@ class Start(nn.Module):
         out_dim: width E of the decoder's.
         vocabulary: rows V of the encoder's token embeddings.
     """
-
-    registry: ClassVar[dict[str, type[Start]]] = {}
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        Start.registry[cls.__name__] = cls
 
     def __init__(self, in_dim: int, out_dim: int, vocabulary: int = 0) -> None:
         super().__init__()
@@ -52,23 +44,3 @@ class Start(nn.Module):
     @abstractmethod
     def forward(self, means: Tensor) -> Tensor:
         """Means (C, M, W) → what the vectors begin as, (C, M, E)."""
-
-    def settings(self) -> dict[str, Any]:
-        """Constructor arguments, widths included, as plain values that JSON can hold."""
-        return {
-            name: getattr(self, name) for name in inspect.signature(type(self).__init__).parameters if name != "self"
-        }
-
-    @classmethod
-    def from_settings(cls, name: str, settings: dict[str, Any]) -> Start:
-        """Build the start called `name`; only classes that are already imported are considered.
-
-        Raises:
-            CheckpointError: no such start is known.
-        """
-        if name not in cls.registry:
-            known = ", ".join(sorted(cls.registry))
-            raise CheckpointError(
-                f"start {name!r} is unknown here; import the module that defines it first. Known: {known}"
-            )
-        return cls.registry[name](**settings)
