@@ -47,7 +47,7 @@ def test_a_prompts_documents_share_its_budget(compressor: Compressor, monkeypatc
     from arc_encoder.inference import Context
 
     ready = compressor.encode(["y" * 8], factor=8)[0]  # 2 positions
-    made = compressor._documents.encode_prompts([["a", Context("x" * 16), ready, Context("z" * 16)]], None, 12, 4)
+    made = compressor.encode_prompts([["a", Context("x" * 16), ready, Context("z" * 16)]], None, 12, 4)
     lengths = [len(part) for part in made[0] if not isinstance(part, str)]
     assert lengths == [5, 2, 5]  # ×4: at ×2 they would take 9 + 2 + 9
     with pytest.raises(DataError, match="max_vectors=3 is too small: 2 documents of 32 tokens need 6 vectors at ×8"):

@@ -28,7 +28,7 @@ NO_TEMPLATE = (
 LENGTH_KEYS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
-class HarnessModel(LM):  # type: ignore[misc]
+class HarnessModel(LM):
     """A language model for the harness.
 
     Args:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.prompts import DOCUMENT, asked
@@ -27,7 +26,7 @@ from arc_encoder.model.published.tokenizer import comes_with
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-class Compressor:
+class Compressor(DocumentEncoder):
     """A trained ARC-Encoder, alone or in front of one decoder.
 
     Args:
@@ -50,11 +49,9 @@ class Compressor:
             raise CheckpointError(
                 f"this compressor serves several decoders; choose one with decoder_name=: {', '.join(names)}"
             )
-        self.model, self.tokenizer = model.eval(), tokenizer
-        self.decoder_name = decoder_name or names[0]
+        super().__init__(model.eval(), tokenizer, decoder_name or names[0])
         model.head(self.decoder_name)
         self.decoder = decoder
-        self._documents = DocumentEncoder(model, tokenizer, self.decoder_name)
         self._arc = ArcModel(model, {self.decoder_name: decoder}) if decoder is not None else None
 
     @classmethod
@@ -135,39 +132,13 @@ class Compressor:
             self.tokenizer.save_pretrained(folder)
 
     @property
-    def fingerprint(self) -> str:
-        """Of the ARC-Encoder with its head for the decoder; the same in every dtype that weights are rounded to."""
-        return self._documents.fingerprint
-
-    @property
     def pooling_factor(self) -> float | None:
         """The factor at which documents are compressed where none is given; None with a fixed number of vectors."""
         return self.model.encoder.pooling.overall_factor
 
     def origin_of_vectors(self) -> Origin:
         """What is said of every vector that is made here, apart from its document."""
-        return Origin(
-            "", self.fingerprint, self._documents.decoder_fingerprint, self.decoder_name, self.pooling_factor, 0
-        )
-
-    def problems(self, texts: Sequence[str]) -> dict[int, str]:
-        """What is wrong with those of `texts` that cannot be compressed, by their place."""
-        return self._documents.problems(texts)
-
-    def compress(self, texts: Sequence[str], *, factor: float | None = None, batch_size: int = 32) -> list[Tensor]:
-        """Texts → vectors in the decoder's embedding space; see `DocumentEncoder.compress`."""
-        return self._documents.compress(texts, factor=factor, batch_size=batch_size)
-
-    def encode(
-        self,
-        texts: Sequence[str],
-        *,
-        factor: float | None = None,
-        max_vectors: int | None = None,
-        batch_size: int = 32,
-    ) -> list[CompressedContext]:
-        """Texts → compressed contexts, which can be kept and put into prompts; see `DocumentEncoder.encode`."""
-        return self._documents.encode(texts, factor=factor, max_vectors=max_vectors, batch_size=batch_size)
+        return Origin("", self.fingerprint, self.decoder_fingerprint, self.decoder_name, self.pooling_factor, 0)
 
     def generate(
         self,
@@ -204,7 +175,7 @@ class Compressor:
         answering, sampling, stops = self._answering(), Sampling(temperature, top_p, seed), stop_texts(stop)
         check_number("max_new_tokens", max_new_tokens, lowest=1)
         check_number("batch_size", batch_size, lowest=1)
-        asked = self._documents.encode_prompts(check_prompts(prompts), factor, max_vectors, batch_size)
+        asked = self.encode_prompts(check_prompts(prompts), factor, max_vectors, batch_size)
         return answering.answers(
             asked, sampling=sampling, stops=stops, max_new_tokens=max_new_tokens, batch_size=batch_size
         )
@@ -227,7 +198,7 @@ class Compressor:
         """
         answering, sampling, stops = self._answering(), Sampling(temperature, top_p, seed), stop_texts(stop)
         check_number("max_new_tokens", max_new_tokens, lowest=1)
-        asked = self._documents.encode_prompts(check_prompts([prompt]), factor, max_vectors, 1)
+        asked = self.encode_prompts(check_prompts([prompt]), factor, max_vectors, 1)
         return answering.pieces(asked[0], sampling=sampling, stops=stops, max_new_tokens=max_new_tokens)
 
     def ask(
@@ -260,7 +231,7 @@ class Compressor:
         blank = [place for place, each in enumerate(check_texts(questions, "question")) if not each.strip()]
         if blank:
             raise DataError(f"question number {blank[0]} is blank ({questions[blank[0]]!r})")
-        (begun,) = self._documents.encode_prompts([[DOCUMENT, document]], factor, max_vectors, 1)
+        (begun,) = self.encode_prompts([[DOCUMENT, document]], factor, max_vectors, 1)
         prompts: list[Parts] = [[*begun, asked(question)] for question in questions]
         return answering.answers_after_one_beginning(
             prompts, stops=stops, max_new_tokens=max_new_tokens, batch_size=batch_size

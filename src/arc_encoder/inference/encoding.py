@@ -26,23 +26,23 @@ class DocumentEncoder:
     Args:
         model: the ARC-Encoder.
         tokenizer: its tokenizer.
-        name: of the decoder.
+        decoder_name: of the decoder.
     """
 
-    def __init__(self, model: ArcEncoderModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-        self.model, self.tokenizer, self.name = model, tokenizer, name
+    def __init__(self, model: ArcEncoderModel, tokenizer: PreTrainedTokenizerBase, decoder_name: str) -> None:
+        self.model, self.tokenizer, self.decoder_name = model, tokenizer, decoder_name
 
     @property
     def fingerprint(self) -> str:
         """Of the ARC-Encoder with its head for the decoder; the same in every dtype that weights are rounded to."""
-        head = f"heads.{self.name}."
+        head = f"heads.{self.decoder_name}."
         mine = [(n, p) for n, p in self.model.named_parameters() if n.startswith(("encoder.", head))]
         return sampled_digest(mine)
 
     @property
     def decoder_fingerprint(self) -> str | None:
         """Of the decoder that vectors are made for; None where the ARC-Encoder does not know."""
-        known = (self.model.config.heads.get(self.name, {}).get("decoder") or {}).get("weights")
+        known = (self.model.config.heads.get(self.decoder_name, {}).get("decoder") or {}).get("weights")
         return str(known) if known else None
 
     def compress(self, texts: Sequence[str], *, factor: float | None = None, batch_size: int = 32) -> list[Tensor]:
@@ -96,7 +96,7 @@ class DocumentEncoder:
                     source=source_digest(texts[i]),
                     encoder=encoder,
                     decoder=self.decoder_fingerprint,
-                    decoder_name=self.name,
+                    decoder_name=self.decoder_name,
                     factor=own if factors[i] is None else factors[i],
                     tokens=len(rows[i]),
                 ),
@@ -117,7 +117,7 @@ class DocumentEncoder:
         for parts in prompts:
             ready = [part for part in parts if isinstance(part, CompressedContext)]
             for each in ready:
-                each.check(encoder=encoder, decoder=self.decoder_fingerprint, decoder_name=self.name)
+                each.check(encoder=encoder, decoder=self.decoder_fingerprint, decoder_name=self.decoder_name)
             texts = [part.text for part in parts if isinstance(part, Context)]
             taken = sum(map(len, ready))
             if max_vectors is not None and taken + bool(texts) > max_vectors:
@@ -177,7 +177,7 @@ class DocumentEncoder:
                 )
         if max_vectors is None:
             return factor
-        return factor_within(self.model, tokens, max_vectors, extra=self.model.head(self.name).extra_vectors())
+        return factor_within(self.model, tokens, max_vectors, extra=self.model.head(self.decoder_name).extra_vectors())
 
     @torch.no_grad()
     def _vectors(self, rows: Sequence[list[int]], factors: Sequence[float | None], batch_size: int) -> list[Tensor]:
@@ -194,7 +194,9 @@ class DocumentEncoder:
             for start in range(0, len(alike), batch_size):
                 places = alike[start : start + batch_size]
                 ids, lengths = pad_rows([rows[i] for i in places])
-                vectors, counts = self.model(ids.to(device), lengths.to(device), self.name, TaskToken.CONTINUE, factor)
+                vectors, counts = self.model(
+                    ids.to(device), lengths.to(device), self.decoder_name, TaskToken.CONTINUE, factor
+                )
                 for place, vector, count in zip(places, vectors, counts.tolist(), strict=True):
                     found[place] = vector[:count].cpu()
         return [found[i] for i in range(len(rows))]

@@ -22,7 +22,7 @@ TASK = "arc-text-generation"
 SETTINGS = ("max_new_tokens", "factor", "max_vectors", "stop")  # of `Compressor.ask`
 
 
-class ArcTextGenerationPipeline(Pipeline):  # type: ignore[misc]
+class ArcTextGenerationPipeline(Pipeline):
     """Answers questions about a document, which is encoded once and read once by the decoder.
 
     Args:
@@ -35,8 +35,10 @@ class ArcTextGenerationPipeline(Pipeline):  # type: ignore[misc]
             (see `Compressor.ask`).
     """
 
-    _load_processor = _load_feature_extractor = _load_image_processor = False  # type: ignore[assignment]
-    _load_tokenizer = True  # type: ignore[assignment]
+    _load_processor: Any = False
+    _load_feature_extractor: Any = False
+    _load_image_processor: Any = False
+    _load_tokenizer: Any = True
 
     def __init__(
         self,

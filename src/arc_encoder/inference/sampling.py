@@ -54,7 +54,7 @@ class Sampling:
         return [Draw(self, repetitions)] if self.temperature > 0 else []
 
 
-class Draw(LogitsProcessor):  # type: ignore[misc]
+class Draw(LogitsProcessor):
     """Adds Gumbel noise, whose maximum is a draw from the softmax (Gumbel, 1954); every row has a generator of its own.
 
     Args:

@@ -15,7 +15,7 @@ from transformers.generation.streamers import BaseStreamer
 UNFINISHED = "\ufffd"  # what a tokenizer makes of a part of a character
 
 
-class Pieces(BaseStreamer):  # type: ignore[misc]
+class Pieces(BaseStreamer):
     """Collects the ids of one answer and hands on what they add to its text.
 
     Args:
@@ -44,7 +44,7 @@ class Pieces(BaseStreamer):  # type: ignore[misc]
             self.shown = text
 
 
-class Abandoned(StoppingCriteria):  # type: ignore[misc]
+class Abandoned(StoppingCriteria):
     """Ends a generation that nobody reads any more."""
 
     def __init__(self) -> None:

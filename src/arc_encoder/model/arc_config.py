@@ -7,7 +7,7 @@ from typing import Any
 from transformers import PretrainedConfig
 
 
-class ArcEncoderConfig(PretrainedConfig):  # type: ignore[misc]
+class ArcEncoderConfig(PretrainedConfig):
     """Architecture of an ARC-Encoder.
 
     Args:

@@ -33,7 +33,7 @@ from arc_encoder.model.pooling.grouping import balanced_groups
 Rotary = tuple[Tensor, Tensor]
 
 
-class PooledBlock(GradientCheckpointingLayer):  # type: ignore[misc]
+class PooledBlock(GradientCheckpointingLayer):
     """One of the last blocks of the encoder.
 
     Args:

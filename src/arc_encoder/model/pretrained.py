@@ -34,7 +34,7 @@ from arc_encoder.model.starts import Start
 from arc_encoder.segments import TaskToken
 
 
-class ArcEncoderModel(PreTrainedModel):  # type: ignore[misc]
+class ArcEncoderModel(PreTrainedModel):
     """Everything that is trained: encoder, pooling, and a projector with task tokens for each decoder.
 
     Args:

@@ -92,13 +92,11 @@ def token_texts(tokenizer: PreTrainedTokenizerBase, rows: int) -> dict[str, int]
 
 def rows_of(module: nn.Module) -> int:
     """Tokens that an embedding module knows."""
-    weight: Tensor = module.weight  # type: ignore[assignment]
-    return int(weight.shape[0])
+    return int(module.get_parameter("weight").shape[0])
 
 
 @torch.no_grad()
 def embeddings(module: nn.Module, ids: list[int]) -> Tensor:
     """Embeddings (N, width) as the model uses them: some scale them inside the module."""
-    weight: Tensor = module.weight  # type: ignore[assignment]
-    found: Tensor = module(torch.tensor(ids, device=weight.device))
+    found: Tensor = module(torch.tensor(ids, device=module.get_parameter("weight").device))
     return found.float().cpu()
