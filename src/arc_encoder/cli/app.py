@@ -112,6 +112,7 @@ def quieten() -> None:
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
     for pattern in (
         ".*in eval mode at the start of training.*",
         ".*treespec, LeafSpec.*",
