@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from arc_encoder.inference import Compressor
 from arc_encoder.model.backbone import Backbone
@@ -23,6 +24,7 @@ def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory, language_model: Path) -> Path:
     """A saved compressor that was trained at factors 2, 4 and 8, as it says."""
+    torch.manual_seed(1)
     model, tokenizer = build_arc_model(
         Backbone(str(language_model)), MeanPooling(4), MLPProjector, {"d": load_decoder(language_model)}
     )

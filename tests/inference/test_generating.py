@@ -25,7 +25,36 @@ def test_text_and_vectors_mix_in_one_prompt(compressor: Compressor) -> None:
     expected = compressor.generate([new], max_new_tokens=12)
     assert compressor.generate([["a ", kept[0], " b ", Context("another"), " c"]], max_new_tokens=12) == expected
     assert compressor.generate([["a ", kept[0], " b ", kept[1], " c"]], max_new_tokens=12) == expected
+    store = dict(zip(["first", "ü/second"], kept, strict=True))
+    looked_up: Prompt = ["a ", Context("first", store), " b ", Context("ü/second", store), " c"]
+    assert compressor.generate([looked_up], max_new_tokens=12) == expected
+    mixed: Prompt = ["a ", Context(kept[0]), " b ", Context("ü/second", store), " c"]
+    assert compressor.generate([mixed], max_new_tokens=12) == expected
     assert compressor.generate([["a ", kept[1], " b ", kept[0], " c"]], max_new_tokens=12) != expected
+
+
+@pytest.mark.parametrize(
+    ("context", "told"),
+    [
+        (lambda kept: Context(7), "holds int"),
+        (lambda kept: Context(kept, {}), "vectors and a store"),
+        (lambda kept: Context(""), "empty document"),
+    ],
+)
+def test_contexts_that_cannot_be_read_are_named(compressor: Compressor, context: Any, told: str) -> None:
+    (kept,) = compressor.encode([TEXT])
+    with pytest.raises(DataError, match=f"prompt number 0.*{told}"):
+        compressor.generate([["a", context(kept)]])
+
+
+def test_only_one_prompt_is_streamed(compressor: Compressor) -> None:
+    with pytest.raises(ConfigError, match="one prompt, but 2"):
+        compressor.generate(["a", "b"], stream=True)
+
+
+def test_texts_that_are_too_short_to_gain_anything_are_told(compressor: Compressor) -> None:
+    with pytest.warns(UserWarning, match="1 of 2 texts are too short .* 1 tokens, 2 positions"):
+        compressor.encode(["x", TEXT], factor=4)
 
 
 def test_a_batch_gives_what_each_gives_alone(compressor: Compressor) -> None:
@@ -77,15 +106,15 @@ def test_an_answer_ends_before_the_first_stop(compressor: Compressor) -> None:
 def test_pieces_are_the_answer(compressor: Compressor) -> None:
     asked = prompt(Context(TEXT), QUESTIONS[1])
     (whole,) = compressor.generate([asked], max_new_tokens=24)
-    assert "".join(compressor.stream(asked, max_new_tokens=24)) == whole
+    assert "".join(compressor.generate([asked], stream=True, max_new_tokens=24)) == whole
     stop = whole[3:5]
     (cut,) = compressor.generate([asked], max_new_tokens=24, stop=stop)
-    assert "".join(compressor.stream(asked, max_new_tokens=24, stop=stop)) == cut
+    assert "".join(compressor.generate([asked], stream=True, max_new_tokens=24, stop=stop)) == cut
 
 
 def test_what_fails_while_pieces_are_made_is_raised(compressor: Compressor) -> None:
     with pytest.raises(DataError, match="does not fit"):
-        list(compressor.stream("x" * 500, max_new_tokens=100))
+        list(compressor.generate(["x" * 500], stream=True, max_new_tokens=100))
 
 
 def test_draws_hang_on_the_seed_alone(compressor: Compressor) -> None:
@@ -96,7 +125,7 @@ def test_draws_hang_on_the_seed_alone(compressor: Compressor) -> None:
     assert compressor.generate([two], seed=1, **options) == drawn[1:2]
     assert compressor.generate([one], seed=1, **options) == drawn[:1]
     assert compressor.generate([one], seed=2, **options) != drawn[:1]
-    assert "".join(compressor.stream(one, seed=1, **options)) == drawn[0]
+    assert "".join(compressor.generate([one], stream=True, seed=1, **options)) == drawn[0]
     greedy = compressor.generate([one], max_new_tokens=16)
     assert compressor.generate([one], temperature=2.0, top_p=1e-6, max_new_tokens=16) == greedy
 
@@ -144,7 +173,7 @@ def test_a_stream_that_is_left_stops_generating(compressor: Compressor, monkeypa
     import threading
 
     before = threading.active_count()
-    pieces = compressor.stream("some text", max_new_tokens=400)
+    pieces = compressor.generate(["some text"], stream=True, max_new_tokens=400)
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
@@ -159,7 +188,7 @@ def test_pieces_end_where_an_answer_ends(compressor: Compressor, monkeypatch: py
     texts = compressor.decoder.texts
     monkeypatch.setattr(compressor.decoder, "texts", lambda ids, end_ids=(): texts(ids, [*end_ids, *ends]))
     assert compressor.generate(["some text"], max_new_tokens=24)[0] == whole[: whole.index(end)]
-    assert "".join(compressor.stream("some text", max_new_tokens=24)) == whole[: whole.index(end)]
+    assert "".join(compressor.generate(["some text"], stream=True, max_new_tokens=24)) == whole[: whole.index(end)]
 
 
 def test_decoders_that_count_slots_are_asked_plainly(compressor: Compressor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -140,10 +140,17 @@ class Compressor(DocumentEncoder):
         """What is said of every vector that is made here, apart from its document."""
         return Origin("", self.fingerprint, self.decoder_fingerprint, self.decoder_name, self.pooling_factor, 0)
 
-    def generate(
+    @overload
+    def generate(self, prompts: Sequence[Prompt], *, stream: Literal[False] = False, **kw: Any) -> list[str]: ...
+
+    @overload
+    def generate(self, prompts: Sequence[Prompt], *, stream: Literal[True], **kw: Any) -> Iterator[str]: ...
+
+    def generate(  # type: ignore[misc]  # the overloads tell what comes back, the settings stand here alone
         self,
         prompts: Sequence[Prompt],
         *,
+        stream: bool = False,
         max_new_tokens: int = 64,
         factor: float | None = None,
         max_vectors: int | None = None,
@@ -152,11 +159,13 @@ class Compressor(DocumentEncoder):
         top_p: float = 1.0,
         seed: int = 0,
         batch_size: int = 16,
-    ) -> list[str]:
+    ) -> list[str] | Iterator[str]:
         """Answers to prompts of text and contexts, in batches; a prompt's answer does not depend on the others.
 
         Args:
             prompts: each a text, or a list of texts, `Context`s and `CompressedContext`s in reading order.
+            stream: give the answer to one prompt piece by piece, while it is generated; together the pieces are what is
+                answered without.
             max_new_tokens: longest answer, in decoder tokens.
             factor: pooling factor of the `Context`s instead of the trained one.
             max_vectors: most positions that the contexts of a prompt may take together: the lowest factor that was
@@ -175,31 +184,15 @@ class Compressor(DocumentEncoder):
         answering, sampling, stops = self._answering(), Sampling(temperature, top_p, seed), stop_texts(stop)
         check_number("max_new_tokens", max_new_tokens, lowest=1)
         check_number("batch_size", batch_size, lowest=1)
-        asked = self.encode_prompts(check_prompts(prompts), factor, max_vectors, batch_size)
+        checked = check_prompts(prompts)
+        if stream and len(checked) != 1:
+            raise ConfigError(f"stream=True gives the answer to one prompt, but {len(checked)} were given")
+        asked = self.encode_prompts(checked, factor, max_vectors, batch_size)
+        if stream:
+            return answering.pieces(asked[0], sampling=sampling, stops=stops, max_new_tokens=max_new_tokens)
         return answering.answers(
             asked, sampling=sampling, stops=stops, max_new_tokens=max_new_tokens, batch_size=batch_size
         )
-
-    def stream(
-        self,
-        prompt: Prompt,
-        *,
-        max_new_tokens: int = 64,
-        factor: float | None = None,
-        max_vectors: int | None = None,
-        stop: str | Sequence[str] | None = None,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        seed: int = 0,
-    ) -> Iterator[str]:
-        """The answer to one prompt, piece by piece while it is generated; together they are what `generate` gives.
-
-        Args and errors: see `generate`.
-        """
-        answering, sampling, stops = self._answering(), Sampling(temperature, top_p, seed), stop_texts(stop)
-        check_number("max_new_tokens", max_new_tokens, lowest=1)
-        asked = self.encode_prompts(check_prompts([prompt]), factor, max_vectors, 1)
-        return answering.pieces(asked[0], sampling=sampling, stops=stops, max_new_tokens=max_new_tokens)
 
     def ask(
         self,
@@ -226,8 +219,7 @@ class Compressor(DocumentEncoder):
         answering, stops = self._answering(), stop_texts(stop)
         check_number("max_new_tokens", max_new_tokens, lowest=1)
         check_number("batch_size", batch_size, lowest=1)
-        document = Context(context) if isinstance(context, str) else context
-        check_prompts([[document]])
+        ((document,),) = check_prompts([[Context(context) if isinstance(context, str) else context]])
         blank = [place for place, each in enumerate(check_texts(questions, "question")) if not each.strip()]
         if blank:
             raise DataError(f"question number {blank[0]} is blank ({questions[blank[0]]!r})")

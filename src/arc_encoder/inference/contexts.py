@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -22,11 +22,37 @@ VERSION = 1  # of the file's metadata
 KEY = "compressed_context"
 
 
+class Kept(Protocol):
+    """What keeps compressed contexts by id, such as `arc_encoder.storage.VectorStore`."""
+
+    def __getitem__(self, id: str, /) -> CompressedContext:
+        """The compressed context of an id."""
+
+
 @dataclass(frozen=True)
 class Context:
-    """A text inside a prompt that the decoder sees as compressed vectors."""
+    """A part of a prompt that the decoder sees as compressed vectors.
 
-    text: str
+    Three forms: ``Context("a text")`` is compressed when the prompt is read, ``Context(vectors)`` holds what `encode`
+    made before, and ``Context("an id", store)`` is looked up.
+
+    Args:
+        text: the text, or a `CompressedContext`, or an id in `store`.
+        store: where the id is looked up.
+    """
+
+    text: str | CompressedContext
+    store: Kept | None = None
+
+    def resolved(self) -> Context | CompressedContext:
+        """Vectors where there are any already, or else the context of a text itself.
+
+        Raises:
+            DataError: the store does not hold the id.
+        """
+        if isinstance(self.text, CompressedContext):
+            return self.text
+        return self if self.store is None else self.store[self.text]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -103,6 +104,7 @@ class DocumentEncoder:
             )
             for i, each in zip(chosen, vectors, strict=True)
         }
+        _warn_of_short(list(found.values()))
         return [found[text] for text in texts]
 
     def encode_prompts(
@@ -118,7 +120,7 @@ class DocumentEncoder:
             ready = [part for part in parts if isinstance(part, CompressedContext)]
             for each in ready:
                 each.check(encoder=encoder, decoder=self.decoder_fingerprint, decoder_name=self.decoder_name)
-            texts = [part.text for part in parts if isinstance(part, Context)]
+            texts = [str(part.text) for part in parts if isinstance(part, Context)]
             taken = sum(map(len, ready))
             if max_vectors is not None and taken + bool(texts) > max_vectors:
                 raise DataError(
@@ -136,7 +138,7 @@ class DocumentEncoder:
                 for text, each in zip(texts, self.encode(texts, factor=chosen, batch_size=batch_size), strict=True)
             }
         return [
-            [made[part.text, chosen] if isinstance(part, Context) else part for part in parts]
+            [made[str(part.text), chosen] if isinstance(part, Context) else part for part in parts]
             for parts, chosen in zip(prompts, factors, strict=True)
         ]
 
@@ -200,3 +202,15 @@ class DocumentEncoder:
                 for place, vector, count in zip(places, vectors, counts.tolist(), strict=True):
                     found[place] = vector[:count].cpu()
         return [found[i] for i in range(len(rows))]
+
+
+def _warn_of_short(contexts: Sequence[CompressedContext]) -> None:
+    """Say that texts are too short to gain anything: their vectors, with the task token, take as many positions."""
+    short = [context for context in contexts if len(context) >= context.origin.tokens and context.origin.factor != 1]
+    if short:
+        least = min(short, key=lambda context: context.ratio)
+        warnings.warn(
+            f"{len(short)} of {len(contexts)} texts are too short to be compressed: their vectors take as many positions as their "
+            f"tokens, or more (such as {least.origin.tokens} tokens, {len(least)} positions); put them into the prompt as text",
+            stacklevel=3,
+        )

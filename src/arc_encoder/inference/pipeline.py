@@ -91,8 +91,9 @@ class ArcTextGenerationPipeline(Pipeline):
         context, questions = input_tensors["context"], input_tensors["questions"]
         budget = {key: value for key, value in forward_parameters.items() if key in ("factor", "max_vectors")}
         others = {key: value for key, value in forward_parameters.items() if key not in budget}
+        context = context.resolved() if isinstance(context, Context) else context
         if isinstance(context, str | Context):
-            text = context if isinstance(context, str) else context.text
+            text = context if isinstance(context, str) else str(context.text)
             (context,) = self.compressor.encode([text], **budget)
         return {
             "context": context,

@@ -42,7 +42,7 @@ def text_problem(text: Any) -> str | None:
 
 
 def check_prompts(prompts: Any) -> list[list[Part]]:
-    """The parts of each prompt.
+    """The parts of each prompt; contexts that hold vectors, or stand in a store, as these.
 
     Raises:
         DataError: no list of prompts, or a prompt that is empty or has a part of another kind; named by its place.
@@ -66,14 +66,25 @@ def check_prompts(prompts: Any) -> list[list[Part]]:
             text = part.text if isinstance(part, Context) else part
             if isinstance(text, str) and (reason := unicode_problem(text)):
                 raise DataError(f"prompt number {number} {reason}")
-            if isinstance(part, Context) and not part.text:
-                raise DataError(
-                    f"prompt number {number} has an empty document; there is nothing to compress, leave it out"
-                )
+            if isinstance(part, Context):
+                _check_context(number, part)
         if not any(parts):
             raise DataError(f"prompt number {number} is empty")
-        found.append(list(parts))
+        found.append([part.resolved() if isinstance(part, Context) else part for part in parts])
     return found
+
+
+def _check_context(number: int, context: Context) -> None:
+    what = context.text
+    if not isinstance(what, str | CompressedContext):
+        raise DataError(
+            f"prompt number {number}: a Context holds {type(what).__name__} ({what!r:.80}); expected a text, a CompressedContext, "
+            "or an id and a store"
+        )
+    if not isinstance(what, str) and context.store is not None:
+        raise DataError(f"prompt number {number}: a Context has vectors and a store; give one of them")
+    if not what and context.store is None:
+        raise DataError(f"prompt number {number} has an empty document; there is nothing to compress, leave it out")
 
 
 def sample_of(number: int, parts: Parts) -> Sample:
