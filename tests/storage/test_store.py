@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
-from arc_encoder.storage import FloatCodec, Int8Codec, VectorStore
+from arc_encoder.storage import FloatCodec, Int8Codec, ProductCodec, VectorStore
 from tests.storage.conftest import Made
 
 
@@ -164,3 +165,50 @@ def test_a_shard_that_no_entry_names_is_cleared_up(store: VectorStore, made: Mad
     store.compact()
     assert len(shards(store)) == 1
     assert torch.equal(store["a"].vectors, made("a").vectors)
+
+
+def test_a_codec_that_learns_learns_once_for_all_who_write_and_read(tmp_path: Path, made: Made) -> None:
+    pytest.importorskip("faiss")
+    folder, origin = tmp_path / "store", made("any").origin
+    first, second = (VectorStore.create(folder, origin, ProductCodec(4)) for _ in range(2))
+    reader = VectorStore(folder)
+    with pytest.raises(ConfigError, match="at least 1024 vectors"):
+        first.add({"small": made("small")})
+    assert len(first) == 0
+    documents = {f"d{i}": made(f"text {i}", count=40) for i in range(40)}
+    first.add(documents)
+    learned = (folder / "codec.safetensors").read_bytes()
+    second.add({"ü/1": made("later")})
+    assert (folder / "codec.safetensors").read_bytes() == learned
+    for store in (first, second, reader, VectorStore(folder)):
+        for id in ("d7", "ü/1"):
+            expected = (documents | {"ü/1": made("later")})[id].vectors
+            off = (store[id].vectors - expected).square().mean() / expected.square().mean()
+            assert off < 0.1
+    before = reader["d3"].vectors
+    first.delete(["d1"])
+    first.compact()
+    assert torch.equal(VectorStore(folder)["d3"].vectors, before)
+    assert VectorStore(folder).verify() == []
+    (folder / "codec.safetensors").write_bytes(b"damaged")
+    with pytest.raises(DataError, match=r"codec.safetensors cannot be read"):
+        VectorStore(folder)["d3"]
+    assert len(VectorStore(folder).verify()) == 40
+
+
+def test_vectors_that_cannot_be_kept_are_refused_by_name(store: VectorStore, made: Made) -> None:
+    store.add({"good": made("good")})
+    bad = {
+        "wide": (torch.randn(3, 9), "width 9, but the store's have 8"),
+        "flat": (torch.randn(8), r"shape \(8,\)"),
+        "none": (torch.randn(0, 8), r"shape \(0, 8\)"),
+        "nan": (torch.full((2, 8), float("nan")), "not finite"),
+    }
+    for id, (vectors, told) in bad.items():
+        with pytest.raises(DataError, match=f"'{id}'.*{told}"):
+            store.add({"fresh": made("fresh"), id: replace(made(id), vectors=vectors)})
+    with pytest.raises(DataError, match="is no text"):
+        store.add({"": made("x")})
+    assert list(store) == ["good"]
+    with pytest.raises(DataError, match="no document 'gone'"):
+        store["gone"]

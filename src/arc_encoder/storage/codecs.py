@@ -2,7 +2,7 @@
 
 Shape legend: N vectors, E decoder width.
 
-To add one: subclass `Codec`. Its name and settings stand in the store's `store.json`.
+To add one: subclass `Codec`, here or in a file of its own (`product_codec.py`). Its name and settings stand in the store's `store.json`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,21 @@ class Codec(Registered, ABC, kind="codec"):
     @abstractmethod
     def bytes_of(self, width: int) -> int:
         """Bytes of a vector of that width."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether vectors can be kept; what has to learn first from the first ones is not."""
+        return True
+
+    def fit(self, vectors: Tensor) -> None:  # most have nothing to learn
+        """Learn from vectors (N, E) how such are best kept."""
+
+    def learned(self) -> dict[str, Tensor]:
+        """What `fit` learned; a store keeps it beside the vectors."""
+        return {}
+
+    def set_learned(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take what `learned` gave before."""
 
 
 class FloatCodec(Codec):

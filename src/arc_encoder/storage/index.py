@@ -113,6 +113,11 @@ class Index:
         ).fetchone()
         return None if row is None else Entry(*row)
 
+    def any(self) -> Entry | None:
+        """One of the entries; None where there are none."""
+        row = self._base.execute(f"SELECT {COLUMNS} FROM documents LIMIT 1").fetchone()
+        return None if row is None else Entry(*row)
+
     def entries(self) -> Iterator[Entry]:
         """All entries, those of a shard one after the other."""
         for row in self._base.execute(f"SELECT {COLUMNS} FROM documents ORDER BY shard, first, id"):

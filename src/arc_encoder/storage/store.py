@@ -2,6 +2,7 @@
 
     store.json            models, factor-independent: who made the vectors, for whom, how they are kept
     index.sqlite          a row for each document
+    codec.safetensors     what the codec learned, if it learns
     shards/*.safetensors  vectors of many documents; named by SHA-256 of the file, which is never changed
 
 A shard is written whole, then named in the index in one transaction: whatever kills a writer, the index never names
@@ -23,13 +24,14 @@ from torch import Tensor
 from arc_encoder.atomic import write_text_atomically
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.inference.contexts import CompressedContext, Origin, source_digest
+from arc_encoder.storage.addable import MODELS, check_addable
 from arc_encoder.storage.codecs import Codec, FloatCodec
 from arc_encoder.storage.index import Entry, Index
+from arc_encoder.storage.learned import fit_once, read_learned
 from arc_encoder.storage.shards import Shards, unfinished
 
 VERSION = 1
 MADE_FIRST = ("shards", "store.json")  # by a process that creates the same store now, or was killed while it did
-MODELS = ("encoder", "decoder", "decoder_name")  # what all vectors of a store have in common
 
 
 class VectorStore:
@@ -124,11 +126,12 @@ class VectorStore:
 
         Raises:
             CheckpointError: vectors of other models.
-            DataError: a text that is not the document's, or nothing can be written.
+            DataError: vectors of another width or that are not finite, a text that is not the document's, or nothing can
+                be written.
         """
         if not documents:
             return
-        self._check(documents, texts or {})
+        check_addable(documents, texts or {}, self.models, self._width())
         rows: list[Tensor] = []
         first = 0
         places: dict[tuple[str, float | None], tuple[str | None, int, int]] = {}  # of a text: shard, row, vectors
@@ -143,7 +146,7 @@ class VectorStore:
             places[key] = (None, first, len(context))
             rows.append(context.vectors)
             first += len(context)
-        fresh = self.shards.write(self.codec.encode(torch.cat(rows))) if rows else ""
+        fresh = self._write(torch.cat(rows)) if rows else ""
         entries = []
         for id, context in documents.items():
             made = context.origin
@@ -250,18 +253,18 @@ class VectorStore:
         ]
         self.index.put(replace(entry, text=texts[entry.id]) for entry in missing)
 
-    def _check(self, documents: Mapping[str, CompressedContext], texts: Mapping[str, str]) -> None:
-        for id, context in documents.items():
-            differ = [name for name in MODELS if getattr(context.origin, name) != self.models[name]]
-            if differ:
-                raise CheckpointError(
-                    f"document {id!r} was compressed by or for another {' and '.join(differ)} than this store's"
-                )
-            if id in texts and source_digest(texts[id]) != context.origin.source:
-                raise DataError(f"document {id!r}: the text that is to be kept is not the one that was compressed")
+    def _width(self) -> int | None:
+        """Of the vectors that are kept; None while there are none that can be read."""
+        entry = self.index.any()
+        return self._context(entry).vectors.shape[1] if entry is not None and self.holds(entry) else None
+
+    def _write(self, vectors: Tensor) -> str:
+        fit_once(self.folder, self.codec, vectors)
+        return self.shards.write(self.codec.encode(vectors))
 
     def _context(self, entry: Entry) -> CompressedContext:
         origin = Origin(source=entry.source, factor=entry.factor, tokens=entry.tokens, **self.models)
+        read_learned(self.folder, self.codec)
         return CompressedContext(self.codec.decode(self._rows(entry)), origin)
 
     def _rows(self, entry: Entry) -> dict[str, Tensor]:
