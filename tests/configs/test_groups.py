@@ -43,6 +43,7 @@ from arc_encoder.data.tasks import Task
 from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.protocols import Protocol
 from arc_encoder.evaluation.systems import System
+from arc_encoder.inference.fallback import Fallback
 from arc_encoder.model.adapters import Adapter
 from arc_encoder.model.decoder import FrozenDecoder
 from arc_encoder.model.decoder_adapter import DecoderLora
@@ -50,6 +51,7 @@ from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.projectors import Projector
 from arc_encoder.model.starts import Start
 from arc_encoder.storage import Codec
+from arc_encoder.storage.engines import Engine
 from arc_encoder.training.objectives import Objective
 from arc_encoder.training.optim import OptimSettings
 from tests.tiny_runs import composed
@@ -74,6 +76,8 @@ GROUPS = [option for option in OPTIONS if "/" in option]
 # Groups that another command than arc-train reads.
 ROOT_OF = {
     "codec": "compress",
+    "engine": "compress",
+    "fallback": "ask",
     "benchmark": "eval",
     "protocol": "eval",
     "system": "eval",
@@ -132,9 +136,7 @@ def override_of(option: str) -> str:
 @functools.cache
 def _with_option(option: str) -> DictConfig:
     root = root_of(option)
-    elsewhere = (
-        [] if root in ("toy_model", "compress") else ["paths.run=."]
-    )  # outside a command Hydra has no output folder
+    elsewhere = [] if root == "toy_model" else ["paths.run=."]  # outside a command Hydra has no output folder
     elsewhere += ["ablation=pooling"] if root == "ablate" and not option.startswith("ablation/") else []
     start = ["ckpt=somewhere"] if option in FROM_CKPT else []
     return composed([override_of(option), *elsewhere, *start], root)
@@ -162,7 +164,7 @@ def test_every_command_has_its_configuration() -> None:
 
 @pytest.mark.parametrize("root", sorted(KEYS))
 def test_the_commands_own_configurations_are_right(root: str) -> None:
-    elsewhere = [] if root in ("toy_model", "compress", "convert") else ["paths.run=."]
+    elsewhere = [] if root in ("toy_model", "convert") else ["paths.run=."]
     elsewhere += ["ablation=pooling"] if root == "ablate" else []
     config = composed(elsewhere, root)
     if not bundled(config):
@@ -259,6 +261,8 @@ def test_every_option_builds_what_it_names(option: str) -> None:
             config.model.start is None or isinstance(instantiate(config.model.start)(32, 48, vocabulary=300), Start)
         ),
         "codec": lambda: isinstance(instantiate(config.codec), Codec),
+        "engine": lambda: isinstance(instantiate(config.engine), Engine),
+        "fallback": lambda: config.fallback is None or isinstance(instantiate(config.fallback), Fallback),
         "growth": lambda: isinstance(instantiate(config.data.growth), FactorGrowth),
         "objective": lambda: isinstance(instantiate(config.objective), Objective),
         "optim": lambda: isinstance(instantiate(config.optim), OptimSettings),

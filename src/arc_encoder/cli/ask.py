@@ -32,6 +32,7 @@ KEYS = {
     "document",
     "store",
     "retriever",
+    "fallback",
     "top",
     "question",
     "factors",
@@ -63,6 +64,10 @@ def ask(config: DictConfig) -> list[Reading]:
         raise ConfigError(f"arc-ask asks one decoder; {', '.join(map(str, config.decoders))} were given")
     if config.threads:
         torch.set_num_threads(config.threads)
+    if config.store is None and config.get("fallback") is not None:
+        raise ConfigError(
+            "fallback chooses how documents of a store are read; with document= each way is shown beside the others"
+        )
     if config.store is not None:
         print(ask_store(config))
         return []
@@ -104,7 +109,10 @@ def ask_store(config: DictConfig) -> str:
     found = search.search(str(config.question), config.top)
     if not found:
         raise DataError(f"no document of {config.store} has a word in common with {config.question!r}")
-    answer = answer_from(compressor, found, str(config.question), max_new_tokens=config.max_new_tokens)
+    fallback = None if config.get("fallback") is None else instantiate(config.fallback)
+    answer = answer_from(
+        compressor, found, str(config.question), max_new_tokens=config.max_new_tokens, fallback=fallback
+    )
     sources = [
         f"[{number}] {each.id} ({len(each.context)} positions): {shorten(each.text, 160, placeholder='…')}"
         for number, each in enumerate(found, start=1)

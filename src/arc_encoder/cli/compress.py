@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,12 +20,15 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from arc_encoder.cli.app import own_device, run_app
+from arc_encoder.cli.train import build_decoders
+from arc_encoder.data.jsonl import matching_files
 from arc_encoder.data.records import Document
 from arc_encoder.errors import ConfigError
 from arc_encoder.inference import Compressor
 from arc_encoder.storage import VectorStore
-from arc_encoder.storage.corpus import FAILED, compress_corpus
-from arc_encoder.storage.documents import read_documents
+from arc_encoder.storage.corpus import FAILED
+from arc_encoder.storage.documents import bytes_to_read, read_documents, read_file
+from arc_encoder.storage.engines import CorpusJob
 from arc_encoder.storage.single_file import check_output, write_single_file
 
 KEYS = {
@@ -44,6 +48,10 @@ KEYS = {
     "dtype",
     "on_error",
     "overwrite",
+    "fidelity",
+    "engine",
+    "decoders",
+    "paths",
 }
 
 
@@ -58,34 +66,33 @@ def compress(config: DictConfig) -> Path:
             )
     output = Path(config.output)
     single = output.suffix == ".safetensors"
-    part = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    if single and part[1] > 1:
-        raise ConfigError(f"{part[1]} processes cannot share one file; give output=<folder>, a store")
+    if single and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(f"{os.environ['WORLD_SIZE']} processes cannot share one file; give output=<folder>, a store")
     if single:
         check_output(output, overwrite=config.overwrite)
-    documents = read_documents(config.input, text_field=config.text_field, on_error=config.on_error)
-    compressor = Compressor.from_pretrained(
-        config.checkpoint,
-        decoder_name=config.decoder_name,
-        device=own_device(config.device),
-        dtype=config.dtype,
-        tokenizer=config.encoder_tokenizer,
-    )
-    skip = config.on_error == "skip"
-    if single:
-        print(write_single_file(compressor, _shown(documents), output, config.factor, config.batch_size, skip=skip))
-        return output
-    store = VectorStore.create(output, compressor.origin_of_vectors(), instantiate(config.codec))
-    outcome = compress_corpus(
-        compressor,
-        _shown(documents),
-        store,
+    if config.fidelity and (single or not config.get("decoders")):
+        raise ConfigError(
+            "fidelity=true needs a store (output=<folder>) and the decoder, which reads the documents back: decoder=<name>"
+        )
+    job = CorpusJob(
+        files=matching_files(config.input, "files of documents"),
+        read=partial(read_file, text_field=config.text_field, on_error=config.on_error),
+        load=partial(load_compressor, config),
         factor=config.factor,
         batch_size=config.batch_size,
         keep_text=config.keep_text,
-        stop_on_error=not skip,
-        part=part,
+        fidelity=config.fidelity,
+        stop_on_error=config.on_error == "stop",
     )
+    engine = instantiate(config.engine)
+    compressor = job.load()
+    documents = shown(config)
+    if single:
+        skip = not job.stop_on_error
+        print(write_single_file(compressor, documents, output, config.factor, config.batch_size, skip=skip))
+        return output
+    store = VectorStore.create(output, compressor.origin_of_vectors(), instantiate(config.codec))
+    outcome = engine.compress(job, compressor, store, documents)
     print(
         f"{outcome.compressed} documents → {outcome.vectors} vectors; {outcome.done_before} were there before; "
         f"{len(outcome.failed)} could not be compressed{f' (see {output / FAILED})' if outcome.failed else ''}; "
@@ -95,9 +102,28 @@ def compress(config: DictConfig) -> Path:
     return output
 
 
-def _shown(documents: Iterator[Document]) -> Iterator[Document]:
-    """The documents, with a progress bar of what was read."""
-    return iter(tqdm(documents, desc="compressing", unit=" documents", smoothing=0.05))
+def load_compressor(config: DictConfig) -> Compressor:
+    """The compressor that `config` names, with its decoder where one is given."""
+    decoders = build_decoders(config.decoders) if config.get("decoders") else {}
+    if len(decoders) > 1:
+        raise ConfigError(f"arc-compress works for one decoder; {', '.join(decoders)} were given")
+    (name, decoder), *_ = [*decoders.items(), (config.decoder_name, None)]
+    return Compressor.from_pretrained(
+        config.checkpoint,
+        decoder=decoder,
+        decoder_name=name,
+        device=own_device(config.device),
+        dtype=config.dtype,
+        tokenizer=config.encoder_tokenizer,
+    )
+
+
+def shown(config: DictConfig) -> Iterator[Document]:
+    """The documents, with a progress bar over the bytes of their files."""
+    with tqdm(total=bytes_to_read(config.input), desc="compressing", unit="B", unit_scale=True, smoothing=0.05) as bar:
+        yield from read_documents(
+            config.input, text_field=config.text_field, on_error=config.on_error, on_read=bar.update
+        )
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.batch import ArcBatch
@@ -91,6 +92,22 @@ class Answering:
             return self.decoder.texts(torch.tensor([ids]), batch.end_ids)[0]
 
         yield from cut_pieces(pieces_of(generate, decode), stops)
+
+    def at_the_end(self, prompts: Sequence[Parts]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What the decoder makes of prompts at their last positions: logits (B, V), and hidden states (B, E) of each layer."""
+        batch = self._batch(prompts, 0)
+        embeddings, layout = self.arc.merge(batch)
+        last = torch.zeros_like(layout.mask)
+        last[torch.arange(len(last)), layout.mask.sum(1) - 1] = True
+        with self.arc.as_trained(self.name):
+            return self.decoder.predict(embeddings, layout.mask, last, with_hidden=True)
+
+    def positions(self, parts: Parts) -> int:
+        """Positions that a prompt takes, without what opens every prompt."""
+        return sum(
+            len(part) if isinstance(part, CompressedContext) else len(self.decoder.token_ids(str(part)))
+            for part in parts
+        )
 
     def _batch(self, prompts: Sequence[Parts], first: int) -> ArcBatch:
         samples = [sample_of(first + number, parts) for number, parts in enumerate(prompts)]

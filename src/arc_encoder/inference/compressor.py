@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -14,7 +15,11 @@ from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.inference.answering import Answering
 from arc_encoder.inference.contexts import CompressedContext, Context, Origin
 from arc_encoder.inference.encoding import DocumentEncoder
+from arc_encoder.inference.fallback import Fallback, known_texts
+from arc_encoder.inference.fidelity import FidelityMeter
+from arc_encoder.inference.probe import AnswerProbe
 from arc_encoder.inference.prompts import Parts, Prompt, check_number, check_prompts, check_texts
+from arc_encoder.inference.risk import features_of
 from arc_encoder.inference.sampling import Sampling
 from arc_encoder.inference.stops import stop_texts
 from arc_encoder.model.arc_model import ArcModel
@@ -140,6 +145,48 @@ class Compressor(DocumentEncoder):
         """What is said of every vector that is made here, apart from its document."""
         return Origin("", self.fingerprint, self.decoder_fingerprint, self.decoder_name, self.pooling_factor, 0)
 
+    def with_fidelity(
+        self, contexts: Sequence[CompressedContext], texts: Sequence[str], *, batch_size: int = 16
+    ) -> list[CompressedContext]:
+        """The same contexts, each with the share of its document's tokens that the decoder reads back from it.
+
+        It costs about as much as the decoder reading the documents. See `inference.fidelity`.
+
+        Args:
+            contexts: what `encode` made.
+            texts: of what.
+            batch_size: chunks of documents at once.
+
+        Raises:
+            CheckpointError: no decoder was given, or the ARC-Encoder never learned to reconstruct.
+            DataError: a text that is not its context's.
+        """
+        answering = self._answering()
+        meter = FidelityMeter(answering.arc, answering.collator, self)
+        measured = meter.measure(contexts, check_texts(texts), batch_size)
+        return [replace(context, fidelity=share) for context, share in zip(contexts, measured, strict=True)]
+
+    def risks(self, prompts: Sequence[Prompt], probe: AnswerProbe, *, batch_size: int = 16) -> list[float]:
+        """How probable it is, before anything is generated, that the answer to each prompt is lost in its vectors.
+
+        Args:
+            prompts: see `generate`.
+            probe: trained on this compressor (`arc-probe`).
+            batch_size: prompts at once.
+
+        Raises:
+            CheckpointError: another compressor's probe.
+        """
+        probe.check(self.fingerprint, self.decoder_name)
+        asked = self.encode_prompts(check_prompts(prompts), None, None, batch_size)
+        risks: list[float] = probe.risk(features_of(self._answering(), asked, batch_size)).tolist()
+        return risks
+
+    def positions(self, part: str | Context | CompressedContext) -> int:
+        """Positions of the decoder that a part of a prompt takes."""
+        (parts,) = self.encode_prompts(check_prompts([[part]]), None, None, 1)
+        return self._answering().positions(parts)
+
     @overload
     def generate(self, prompts: Sequence[Prompt], *, stream: Literal[False] = False, **kw: Any) -> list[str]: ...
 
@@ -159,6 +206,7 @@ class Compressor(DocumentEncoder):
         top_p: float = 1.0,
         seed: int = 0,
         batch_size: int = 16,
+        fallback: Fallback | None = None,
     ) -> list[str] | Iterator[str]:
         """Answers to prompts of text and contexts, in batches; a prompt's answer does not depend on the others.
 
@@ -175,9 +223,10 @@ class Compressor(DocumentEncoder):
             top_p: draw from the likeliest tokens that together have this probability.
             seed: of the draws. A prompt that is given twice is answered with two draws.
             batch_size: prompts at once.
+            fallback: what takes the place of documents whose vectors may have lost the answer.
 
         Raises:
-            CheckpointError: no decoder was given, or vectors of another ARC-Encoder or for another decoder.
+            CheckpointError: no decoder was given, or vectors or a probe of another ARC-Encoder or decoder.
             DataError: an empty prompt or context, or one that does not fit the decoder's window or the budget.
             ConfigError: a setting that is no number, or outside its range.
         """
@@ -187,7 +236,9 @@ class Compressor(DocumentEncoder):
         checked = check_prompts(prompts)
         if stream and len(checked) != 1:
             raise ConfigError(f"stream=True gives the answer to one prompt, but {len(checked)} were given")
-        asked = self.encode_prompts(checked, factor, max_vectors, batch_size)
+        asked: Sequence[Parts] = self.encode_prompts(checked, factor, max_vectors, batch_size)
+        if fallback is not None:
+            asked = fallback.apply(self, asked, known_texts(prompts))
         if stream:
             return answering.pieces(asked[0], sampling=sampling, stops=stops, max_new_tokens=max_new_tokens)
         return answering.answers(
@@ -204,6 +255,7 @@ class Compressor(DocumentEncoder):
         max_vectors: int | None = None,
         stop: str | Sequence[str] | None = "\n",
         batch_size: int = 16,
+        fallback: Fallback | None = None,
     ) -> list[str]:
         """Answers to many questions about one document, which is encoded once and read once by the decoder.
 
@@ -212,7 +264,7 @@ class Compressor(DocumentEncoder):
         Args:
             context: the document: its text, or what `encode` made of it.
             questions: at least one.
-            max_new_tokens, factor, max_vectors, stop, batch_size: see `generate`.
+            max_new_tokens, factor, max_vectors, stop, batch_size, fallback: see `generate`.
 
         Raises: as `generate`.
         """
@@ -225,6 +277,12 @@ class Compressor(DocumentEncoder):
             raise DataError(f"question number {blank[0]} is blank ({questions[blank[0]]!r})")
         (begun,) = self.encode_prompts([[DOCUMENT, document]], factor, max_vectors, 1)
         prompts: list[Parts] = [[*begun, asked(question)] for question in questions]
+        if fallback is not None:
+            given = Context(context) if isinstance(context, str) else context
+            answers = fallback.apply(self, prompts, known_texts([[given]]))
+            return answering.answers(
+                answers, sampling=Sampling(), stops=stops, max_new_tokens=max_new_tokens, batch_size=batch_size
+            )
         return answering.answers_after_one_beginning(
             prompts, stops=stops, max_new_tokens=max_new_tokens, batch_size=batch_size
         )

@@ -83,10 +83,12 @@ class CompressedContext:
     Attributes:
         vectors: (M, E), the task token included where the decoder has one.
         origin: what they were made of, by what, for what.
+        fidelity: share of the document's tokens that the decoder reads back from them; None where it was not measured.
     """
 
     vectors: Tensor
     origin: Origin
+    fidelity: float | None = None
 
     def __len__(self) -> int:
         """Positions that it takes in the decoder."""
@@ -108,7 +110,7 @@ class CompressedContext:
         Raises:
             DataError: it cannot be written.
         """
-        metadata = {KEY: json.dumps({"version": VERSION, **asdict(self.origin)})}
+        metadata = {KEY: json.dumps({"version": VERSION, "fidelity": self.fidelity, **asdict(self.origin)})}
         try:
             with atomic_path(Path(file)) as part:
                 save_file({"vectors": self.vectors.contiguous()}, part, metadata=metadata)
@@ -131,7 +133,8 @@ class CompressedContext:
                     raise CheckpointError(
                         f"{file} holds {told}; expected what CompressedContext.save writes (version {VERSION})"
                     )
-                return cls(opened.get_tensor("vectors"), Origin(**about))
+                fidelity = about.pop("fidelity", None)
+                return cls(opened.get_tensor("vectors"), Origin(**about), fidelity)
         except (OSError, SafetensorError, ValueError, TypeError) as error:
             raise CheckpointError(f"no compressed context could be read from {file} ({error})") from error
 

@@ -142,6 +142,17 @@ class DocumentEncoder:
             for parts, chosen in zip(prompts, factors, strict=True)
         ]
 
+    def chunks(self, text: str, factor: float | None) -> list[tuple[str, int]]:
+        """The pieces of a document that are encoded by themselves, and how many vectors each becomes, no task token."""
+        (row,) = token_ids([text], self.tokenizer)
+        size = self.model.chunking.size
+        parts = [row] if len(row) <= size else [row[i : i + size] for i in range(0, len(row), size)]
+        parts = parts[: self.model.chunking.most]  # overflow=cut reads no more
+        texts = [text] if len(row) <= size else [str(self.tokenizer.decode(part)) for part in parts]
+        return [
+            (each, self.model.compressed_length(len(part), factor)) for each, part in zip(texts, parts, strict=True)
+        ]
+
     def problems(self, texts: Sequence[str]) -> dict[int, str]:
         """What is wrong with those of `texts` that cannot be compressed, by their place."""
         found = {place: reason for place, text in enumerate(texts) if (reason := text_problem(text))}

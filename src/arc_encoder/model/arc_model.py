@@ -108,7 +108,7 @@ class ArcModel(nn.Module):
     def _adapter(self, name: str) -> DecoderAdapter | None:
         return self.compressor.head(name).adapter if self.has_compressor else None
 
-    def _as_trained(self, name: str) -> AbstractContextManager[None]:
+    def as_trained(self, name: str) -> AbstractContextManager[None]:
         """Within it the decoder has the changes that belong to its head, if it has any."""
         adapter = self._adapter(name)
         return nullcontext() if adapter is None else adapter.active(self.decoder(name).model)
@@ -200,7 +200,7 @@ class ArcModel(nn.Module):
         """
         embeddings, layout = self.merge(batch, factor=factor)
         keep = prediction_mask(layout, batch.target_mask)
-        with nullcontext() if decoder_as_it_came else self._as_trained(batch.decoder):
+        with nullcontext() if decoder_as_it_came else self.as_trained(batch.decoder):
             logits, hidden = self.decoder(batch.decoder).predict(embeddings, layout.mask, keep, with_hidden=with_hidden)
         return Prediction(logits, layout, hidden, norm_ratio(embeddings.detach(), layout))
 
@@ -230,7 +230,7 @@ class ArcModel(nn.Module):
         decoder = self.decoder(batch.decoder)
         stops = [stop] if isinstance(stop, str) else stop or ()
         embeddings, layout = self.merge(batch, factor=factor, pad_left=True)
-        with self._as_trained(batch.decoder):
+        with self.as_trained(batch.decoder):
             ids = decoder.generate(
                 embeddings,
                 layout.mask,
@@ -258,7 +258,7 @@ class ArcModel(nn.Module):
         decoder = self.decoder(batch.decoder)
         embeddings, layout = self.merge(batch)
         length = int(layout.vector_positions[layout.vector_valid & (layout.vector_rows == 0)[:, None]].max()) + 1
-        with self._as_trained(batch.decoder):
+        with self.as_trained(batch.decoder):
             if prefix is None:
                 prefix = decoder.read_prefix(embeddings[:1, :length])
             ids = decoder.generate(

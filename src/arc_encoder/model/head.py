@@ -73,6 +73,11 @@ class DecoderHead(nn.Module):
         rows = torch.arange(len(vectors), device=vectors.device)
         return longer.index_put((rows, counts), token), counts + 1
 
+    def task_vector(self, task_token: TaskToken) -> Tensor:
+        """A task token as the decoder sees it (E,): the last vector of every context."""
+        output: Tensor = self.projector(self.task_tokens[task_token][None])[0]
+        return output if self.gain is None else output * self.gain
+
     def forward(self, vectors: Tensor, counts: Tensor, task_token: TaskToken) -> tuple[Tensor, Tensor]:
         """Encoder vectors → decoder embeddings (C, M + 1, E), and their counts (C,).
 

@@ -6,12 +6,11 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from arc_encoder.data.records import Document
 from arc_encoder.errors import DataError
 from arc_encoder.inference.compressor import Compressor
-from arc_encoder.inference.contexts import CompressedContext, source_digest
+from arc_encoder.inference.contexts import source_digest
 from arc_encoder.inference.prompts import unicode_problem
 from arc_encoder.storage.store import VectorStore
 
@@ -26,7 +25,7 @@ class Outcome:
     Attributes:
         compressed: documents that were encoded and written, duplicates of others included.
         done_before: documents that the store held already, same text and same factor.
-        vectors: vectors that were written.
+        vectors: vectors that were made and written.
         failed: documents that could not be compressed, with the reason; they stand in the store's `failed.jsonl` too.
     """
 
@@ -44,6 +43,7 @@ def compress_corpus(
     factor: float | None = None,
     batch_size: int = 32,
     keep_text: bool = False,
+    fidelity: bool = False,
     stop_on_error: bool = True,
     part: tuple[int, int] = (0, 1),
 ) -> Outcome:
@@ -56,6 +56,7 @@ def compress_corpus(
         factor: pooling factor instead of the trained one.
         batch_size: documents encoded at once.
         keep_text: keep the texts too.
+        fidelity: measure how much of each document the decoder reads back from the vectors, and keep that too.
         stop_on_error: whether a document that cannot be compressed ends the work, after those before it were written.
         part: (i, n) takes every n-th document from the i-th on: for n processes at once.
 
@@ -78,7 +79,9 @@ def compress_corpus(
         done = {
             id
             for id, entry in there.items()
-            if (entry.source, entry.factor) == (sources[id], wanted) and store.holds(entry)
+            if (entry.source, entry.factor) == (sources[id], wanted)
+            and store.holds(entry)
+            and (entry.fidelity is not None or not fidelity)
         }
         if keep_text:
             store.keep_texts({document.id: document.text for document in block if document.id in done})
@@ -86,15 +89,18 @@ def compress_corpus(
         problems = compressor.problems(list(texts.values()))
         bad = {id: problems[place] for place, id in enumerate(texts) if place in problems}
         good = {id: text for id, text in texts.items() if id not in bad}
-        made = dict(
-            zip(good, compressor.encode(list(good.values()), factor=factor, batch_size=batch_size), strict=True)
-        )
+        made = {id: same for id in good if (same := store.of_source(sources[id], wanted, measured=fidelity))}
+        new = {id: text for id, text in good.items() if id not in made}
+        contexts = compressor.encode(list(new.values()), factor=factor, batch_size=batch_size)
+        if fidelity:
+            contexts = compressor.with_fidelity(contexts, list(new.values()), batch_size=batch_size)
+        made.update(zip(new, contexts, strict=True))
         store.add(made, good if keep_text else None)
         outcome.done_before += sum(document.id in done for document in block)
         outcome.compressed += len(made)
-        outcome.vectors += _different_vectors(made)
+        outcome.vectors += sum({(c.origin.source): len(c) for c in contexts}.values())
         outcome.failed += bad.items()
-        _note(store.folder / FAILED, bad)
+        note_failed(store, bad)
         if bad and stop_on_error:
             id, reason = next(iter(bad.items()))
             raise DataError(f"document {id!r} {reason}; leave it out, or set on_error=skip")
@@ -106,11 +112,8 @@ def _blocks(documents: Iterator[Document], size: int) -> Iterator[list[Document]
         yield block
 
 
-def _different_vectors(made: dict[str, CompressedContext]) -> int:
-    return sum({(context.origin.source): len(context) for context in made.values()}.values())
-
-
-def _note(file: Path, failed: dict[str, str]) -> None:
+def note_failed(store: VectorStore, failed: dict[str, str]) -> None:
+    """Add documents that could not be compressed, with the reason, to the store's `failed.jsonl`."""
     if failed:
-        with file.open("a", encoding="utf-8") as opened:
+        with (store.folder / FAILED).open("a", encoding="utf-8") as opened:
             opened.writelines(json.dumps({"id": id, "reason": reason}) + "\n" for id, reason in failed.items())

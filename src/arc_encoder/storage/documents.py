@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from arc_encoder.data.fields import DocumentFields
 from arc_encoder.data.jsonl import JsonlDocuments, OnError, check_on_error, matching_files
@@ -22,13 +23,20 @@ PACKED = (".gz", ".zst")
 BEGINNING = 4096  # bytes in which a JSON file shows whether it is a list
 
 
-def read_documents(pattern: str, *, text_field: str = "text", on_error: OnError = "stop") -> Iterator[Document]:
+def read_documents(
+    pattern: str,
+    *,
+    text_field: str = "text",
+    on_error: OnError = "stop",
+    on_read: Callable[[int], object] | None = None,
+) -> Iterator[Document]:
     """Documents of the files that match, in order, one after the other.
 
     Args:
         pattern: file or glob.
         text_field: field of a JSON record that holds the text; with dots for a nested one.
         on_error: what a bad document does: ``stop``, or ``skip`` with a warning.
+        on_read: is told after each document how many bytes of the files have been read since the last one.
 
     Raises:
         DataError: nothing matches, no document is there, or a bad one; with its file and place.
@@ -36,14 +44,43 @@ def read_documents(pattern: str, *, text_field: str = "text", on_error: OnError 
     check_on_error(on_error)
     count = 0
     for file in matching_files(pattern, "files of documents"):
-        for document in _reader(file)(file, text_field, on_error):
+        for document in read_file(file, text_field=text_field, on_error=on_error, on_read=on_read):
             count += 1
             yield document
     if not count:
         raise DataError(f"{pattern} holds no document")
 
 
-def _reader(file: Path) -> Callable[[Path, str, OnError], Iterator[Document]]:
+def read_file(
+    file: Path,
+    *,
+    text_field: str = "text",
+    on_error: OnError = "stop",
+    on_read: Callable[[int], object] | None = None,
+) -> Iterator[Document]:
+    """Documents of one file; perhaps none, if bad ones are skipped.
+
+    Args and errors: see `read_documents`.
+    """
+    size, told = file.stat().st_size, 0
+    documents, number = _reader(file)(file, text_field, on_error)
+    for place, document in enumerate(documents, start=1):
+        yield document
+        if on_read is not None:
+            on_read(size * place // number - told)
+            told = size * place // number
+
+
+def bytes_to_read(pattern: str) -> int:
+    """Size of all files that match, as they lie there.
+
+    Raises:
+        DataError: nothing matches.
+    """
+    return sum(file.stat().st_size for file in matching_files(pattern, "files of documents"))
+
+
+def _reader(file: Path) -> Callable[[Path, str, OnError], tuple[Iterable[Document], int]]:
     endings = [suffix.lower() for suffix in file.suffixes]
     if endings and endings[-1] in PACKED:
         endings.pop()
@@ -55,16 +92,21 @@ def _reader(file: Path) -> Callable[[Path, str, OnError], Iterator[Document]]:
     return _text
 
 
-def _lines(file: Path, text_field: str, on_error: OnError) -> Iterator[Document]:
-    yield from JsonlDocuments(str(file), text_field=text_field, on_error=on_error)
+def _lines(file: Path, text_field: str, on_error: OnError) -> tuple[Iterable[Document], int]:
+    found = JsonlDocuments(str(file), text_field=text_field, on_error=on_error)
+    return found, len(found)
 
 
-def _array(file: Path, text_field: str, on_error: OnError) -> Iterator[Document]:
+def _array(file: Path, text_field: str, on_error: OnError) -> tuple[Iterable[Document], int]:
     fields = DocumentFields(text_field)
     try:
         records = json.loads(_content(file))
     except ValueError as error:
         raise DataError(f"{file} is no valid JSON: {error}") from error
+    return _of_records(file, records, fields, on_error), len(records)
+
+
+def _of_records(file: Path, records: list[Any], fields: DocumentFields, on_error: OnError) -> Iterator[Document]:
     for number, record in enumerate(records, start=1):
         where = f"{file}:{number}"
         problem = (
@@ -78,18 +120,18 @@ def _array(file: Path, text_field: str, on_error: OnError) -> Iterator[Document]
             warnings.warn(f"{where}: {problem}; left out", stacklevel=2)
 
 
-def _text(file: Path, text_field: str, on_error: OnError) -> Iterator[Document]:
+def _text(file: Path, text_field: str, on_error: OnError) -> tuple[Iterable[Document], int]:
     try:
         text = _content(file).decode("utf-8-sig")  # without a byte-order mark
         problem = "" if text.strip() else f"{file} is empty: there is nothing to compress"
     except UnicodeDecodeError as error:
         problem = f"{file} is not UTF-8 text: {error}"
     if not problem:
-        yield Document(str(file), text)
-    elif on_error == "stop":
+        return [Document(str(file), text)], 1
+    if on_error == "stop":
         raise DataError(f"{problem}; leave it out, or set on_error=skip")
-    else:
-        warnings.warn(f"{problem}; left out", stacklevel=2)
+    warnings.warn(f"{problem}; left out", stacklevel=2)
+    return [], 1
 
 
 def _begins_with_bracket(file: Path) -> bool:

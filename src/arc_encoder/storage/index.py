@@ -29,6 +29,7 @@ class Entry:
         tokens: encoder tokens.
         factor: pooling factor; None with a fixed number of vectors.
         text: the text itself, if it was kept.
+        fidelity: share of its tokens that the decoder reads back from the vectors, if it was measured.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Entry:
     tokens: int
     factor: float | None
     text: str | None = None
+    fidelity: float | None = None
 
 
 COLUMNS = ", ".join(field.name for field in fields(Entry))
@@ -61,8 +63,12 @@ class Index:
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS documents (id TEXT PRIMARY KEY, source TEXT NOT NULL, shard TEXT NOT NULL, "
-                "first INTEGER NOT NULL, count INTEGER NOT NULL, tokens INTEGER NOT NULL, factor REAL, text TEXT) WITHOUT ROWID"
+                "first INTEGER NOT NULL, count INTEGER NOT NULL, tokens INTEGER NOT NULL, factor REAL, text TEXT, fidelity REAL) WITHOUT ROWID"
             )
+            if "fidelity" not in {
+                row[1] for row in self._base.execute("PRAGMA table_info(documents)")
+            }:  # made before it
+                self._base.execute("ALTER TABLE documents ADD COLUMN fidelity REAL")
             self._base.execute("CREATE INDEX IF NOT EXISTS by_source ON documents (source, factor)")
             self._base.commit()
         except sqlite3.Error as error:

@@ -11,6 +11,7 @@ Shape legend: N vectors, E decoder width, D dimensions that are kept, P pieces o
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -122,7 +123,7 @@ class ProductCodec(Codec):
             raise ConfigError("codec: product quantisation has not learned anything yet; call fit first")
 
 
-def _faiss():  # type: ignore[no-untyped-def]  # a module without types
+def _faiss() -> Any:
     try:
         import faiss
     except ImportError as error:

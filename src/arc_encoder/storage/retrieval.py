@@ -14,6 +14,7 @@ from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked
 from arc_encoder.data.retrieval import Retriever
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.inference import CompressedContext, Compressor, Context
+from arc_encoder.inference.fallback import Fallback
 from arc_encoder.storage.store import VectorStore
 
 FOLDER = "retrieval"
@@ -32,6 +33,24 @@ class Found:
     id: str
     text: str
     context: CompressedContext
+
+    def as_context(self) -> Context:
+        """A part of a prompt that knows its text, for a fallback that reads it."""
+        return Context(self.id, _Held(self))
+
+
+class _Held:
+    """What was found, as a store of one document."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+
+    def __getitem__(self, id: str) -> CompressedContext:
+        return self.found.context
+
+    def text(self, id: str) -> str:
+        """The document's text."""
+        return self.found.text
 
 
 class StoreSearch:
@@ -88,7 +107,14 @@ class StoreSearch:
         ]
 
 
-def answer_from(compressor: Compressor, found: Sequence[Found], question: str, *, max_new_tokens: int = 32) -> str:
+def answer_from(
+    compressor: Compressor,
+    found: Sequence[Found],
+    question: str,
+    *,
+    max_new_tokens: int = 32,
+    fallback: Fallback | None = None,
+) -> str:
     """The decoder's answer to a question from the vectors of documents, the best of which stands next to the question.
 
     Args:
@@ -96,9 +122,12 @@ def answer_from(compressor: Compressor, found: Sequence[Found], question: str, *
         found: the documents, best first.
         question: the question.
         max_new_tokens: longest answer, in decoder tokens.
+        fallback: what takes the place of documents whose vectors may have lost the answer.
     """
     prompt: list[str | Context | CompressedContext] = []
     for each in reversed(found):
-        prompt += [f"{SEPARATOR}{DOCUMENT}" if prompt else DOCUMENT, each.context]
-    (answer,) = compressor.generate([[*prompt, asked(question)]], stop="\n", max_new_tokens=max_new_tokens)
+        prompt += [f"{SEPARATOR}{DOCUMENT}" if prompt else DOCUMENT, each.as_context()]
+    (answer,) = compressor.generate(
+        [[*prompt, asked(question)]], stop="\n", max_new_tokens=max_new_tokens, fallback=fallback
+    )
     return answer.strip()

@@ -152,7 +152,17 @@ class VectorStore:
             made = context.origin
             shard, row, count = places[made.source, made.factor]
             entries.append(
-                Entry(id, made.source, shard or fresh, row, count, made.tokens, made.factor, (texts or {}).get(id))
+                Entry(
+                    id,
+                    made.source,
+                    shard or fresh,
+                    row,
+                    count,
+                    made.tokens,
+                    made.factor,
+                    (texts or {}).get(id),
+                    context.fidelity,
+                )
             )
         self.index.put(entries)
 
@@ -167,6 +177,19 @@ class VectorStore:
         except DataError:  # its shard may have gone in the meantime, and its vectors lie in another
             self.shards.close()
             return [self._context(entry) for entry in self._entries(ids)]
+
+    def of_source(self, source: str, factor: float | None, *, measured: bool = False) -> CompressedContext | None:
+        """The vectors of a text at a factor, under whatever id; None where there are none.
+
+        Args:
+            source: SHA-256 of the text.
+            factor: pooling factor.
+            measured: only vectors whose fidelity is known will do.
+        """
+        entry = self.index.of_source(source, factor)
+        if entry is None or not self.holds(entry) or (measured and entry.fidelity is None):
+            return None
+        return self._context(entry)
 
     def text(self, id: str) -> str | None:
         """The text of a document, if it was kept."""
@@ -213,9 +236,7 @@ class VectorStore:
             moved.update(
                 ((entry.shard, entry.first), (name, first)) for entry, first in zip(group, firsts, strict=False)
             )
-        self.index.put(
-            Entry(e.id, e.source, *moved[e.shard, e.first], e.count, e.tokens, e.factor, e.text) for e in entries
-        )
+        self.index.put(replace(e, shard=moved[e.shard, e.first][0], first=moved[e.shard, e.first][1]) for e in entries)
         self.shards.close()
         self.shards.remove(set(before) - self.index.shards())
         return sum(before.values()) - sum(self.shards.sizes().values())
@@ -265,7 +286,7 @@ class VectorStore:
     def _context(self, entry: Entry) -> CompressedContext:
         origin = Origin(source=entry.source, factor=entry.factor, tokens=entry.tokens, **self.models)
         read_learned(self.folder, self.codec)
-        return CompressedContext(self.codec.decode(self._rows(entry)), origin)
+        return CompressedContext(self.codec.decode(self._rows(entry)), origin, entry.fidelity)
 
     def _rows(self, entry: Entry) -> dict[str, Tensor]:
         shard = self.shards.read(entry.shard)
