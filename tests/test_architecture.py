@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "inference": FOUNDATION | {"data", "model"},
     "storage": FOUNDATION | {"data", "inference"},
     "plan": FOUNDATION | {"data", "models", "model", "training", "reporting"},
-    "study": FOUNDATION,
+    "study": FOUNDATION | {"data", "inference", "reporting"},
     "bench": FOUNDATION | {"model", "training", "plan", "inference", "storage"},
     "cli": FOUNDATION
     | {

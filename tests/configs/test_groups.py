@@ -28,6 +28,7 @@ from arc_encoder.cli import (
     data_prepare,
     evaluate,
     plan,
+    probe,
     quickstart,
     toy_models,
     train,
@@ -69,6 +70,7 @@ KEYS = {
     "quickstart": quickstart.KEYS,
     "ablate": ablate.KEYS,
     "ask": ask.KEYS,
+    "probe": probe.KEYS,
     "toy_model": toy_models.KEYS,
 }
 OPTIONS = sorted(str(file.relative_to(CONFIGS).with_suffix("")) for file in CONFIGS.rglob("*.yaml"))
@@ -78,6 +80,7 @@ ROOT_OF = {
     "codec": "compress",
     "engine": "compress",
     "fallback": "ask",
+    "questions": "probe",
     "benchmark": "eval",
     "protocol": "eval",
     "system": "eval",
@@ -261,6 +264,7 @@ def test_every_option_builds_what_it_names(option: str) -> None:
             config.model.start is None or isinstance(instantiate(config.model.start)(32, 48, vocabulary=300), Start)
         ),
         "codec": lambda: isinstance(instantiate(config.codec), Codec),
+        "questions": lambda: config.questions._target_.endswith("Questions"),
         "engine": lambda: isinstance(instantiate(config.engine), Engine),
         "fallback": lambda: config.fallback is None or isinstance(instantiate(config.fallback), Fallback),
         "growth": lambda: isinstance(instantiate(config.data.growth), FactorGrowth),

@@ -143,7 +143,9 @@ def test_documents_at_risk_are_compressed_less(compressor: Compressor, probe: An
 
 
 def test_without_a_probe_the_least_faithful_document_goes_first(compressor: Compressor) -> None:
-    contexts = [replace(c, fidelity=f) for c, f in zip(compressor.encode(TEXTS, factor=8), (0.6, 0.2, 0.4), strict=True)]
+    contexts = [
+        replace(c, fidelity=f) for c, f in zip(compressor.encode(TEXTS, factor=8), (0.6, 0.2, 0.4), strict=True)
+    ]
     parts: Parts = ["a ", contexts[0], contexts[1], contexts[2]]
     texts = known_texts([[Context(text) for text in TEXTS]])
     (found,) = TextFallback(threshold=0.5).apply(compressor, [parts], texts)

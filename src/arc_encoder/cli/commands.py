@@ -27,6 +27,7 @@ COMMANDS = {
     "ask": Command("ask", "ask a question about a document, from text and from vectors", "ask"),
     "compress": Command("compress", "compress files of documents into a store of vectors", "compress"),
     "store": Command("store", "look after a store of compressed documents"),
+    "probe": Command("probe", "train a probe that foretells answers that are lost in vectors", "probe"),
     "report": Command("report", "tables, plots and a page of finished runs; examples; comparisons"),
     "ablate": Command("ablate", "train and evaluate the variants of an ablation", "ablate"),
     "data": Command("data", "look at data before training on it, and prepare public sets"),

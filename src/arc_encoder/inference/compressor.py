@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.data.prompts import DOCUMENT, asked
@@ -178,9 +179,13 @@ class Compressor(DocumentEncoder):
             CheckpointError: another compressor's probe.
         """
         probe.check(self.fingerprint, self.decoder_name)
-        asked = self.encode_prompts(check_prompts(prompts), None, None, batch_size)
-        risks: list[float] = probe.risk(features_of(self._answering(), asked, batch_size)).tolist()
+        risks: list[float] = probe.risk(self.features(prompts, batch_size=batch_size)).tolist()
         return risks
+
+    def features(self, prompts: Sequence[Prompt], *, batch_size: int = 16) -> Tensor:
+        """What a probe sees of each prompt (B, F); see `inference.probe`."""
+        asked = self.encode_prompts(check_prompts(prompts), None, None, batch_size)
+        return features_of(self._answering(), asked, batch_size)
 
     def positions(self, part: str | Context | CompressedContext) -> int:
         """Positions of the decoder that a part of a prompt takes."""

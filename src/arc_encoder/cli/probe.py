@@ -1,0 +1,98 @@
+"""`arc-probe`: train a probe that foretells lost answers, and measure what falling back is worth.
+
+Run command: ``arc-probe checkpoint=<run>/compressor decoder=toy_a``
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from arc_encoder.atomic import write_text_atomically
+from arc_encoder.cli.app import own_device, run_app
+from arc_encoder.cli.train import build_decoders
+from arc_encoder.errors import ConfigError
+from arc_encoder.evaluation.metrics import METRICS
+from arc_encoder.inference import Compressor
+from arc_encoder.study.lost_answers import study_lost_answers, tables
+
+KEYS = {
+    "checkpoint",
+    "encoder_tokenizer",
+    "imports",
+    "decoders",
+    "questions",
+    "output",
+    "factors",
+    "train",
+    "test",
+    "metric",
+    "right_from",
+    "max_new_tokens",
+    "batch_size",
+    "seed",
+    "threads",
+    "device",
+    "dtype",
+    "overwrite",
+    "paths",
+}
+PROBE, RESULTS = "probe.safetensors", "results.json"
+
+
+def probe(config: DictConfig) -> Path:
+    """Train and measure as `config` says; returns the probe's file.
+
+    Raises:
+        ConfigError: something is missing or unknown, or results are there already.
+    """
+    if config.checkpoint is None:
+        raise ConfigError("checkpoint is missing: arc-probe checkpoint=<run>/compressor decoder=<name>")
+    if config.metric not in METRICS:
+        raise ConfigError(f"metric={config.metric!r} is unknown; choose one of {', '.join(METRICS)}")
+    output = Path(config.output)
+    if (output / RESULTS).exists() and not config.overwrite:
+        raise ConfigError(f"{output / RESULTS} exists already; choose another output=<folder>, or set overwrite=true")
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    ((name, decoder),) = build_decoders(config.get("decoders") or {}).items()
+    compressor = Compressor.from_pretrained(
+        config.checkpoint,
+        decoder=decoder,
+        decoder_name=name,
+        device=own_device(config.device),
+        dtype=config.dtype,
+        tokenizer=config.encoder_tokenizer,
+    )
+    metric, least = METRICS[config.metric], float(config.right_from)
+    found, results = study_lost_answers(
+        compressor,
+        instantiate(config.questions),
+        list(config.factors),
+        lambda answer, accepted: metric(answer, accepted) >= least,
+        train=config.train,
+        test=config.test,
+        max_new_tokens=config.max_new_tokens,
+        batch_size=config.batch_size,
+        seed=config.seed,
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    found.save(output / PROBE)
+    settings = {key: config[key] for key in ("metric", "right_from", "train", "test", "seed", "max_new_tokens")}
+    write_text_atomically(output / RESULTS, json.dumps({"settings": settings, **results}, indent=1) + "\n")
+    write_text_atomically(output / "results.md", tables(results))
+    print(f"{tables(results)}\n{output / PROBE}")
+    return output / PROBE
+
+
+def main() -> None:
+    """Console entry point."""
+    run_app("probe", lambda config: probe(config) and None, keys=KEYS)
+
+
+if __name__ == "__main__":
+    main()
