@@ -31,9 +31,10 @@ ALLOWED: dict[str, set[str]] = {
     "parity": FOUNDATION | {"model", "evaluation"},
     "inference": FOUNDATION | {"data", "model"},
     "storage": FOUNDATION | {"data", "inference"},
+    "integrations": FOUNDATION | {"inference", "storage"},
     "plan": FOUNDATION | {"data", "models", "model", "training", "reporting"},
     "study": FOUNDATION | {"data", "inference", "reporting"},
-    "bench": FOUNDATION | {"model", "training", "plan", "inference", "storage"},
+    "bench": FOUNDATION | {"data", "model", "training", "plan", "inference", "storage"},
     "cli": FOUNDATION
     | {
         "plan",

@@ -101,7 +101,14 @@ class StoreSearch:
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise ConfigError(f"top={top!r} must be a whole number from 1 on")
         (numbers,) = self.retriever.find([question], top)
-        ids = [self.ids[number] for number in numbers]
+        return self.found([self.ids[number] for number in numbers])
+
+    def found(self, ids: Sequence[str]) -> list[Found]:
+        """Documents by id, with text and vectors.
+
+        Raises:
+            DataError: an id that is not there.
+        """
         return [
             Found(id, str(self.store.text(id)), context) for id, context in zip(ids, self.store.get(ids), strict=True)
         ]

@@ -1,0 +1,1 @@
+"""Thin adapters to frameworks: documents of a store, read as vectors. Each needs its extra."""
