@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "storage": FOUNDATION | {"data", "inference"},
     "integrations": FOUNDATION | {"inference", "storage"},
     "plan": FOUNDATION | {"data", "models", "model", "training", "reporting"},
-    "study": FOUNDATION | {"data", "inference", "reporting"},
+    "study": FOUNDATION | {"data", "inference", "storage", "evaluation", "reporting"},
     "bench": FOUNDATION | {"data", "model", "training", "plan", "inference", "storage"},
     "cli": FOUNDATION
     | {

@@ -118,7 +118,7 @@ def test_trainings_are_sound_as_they_are_typed(checkout: Path, monkeypatch: pyte
     ("page", "number"),
     [
         (page, i)
-        for page in ("README.md", "docs/inference.md", "docs/storing.md")
+        for page in ("README.md", "docs/inference.md", "docs/storing.md", "docs/fallback.md")
         for i in range(len(blocks(page, "python")))
     ],
 )
