@@ -21,7 +21,7 @@ import torch
 
 COMMANDS = {entry.name: entry for entry in entry_points(group="console_scripts") if entry.name.startswith("arc-")}
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
-AFRESH = ("trainer=ddp", "trainer=fsdp", "workers=")  # processes of a process
+AFRESH = ("trainer=ddp", "trainer=fsdp", "workers=", "engine=ray")  # processes of a process
 
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from arc_encoder.data.retrieval import Bm25
+from arc_encoder.data.retrieval import Bm25, Dense
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.inference import Compressor
 from arc_encoder.storage import FloatCodec, VectorStore
 from arc_encoder.storage.retrieval import FOLDER, StoreSearch, answer_from
+from tests.data.retrieval.test_retrieval import Letters
 
 TEXTS = {"fruit": "apples and pears", "tools": "hammers and nails", "more": "an apple a day", "none": "not kept"}
 
@@ -30,6 +33,16 @@ def test_id_text_and_vectors_stay_together(store: VectorStore, compressor: Compr
     for each in found:
         assert each.text == TEXTS[each.id]
         assert torch.allclose(each.context.vectors, compressor.encode([each.text])[0].vectors, atol=1e-5)
+
+
+def test_dense_vectors_find_documents_too(
+    store: VectorStore, compressor: Compressor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=Letters))
+    found = StoreSearch(store, Dense("letters")).search("nails, hammers", top=2)
+    assert found[0].id == "tools"
+    assert found[0].text == TEXTS["tools"]
+    assert torch.allclose(found[0].context.vectors, compressor.encode([TEXTS["tools"]])[0].vectors, atol=1e-5)
 
 
 def test_the_index_is_built_once_and_anew_after_a_change(store: VectorStore, compressor: Compressor) -> None:
