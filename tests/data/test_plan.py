@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from arc_encoder.data.plan import BatchPlan, BatchSpec
+from arc_encoder.data.task_warmup import TaskWarmup
 from arc_encoder.errors import ConfigError
 
 PRETRAINING = {"reconstruction": 0.2, "continuation": 0.8}
@@ -37,6 +38,34 @@ def test_each_task_keeps_its_share_to_one_batch_at_any_time(shares: dict[Any, fl
 def test_the_shares_of_a_long_run_are_exact() -> None:
     done = Counter(spec.task for spec in plan(batches=5000))
     assert done == {"reconstruction": 1000, "continuation": 4000}
+
+
+def test_a_warmup_has_shares_of_its_own() -> None:
+    warmup = TaskWarmup({"reconstruction": 3, "rare": 1}, until=0.25)
+    shares = {**PRETRAINING, "rare": 0.0}
+    specs = plan(shares, batches=400, warmup=warmup)
+    assert Counter(spec.task for spec in specs[:100]) == {"reconstruction": 75, "rare": 25}
+    assert Counter(spec.task for spec in specs[100:]) == {"reconstruction": 60, "continuation": 240}
+    assert plan(shares, batches=400, warmup=warmup, start=90) == specs[90:]
+    for name in shares:
+        firsts = [spec.first for spec in specs if spec.task == name]
+        assert firsts == [4 * number for number in range(len(firsts))]  # every record in its turn, none twice
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"shares": {"a": -1}}, "not be negative"),
+        ({"shares": {}}, "one must be above 0"),
+        ({"shares": {"a": 1}, "until": 0}, "until=0"),
+        ({"shares": {"a": 1}, "until": 1.5}, "until=1.5"),
+    ],
+)
+def test_bad_warmups_are_named(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        TaskWarmup(**options)
+    with pytest.raises(ConfigError, match="no task is called other; there are: reconstruction, continuation"):
+        TaskWarmup({"other": 1}).check(PRETRAINING)
 
 
 def test_batches_are_numbered_and_counted() -> None:

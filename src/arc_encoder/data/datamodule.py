@@ -15,6 +15,7 @@ from arc_encoder.data.batches import BatchDataset
 from arc_encoder.data.collator import ArcCollator, DecoderText
 from arc_encoder.data.growth import FactorGrowth, NoGrowth
 from arc_encoder.data.plan import BatchPlan
+from arc_encoder.data.task_warmup import TaskWarmup
 from arc_encoder.data.tasks import Task
 from arc_encoder.errors import ConfigError
 
@@ -35,6 +36,7 @@ class ArcDataModule(L.LightningDataModule):
         factors: pooling factors to train, so that one ARC-Encoder serves several: [4, 8] trains both alike,
             [4, 4, 4, 8] or {4: 3, 8: 1} the first three times as often; empty trains the model's own factor alone.
         growth: how the factor of training batches grows to each of these; validation has the goal throughout.
+        task_warmup: other shares of the tasks at the beginning of the run.
     """
 
     def __init__(
@@ -50,9 +52,13 @@ class ArcDataModule(L.LightningDataModule):
         decoder_weights: Mapping[str, float] | None = None,
         factors: Mapping[int, float] | Sequence[int] | None = None,
         growth: FactorGrowth | None = None,
+        task_warmup: TaskWarmup | None = None,
     ) -> None:
         super().__init__()
         self.tasks, self.validation = dict(tasks), dict(validation or {})
+        self.task_warmup = task_warmup
+        if task_warmup is not None:
+            task_warmup.check(self.tasks)
         self.batch_size, self.validation_batches = batch_size, validation_batches
         if length_pool < 1:
             raise ConfigError(f"data.length_pool={length_pool} must be at least 1")
@@ -121,6 +127,7 @@ class ArcDataModule(L.LightningDataModule):
             factors=self.factors,
             growth=self.growth,
             own_factor=self._own_factor,
+            warmup=self.task_warmup,
         )
         collator = ArcCollator(
             self.collator.encoder_tokenizer, self.collator.decoders, with_reference=self._with_reference

@@ -14,6 +14,7 @@ from typing import TypeVar
 from torch.utils.data import Sampler
 
 from arc_encoder.data.growth import FactorGrowth, NoGrowth
+from arc_encoder.data.task_warmup import TaskWarmup
 from arc_encoder.errors import ConfigError
 
 Choice = TypeVar("Choice", str, int)
@@ -65,6 +66,7 @@ class BatchPlan(Sampler[BatchSpec]):
         factors: relative weight of each pooling factor; empty uses the model's own throughout.
         growth: how the factor grows to each of them.
         own_factor: the model's own factor, to which it grows where `factors` is empty.
+        warmup: other shares of the tasks at the beginning.
     """
 
     def __init__(
@@ -82,10 +84,13 @@ class BatchPlan(Sampler[BatchSpec]):
         factors: Mapping[int, float] | None = None,
         growth: FactorGrowth | None = None,
         own_factor: int | None = None,
+        warmup: TaskWarmup | None = None,
     ) -> None:
-        self.shares = {name: share for name, share in shares.items() if share > 0}
+        early = {} if warmup is None else warmup.shares
+        self.shares = {name: share for name, share in shares.items() if share > 0 or early.get(name, 0) > 0}
+        self.warmup = warmup
         self.decoders = {name: weight for name, weight in decoders.items() if weight > 0}
-        if not self.shares:
+        if not sum(self.shares.values()) > 0:
             raise ConfigError(f"no task has a positive share: {dict(shares)}")
         if not self.decoders:
             raise ConfigError(f"no decoder has a positive weight: {dict(decoders)}")
@@ -100,11 +105,10 @@ class BatchPlan(Sampler[BatchSpec]):
         return self.batches
 
     def __iter__(self) -> Iterator[BatchSpec]:
-        total = sum(self.shares.values())
         done = dict.fromkeys(self.shares, 0)
         for number in range(self.batches):
             # the task that is furthest behind its share
-            task = max(self.shares, key=lambda name: self.shares[name] / total * (number + 1) - done[name])
+            task = max(self.shares, key=lambda name: self._due(name, number + 1) - done[name])
             stride = self.world_size * self.batch_size
             first = done[task] * stride + self.rank * self.batch_size
             done[task] += 1
@@ -113,6 +117,12 @@ class BatchPlan(Sampler[BatchSpec]):
                 decoder = self._draw("decoder", self.decoders, step)
                 assert decoder is not None
                 yield BatchSpec(number, task, decoder, first, self.batch_size, stride, self._factor(step))
+
+    def _due(self, task: str, number: int) -> float:
+        """How many of the first `number` batches a task should have had."""
+        early = 0 if self.warmup is None else min(number, self.warmup.batches(self.batches))
+        later = self.shares[task] / sum(self.shares.values()) * (number - early)
+        return later if self.warmup is None else later + self.warmup.share(task) * early
 
     def _factor(self, step: int) -> float | None:
         goal = self._draw("factor", self.factors, step)
