@@ -196,6 +196,16 @@ def test_a_codec_that_learns_learns_once_for_all_who_write_and_read(tmp_path: Pa
     assert len(VectorStore(folder).verify()) == 40
 
 
+def test_a_codec_that_learned_before_is_taken_as_it_is(tmp_path: Path, made: Made) -> None:
+    pytest.importorskip("faiss")
+    codec = ProductCodec(8)
+    codec.fit(torch.cat([made(f"text {i}", count=40).vectors for i in range(40)]))
+    store = VectorStore.create(tmp_path / "store", made("any").origin, codec)
+    store.add({"one": made("text 3", count=40)})  # too few to learn from
+    expected = codec.decode(codec.encode(made("text 3", count=40).vectors))
+    assert torch.equal(VectorStore(store.folder)["one"].vectors, expected)
+
+
 def test_vectors_that_cannot_be_kept_are_refused_by_name(store: VectorStore, made: Made) -> None:
     store.add({"good": made("good")})
     bad = {

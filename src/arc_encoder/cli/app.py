@@ -112,7 +112,8 @@ def quieten() -> None:
 
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    logging.getLogger("bm25s").setLevel(logging.WARNING)
+    for chatty in ("bm25s", "faiss.loader"):  # a filter: they set their own level when they are imported
+        logging.getLogger(chatty).addFilter(lambda record: record.levelno >= logging.WARNING)
     for pattern in (
         ".*in eval mode at the start of training.*",
         ".*treespec, LeafSpec.*",

@@ -34,10 +34,16 @@ def info(store: VectorStore, arguments: argparse.Namespace) -> int:
     size = sum(store.shards.sizes().values())
     tokens = sum(entry.tokens for entry in entries)
     vectors = sum(entry.count for entry in entries)
+    measured = [entry.fidelity for entry in entries if entry.fidelity is not None]
     factors = sorted({entry.factor or 0 for entry in entries})
     print(f"documents   {len(entries):,}, {sum(entry.text is not None for entry in entries):,} of them with their text")
     print(f"vectors     {vectors:,} for {tokens:,} tokens; {tokens / max(vectors, 1):.2f} tokens each")
     print(f"factors     {', '.join(f'{factor:g}' for factor in factors)}")
+    if measured:
+        mean = sum(measured) / len(measured)
+        print(
+            f"fidelity    {mean:.2f} on average, {min(measured):.2f} at least; {len(measured):,} documents were measured"
+        )
     print(f"shards      {len(store.index.shards()):,} in use, {size / 1e6:,.1f} MB in all")
     print(f"kept by     {type(store.codec).__name__} {store.codec.settings() or ''}".rstrip())
     for name, value in store.models.items():

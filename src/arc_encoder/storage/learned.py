@@ -34,19 +34,20 @@ def read_learned(folder: Path, codec: Codec) -> None:
 
 
 def fit_once(folder: Path, codec: Codec, vectors: torch.Tensor) -> None:
-    """Let a codec learn from the first vectors, unless another process has done so.
+    """Let a codec learn from the first vectors, unless this or another process has done so for this store.
 
     Raises:
         ConfigError: it cannot learn from these.
         DataError: nothing can be written.
     """
-    if codec.fitted:
+    if codec.fitted and (not codec.learned() or (folder / FILE).is_file()):
         return
     with FileLock(folder / f".{FILE}.lock"):
         read_learned(folder, codec)
-        if codec.fitted:
+        if not codec.fitted:
+            codec.fit(vectors)
+        if (folder / FILE).is_file():
             return
-        codec.fit(vectors)
         try:
             with atomic_path(folder / FILE) as part:
                 save_file(codec.learned(), part)

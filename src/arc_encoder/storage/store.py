@@ -88,6 +88,9 @@ class VectorStore:
                     f"the store {place} cannot be made ({error.strerror}); choose another folder"
                 ) from error
         store = cls(place)
+        read_learned(place, store.codec)
+        if not store.codec.fitted and chosen.fitted and type(chosen) is type(store.codec):
+            store.codec.set_learned(chosen.learned())  # it learned before, from vectors of the caller's choice
         differ = [name for name in MODELS if store.models[name] != models[name]]
         if differ:
             raise CheckpointError(
@@ -151,19 +154,9 @@ class VectorStore:
         for id, context in documents.items():
             made = context.origin
             shard, row, count = places[made.source, made.factor]
-            entries.append(
-                Entry(
-                    id,
-                    made.source,
-                    shard or fresh,
-                    row,
-                    count,
-                    made.tokens,
-                    made.factor,
-                    (texts or {}).get(id),
-                    context.fidelity,
-                )
-            )
+            text = (texts or {}).get(id)
+            place = (shard or fresh, row, count)
+            entries.append(Entry(id, made.source, *place, made.tokens, made.factor, text, context.fidelity))
         self.index.put(entries)
 
     def get(self, ids: Sequence[str]) -> list[CompressedContext]:

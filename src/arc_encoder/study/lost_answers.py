@@ -98,7 +98,7 @@ def compared(probe: AnswerProbe, readings: Mapping[str, Readings]) -> dict[str, 
             if each.features is None or each.positions.mean() >= positions:
                 continue
             for other, instead in readings.items():
-                if instead.positions.mean() > each.positions.mean():
+                if other != fixed and instead.positions.mean() > each.positions.mean():
                     accuracy = at(curve(each, instead, probe.risk(each.features)), positions)
                     if accuracy is not None:
                         row[f"{base}, unsure as {other}"] = accuracy
