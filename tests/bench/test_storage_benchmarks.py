@@ -24,7 +24,7 @@ def test_stores_are_measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     store.main()
     found = {row[0]: float(row[3]) for row in rows(capsys.readouterr().out)}
     assert list(found) == list(store.CODECS)
-    assert found["float32"] > found["bfloat16"] > found["int8"] > found["product, 1 bit"]
+    assert found["float32"] > found["bfloat16"] > found["int8"] > found["product 1 bit"]
 
 
 def test_compression_is_measured_beside_the_bare_encoder(

@@ -22,7 +22,7 @@ CODECS: dict[str, Callable[[], Codec]] = {
     "float32": partial(FloatCodec, "float32"),
     "bfloat16": FloatCodec,
     "int8": Int8Codec,
-    "product, 1 bit": ProductCodec,
+    "product 1 bit": ProductCodec,
 }
 BLOCK = 500  # passages written at once
 ASKED = 100  # passages read at once

@@ -76,10 +76,11 @@ class ProductCodec(Codec):
         pieces = min(dimensions, max(1, round(dimensions * self.bits / 8)))
         padded = -(-dimensions // pieces) * pieces
         coordinates = torch.nn.functional.pad(centred @ basis, (0, padded - dimensions)).contiguous().numpy()
-        rotation = faiss.OPQMatrix(padded, pieces)
-        rotation.niter = ROUNDS
-        rotation.train(coordinates)
         quantizer = faiss.ProductQuantizer(padded, pieces, 8)
+        quantizer.cp.min_points_per_centroid = 1  # it warns of fewer than 39, each time
+        rotation = faiss.OPQMatrix(padded, pieces)
+        rotation.niter, rotation.pq = ROUNDS, quantizer
+        rotation.train(coordinates)
         quantizer.train(rotation.apply(coordinates))
         turned = torch.from_numpy(faiss.vector_to_array(rotation.A).reshape(padded, padded).copy())
         centroids = torch.from_numpy(faiss.vector_to_array(quantizer.centroids).copy())
