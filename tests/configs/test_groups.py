@@ -40,6 +40,7 @@ from arc_encoder.data import ArcDataModule
 from arc_encoder.data.growth import FactorGrowth
 from arc_encoder.data.prepare import Recipe
 from arc_encoder.data.retrieval import Retriever
+from arc_encoder.data.task_warmup import TaskWarmup
 from arc_encoder.data.tasks import Task
 from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.protocols import Protocol
@@ -268,6 +269,9 @@ def test_every_option_builds_what_it_names(option: str) -> None:
         "engine": lambda: isinstance(instantiate(config.engine), Engine),
         "fallback": lambda: config.fallback is None or isinstance(instantiate(config.fallback), Fallback),
         "growth": lambda: isinstance(instantiate(config.data.growth), FactorGrowth),
+        "task_warmup": lambda: (
+            config.data.task_warmup is None or isinstance(instantiate(config.data.task_warmup), TaskWarmup)
+        ),
         "objective": lambda: isinstance(instantiate(config.objective), Objective),
         "optim": lambda: isinstance(instantiate(config.optim), OptimSettings),
         "data": lambda: isinstance(instantiate(config.data), ArcDataModule),
