@@ -205,6 +205,13 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes, on_e
         JsonlDocuments(str(path), on_error=on_error)
 
 
+def test_what_stands_before_the_damage_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "tail.jsonl.gz"
+    path.write_bytes(gzip.compress(lines(*({"text": f"line {i}"} for i in range(50))), mtime=0) + b"garbage")
+    with pytest.raises(DataError, match="cannot be read after line 50: Not a gzipped file"):
+        JsonlDocuments(str(path))
+
+
 def test_without_zstandard_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.jsonl.zst"
     path.write_bytes(zstandard.compress(lines({"text": "x"})))

@@ -115,8 +115,9 @@ def read_all(path: Path, stream: IO[bytes], *, most: int, lines_before: int = 0)
         DataError: the file is damaged; says after which line.
     """
     content = bytearray()
+    read = getattr(stream, "read1", stream.read)  # what was unpacked before the damage is given, and not lost with it
     try:
-        while len(content) < most and (block := stream.read(min(BLOCK, most - len(content)))):
+        while len(content) < most and (block := read(min(BLOCK, most - len(content)))):
             content += block
     except unreadable() as error:
         line = lines_before + content.count(b"\n")
