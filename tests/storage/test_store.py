@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from arc_encoder.data.retrieval import Bm25
 from arc_encoder.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.storage import FloatCodec, Int8Codec, ProductCodec, VectorStore
+from arc_encoder.storage.retrieval import StoreSearch
 from tests.storage.conftest import Made
 
 
@@ -222,3 +225,36 @@ def test_vectors_that_cannot_be_kept_are_refused_by_name(store: VectorStore, mad
     assert list(store) == ["good"]
     with pytest.raises(DataError, match="no document 'gone'"):
         store["gone"]
+
+
+def test_a_full_disk_costs_nothing_that_was_there(
+    store: VectorStore, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add({"before": made("before")})
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("arc_encoder.storage.shards.atomic_file", full)
+        with pytest.raises(DataError, match=r"No space left.*before is untouched"):
+            store.add({"after": made("after")})
+    pages = store.index._base.execute("PRAGMA page_count").fetchone()[0]
+    store.index._base.execute(f"PRAGMA max_page_count = {pages}")
+    texts = {f"d{i}": "long " * 500 + str(i) for i in range(50)}
+    with pytest.raises(DataError, match="database or disk is full"):
+        store.add({id: made(text) for id, text in texts.items()}, texts)
+    opened = VectorStore(store.folder)
+    assert list(opened) == ["before"]
+    assert opened.verify() == []
+    opened.add({id: made(text) for id, text in texts.items()}, texts)  # there is room again
+    assert len(opened) == 51
+
+
+def test_an_empty_store_says_that_it_is(store: VectorStore) -> None:
+    assert (len(store), list(store), store.verify(), store.get([])) == (0, [], [], [])
+    assert store.compact() == 0
+    with pytest.raises(DataError, match="has no document 'any'"):
+        store["any"]
+    with pytest.raises(DataError, match="keeps no texts to search in"):
+        StoreSearch(store, Bm25())
