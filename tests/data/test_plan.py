@@ -41,12 +41,12 @@ def test_the_shares_of_a_long_run_are_exact() -> None:
 
 
 def test_a_warmup_has_shares_of_its_own() -> None:
-    warmup = TaskWarmup({"reconstruction": 3, "rare": 1}, until=0.25)
+    warmup = TaskWarmup({"reconstruction": 3, "rare": 1}, steps=50)
     shares = {**PRETRAINING, "rare": 0.0}
-    specs = plan(shares, batches=400, warmup=warmup)
+    specs = plan(shares, batches=400, warmup=warmup, accumulate=2)
     assert Counter(spec.task for spec in specs[:100]) == {"reconstruction": 75, "rare": 25}
     assert Counter(spec.task for spec in specs[100:]) == {"reconstruction": 60, "continuation": 240}
-    assert plan(shares, batches=400, warmup=warmup, start=90) == specs[90:]
+    assert plan(shares, batches=400, warmup=warmup, accumulate=2, start=90) == specs[90:]
     for name in shares:
         firsts = [spec.first for spec in specs if spec.task == name]
         assert firsts == [4 * number for number in range(len(firsts))]  # every record in its turn, none twice
@@ -57,8 +57,8 @@ def test_a_warmup_has_shares_of_its_own() -> None:
     [
         ({"shares": {"a": -1}}, "not be negative"),
         ({"shares": {}}, "one must be above 0"),
-        ({"shares": {"a": 1}, "until": 0}, "until=0"),
-        ({"shares": {"a": 1}, "until": 1.5}, "until=1.5"),
+        ({"shares": {"a": 1}, "steps": 0}, "steps=0"),
+        ({"shares": {"a": 1}, "steps": 1.5}, "steps=1.5"),
     ],
 )
 def test_bad_warmups_are_named(options: dict[str, Any], told: str) -> None:

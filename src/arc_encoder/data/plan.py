@@ -120,7 +120,7 @@ class BatchPlan(Sampler[BatchSpec]):
 
     def _due(self, task: str, number: int) -> float:
         """How many of the first `number` batches a task should have had."""
-        early = 0 if self.warmup is None else min(number, self.warmup.batches(self.batches))
+        early = 0 if self.warmup is None else min(number, self.warmup.steps * self.accumulate)
         later = self.shares[task] / sum(self.shares.values()) * (number - early)
         return later if self.warmup is None else later + self.warmup.share(task) * early
 
