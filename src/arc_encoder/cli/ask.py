@@ -27,6 +27,7 @@ from arc_encoder.storage.retrieval import StoreSearch, answer_from
 KEYS = {
     "checkpoint",
     "encoder_tokenizer",
+    "backbone",
     "imports",
     "decoders",
     "document",
@@ -81,6 +82,7 @@ def ask(config: DictConfig) -> list[Reading]:
         batch_size=1,
         device=choose_device(config.device),
         encoder_tokenizer=config.encoder_tokenizer,
+        backbone=config.backbone,
         precision=config.precision,
         progress=False,
     )
@@ -104,6 +106,7 @@ def ask_store(config: DictConfig) -> str:
         decoder_name=found_decoder[0],
         device=choose_device(config.device),
         tokenizer=config.encoder_tokenizer,
+        backbone=config.backbone,
     )
     search = StoreSearch(VectorStore(config.store), instantiate(config.retriever))
     found = search.search(str(config.question), config.top)

@@ -34,6 +34,7 @@ from arc_encoder.storage.single_file import check_output, write_single_file
 KEYS = {
     "checkpoint",
     "encoder_tokenizer",
+    "backbone",
     "imports",
     "input",
     "output",
@@ -115,6 +116,7 @@ def load_compressor(config: DictConfig) -> Compressor:
         device=own_device(config.device),
         dtype=config.dtype,
         tokenizer=config.encoder_tokenizer,
+        backbone=config.backbone,
     )
 
 

@@ -40,7 +40,7 @@ from arc_encoder.plan.prefill import prefill_work
 from arc_encoder.reporting.tables import cost_table, markdown_table
 
 KEYS = {
-    "checkpoint", "encoder_tokenizer", "imports", "factors", "shots", "seeds", "batch_size", "cache_gib", "precision", "costs", "conditions",
+    "checkpoint", "encoder_tokenizer", "backbone", "imports", "factors", "shots", "seeds", "batch_size", "cache_gib", "precision", "costs", "conditions",
     "seed", "threads", "device", "protocol", "benchmark", "benchmarks", "systems", "decoders", "paths", "experiment_name",
 }  # fmt: skip
 
@@ -95,6 +95,7 @@ def run(config: DictConfig) -> list[Row]:
             batch_size=config.batch_size,
             device=device,
             encoder_tokenizer=config.encoder_tokenizer,
+            backbone=config.backbone,
             cache_gib=config.cache_gib,
             precision=config.precision,
             progress=rank == 0,

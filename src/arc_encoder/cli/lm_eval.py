@@ -26,6 +26,7 @@ KNOWN = (
     "decoder",
     "decoder_path",
     "encoder_tokenizer",
+    "backbone",
     "factor",
     "keep",
     "max_new_tokens",
@@ -39,7 +40,7 @@ def model_of(settings: dict[str, Any]) -> Any:
 
     Args:
         settings: `decoder` (a configuration such as toy_a; huggingface with `decoder_path`), `checkpoint` (folder of
-            an ARC-Encoder; without it prompts stay text), `encoder_tokenizer`, `factor`, `keep` (decoder tokens at
+            an ARC-Encoder; without it prompts stay text), `encoder_tokenizer`, `backbone`, `factor`, `keep` (decoder tokens at
             a prompt's end that stay text), `max_new_tokens`, `batch_size`, `device`.
 
     Raises:
@@ -63,6 +64,7 @@ def model_of(settings: dict[str, Any]) -> Any:
         batch_size=batch_size,
         device=choose_device(str(settings.get("device") or "auto")),
         encoder_tokenizer=settings.get("encoder_tokenizer"),
+        backbone=settings.get("backbone"),
     )
     session.factor = factor
     return HarnessModel(session, keep=keep, max_new_tokens=max_new_tokens)

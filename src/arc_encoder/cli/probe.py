@@ -23,6 +23,7 @@ from arc_encoder.study.lost_answers import study_lost_answers, tables
 KEYS = {
     "checkpoint",
     "encoder_tokenizer",
+    "backbone",
     "imports",
     "decoders",
     "questions",
@@ -67,6 +68,7 @@ def probe(config: DictConfig) -> Path:
         device=own_device(config.device),
         dtype=config.dtype,
         tokenizer=config.encoder_tokenizer,
+        backbone=config.backbone,
     )
     metric, least = METRICS[config.metric], float(config.right_from)
     found, results = study_lost_answers(

@@ -23,6 +23,7 @@ def open_session(
     batch_size: int = 32,
     device: str = "cpu",
     encoder_tokenizer: str | None = None,
+    backbone: str | None = None,
     cache_gib: float = 1.0,
     precision: str = "32-true",
     progress: bool = True,
@@ -36,6 +37,7 @@ def open_session(
         batch_size: examples at once.
         device: where everything computes.
         encoder_tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie with the ARC-Encoder.
+        backbone: folder or hub name of the encoder's backbone, if it is not found by its own name.
         cache_gib: memory for vectors of contexts that may come again.
         precision: in which the ARC-Encoder computes: 32-true, bf16-mixed or 16-mixed, as in training.
         progress: show a progress bar.
@@ -58,7 +60,7 @@ def open_session(
     )
     if compressor is None:
         return session
-    loaded, tokenizer = load_arc_encoder(compressor, tokenizer=encoder_tokenizer)
+    loaded, tokenizer = load_arc_encoder(compressor, tokenizer=encoder_tokenizer, backbone=backbone)
     session = session.with_compressor(loaded)
     session.collator = ArcCollator(tokenizer, texts)
     return session

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from arc_encoder.cli import convert
 from arc_encoder.errors import CheckpointError, ConfigError
+from arc_encoder.evaluation.opening import open_session
 from arc_encoder.inference import Compressor
 from arc_encoder.model.backbone import Backbone
 from arc_encoder.model.build import build_arc_model, load_trained
@@ -121,6 +123,19 @@ def test_another_backbone_is_refused(models: Path, tmp_path: Path) -> None:
         ArcEncoderModel.from_pretrained(tmp_path / "out")
     with pytest.raises(CheckpointError, match=r"is another one than .*: embed_tokens differs"):
         load_trained(built(models / NAME), tmp_path / "out")
+
+
+def test_an_evaluation_finds_a_backbone_elsewhere(models: Path, tmp_path: Path) -> None:
+    compressor = built(models / NAME)
+    compressor.save_pretrained(tmp_path / "out")
+    elsewhere = tmp_path / "elsewhere"
+    (models / NAME).rename(elsewhere)
+    decoder = tiny_decoder()
+    with pytest.raises(CheckpointError, match=f"taken from model:{NAME}"):
+        open_session(decoder, "d", tmp_path / "out")
+    session = open_session(decoder, "d", tmp_path / "out", backbone=str(elsewhere), encoder_tokenizer=str(elsewhere))
+    remembered: Any = session.model.compressor
+    assert torch.equal(vectors(remembered.compressor), vectors(compressor))
 
 
 def test_training_starts_from_a_small_folder(models: Path, tmp_path: Path) -> None:
