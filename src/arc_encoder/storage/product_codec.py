@@ -24,6 +24,8 @@ NEEDED = 4 * CENTROIDS  # vectors, below which centroids are no more than the ve
 LEARNED_FROM = 16_384  # most vectors that are looked at
 NEGLIGIBLE = 1e-6  # of the greatest variance: a direction with less is not kept
 ROUNDS = 8  # of learning the rotation
+FEW_ROUNDS = 2  # where pieces are short: there are many, faiss is slow with them, and a rotation gains little
+SHORT = 4  # dimensions of such a piece, at most
 ENCODED_AT_ONCE = 4096
 
 
@@ -79,7 +81,8 @@ class ProductCodec(Codec):
         quantizer = faiss.ProductQuantizer(padded, pieces, 8)
         quantizer.cp.min_points_per_centroid = 1  # it warns of fewer than 39, each time
         rotation = faiss.OPQMatrix(padded, pieces)
-        rotation.niter, rotation.pq = ROUNDS, quantizer
+        rotation.niter = FEW_ROUNDS if padded // pieces <= SHORT else ROUNDS
+        rotation.pq = quantizer
         rotation.train(coordinates)
         quantizer.train(rotation.apply(coordinates))
         turned = torch.from_numpy(faiss.vector_to_array(rotation.A).reshape(padded, padded).copy())
