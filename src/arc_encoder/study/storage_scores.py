@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--decoder", required=True, help="folder, GGUF file or hub name")
     parser.add_argument("--decoder-name", default=None)
     parser.add_argument("--questions", default=None, help="JSON lines; those of the toy world by default")
+    parser.add_argument("--codecs", nargs="+", default=list(CODECS), choices=list(CODECS))
     parser.add_argument("--factors", type=float, nargs="+", default=[4, 8])
     parser.add_argument("--limit", type=int, default=500)
     parser.add_argument(
@@ -62,7 +63,8 @@ def main() -> None:
     places = random.Random(0).sample(range(len(source)), min(wanted, len(source)))
     questions = [source[place] for place in places]
     others = [joined_passages(each) for each in questions[arguments.limit :]]
-    print(scores(compressor, questions[: arguments.limit], others, arguments.factors, METRICS[arguments.metric]))
+    asked_about, metric = questions[: arguments.limit], METRICS[arguments.metric]
+    print(scores(compressor, asked_about, others, arguments.factors, metric, arguments.codecs))
 
 
 def scores(
@@ -71,6 +73,7 @@ def scores(
     others: Sequence[str],
     factors: Sequence[float],
     metric: Callable[[str, Sequence[str]], float],
+    codecs: Sequence[str] = tuple(CODECS),
 ) -> str:
     """A row for each factor and codec.
 
@@ -80,6 +83,7 @@ def scores(
         others: documents that codecs learn from too.
         factors: pooling factors.
         metric: answer, accepted answers → percent.
+        codecs: names of those that are tried.
     """
     documents = [joined_passages(question) for question in questions]
     texts = list(dict.fromkeys([*documents, *others]))
@@ -89,8 +93,8 @@ def scores(
     for factor in factors:
         contexts = compressor.encode(texts, factor=factor)
         width = contexts[0].vectors.shape[1]
-        for name, make in tqdm(CODECS.items(), desc=f"×{factor:g}", unit="codec"):
-            codec = make()
+        for name in tqdm(codecs, desc=f"×{factor:g}", unit="codec"):
+            codec = CODECS[name]()
             codec.fit(torch.cat([context.vectors for context in contexts]))
             kept: dict[str, Any] = {
                 text: replace(context, vectors=codec.decode(codec.encode(context.vectors)))
