@@ -161,3 +161,35 @@ def test_without_a_probe_the_least_faithful_document_goes_first(compressor: Comp
 def test_settings_of_fallbacks_are_checked(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="fallback"):
         TextFallback(**options)
+
+
+def test_a_fidelity_that_was_not_measured_says_nothing(compressor: Compressor, probe: AnswerProbe) -> None:
+    (context,) = compressor.encode(TEXTS[2:])
+    probe.weight[4] = -50.0  # fidelity
+    probe.mean[4] = 0.3
+    known = compressor.risks([["a", replace(context, fidelity=0.3)]], probe)
+    assert compressor.risks([["a", context]], probe) == pytest.approx(known)
+
+
+def test_a_text_that_does_not_fit_the_window_is_not_taken(compressor: Compressor, probe: AnswerProbe) -> None:
+    window = compressor.decoder.window  # type: ignore[union-attr]
+    text = "x" * (window + 10)
+    prompts = [["a ", Context(text), " b"]]
+    sure = compressor.generate(prompts, factor=8, max_new_tokens=8)
+    fallback = TextFallback(probe, threshold=0.0)
+    assert compressor.generate(prompts, factor=8, fallback=fallback, max_new_tokens=8) == sure
+
+
+def test_bad_calls_are_named(compressor: Compressor, probe: AnswerProbe) -> None:
+    contexts = compressor.encode(TEXTS)
+    with pytest.raises(DataError, match="3 contexts and 1 texts"):
+        compressor.with_fidelity(contexts, TEXTS[:1])
+    with pytest.raises(ConfigError, match="batch_size=0"):
+        compressor.with_fidelity(contexts, TEXTS, batch_size=0)
+    with pytest.raises(ConfigError, match="batch_size=0"):
+        compressor.risks([["a", contexts[0]]], probe, batch_size=0)
+    with pytest.raises(CheckpointError, match="another ARC-Encoder"):
+        compressor.with_fidelity(
+            [replace(contexts[0], origin=replace(contexts[0].origin, encoder="e" * 64))], TEXTS[:1]
+        )
+    assert compressor.generate([], fallback=TextFallback(probe)) == []

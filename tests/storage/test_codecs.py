@@ -104,3 +104,9 @@ def test_what_cannot_be_kept_is_refused() -> None:
         FloatCodec("int4")
     with pytest.raises(CheckpointError, match=r"codec .Zip. is unknown here.*FloatCodec, Int8Codec"):
         Codec.from_settings("Zip", {})
+
+
+def test_fewer_vectors_than_dimensions_are_refused() -> None:
+    pytest.importorskip("faiss")
+    with pytest.raises(ConfigError, match="1100 vectors of 1200 numbers are too few"):
+        ProductCodec().fit(torch.randn(1100, 1200))

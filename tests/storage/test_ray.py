@@ -17,7 +17,7 @@ from arc_encoder.inference import Compressor
 from arc_encoder.storage import FloatCodec, VectorStore
 from arc_encoder.storage.documents import read_documents, read_file
 from arc_encoder.storage.engines import CorpusJob, Engine, LocalEngine, RayEngine
-from arc_encoder.storage.engines.ray_data import _row, _written
+from arc_encoder.storage.engines.ray_data import _row, _rows, _written
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +110,31 @@ def test_settings_are_checked() -> None:
     pytest.importorskip("ray")
     with pytest.raises(ConfigError, match="workers=0"):
         RayEngine(workers=0)
+
+
+def test_what_a_worker_says_is_said_in_a_line() -> None:
+    ours = DataError("a.jsonl:3: is no JSON; repair it")
+    wrapped = RuntimeError("ray::Task() a traceback of many lines")
+    wrapped.cause = ours  # type: ignore[attr-defined]
+
+    def failing() -> Iterator[dict[str, Any]]:
+        raise wrapped
+        yield {}
+
+    with pytest.raises(DataError, match=r"^a.jsonl:3: is no JSON; repair it$"):
+        list(_rows(SimpleNamespace(iter_rows=failing)))
+    with pytest.raises(DataError, match="Ray could not compress the documents: a traceback"):
+        list(_rows(SimpleNamespace(iter_rows=lambda: (_ for _ in ()).throw(RuntimeError("first\na traceback")))))
+
+
+def test_texts_are_kept_of_what_was_there_before(
+    folder: Path, language_model: Path, compressor: Compressor, tmp_path: Path
+) -> None:
+    (context,) = compressor.encode(["some text"])
+    store = VectorStore.create(tmp_path / "store", compressor.origin_of_vectors(), FloatCodec("float32"))
+    store.add({"a": context})
+    before = _row(["a"], source=context.origin.source, text="some text", before=True)
+    encoded = SimpleNamespace(iter_rows=lambda: iter([before]))
+    wanted = job([], folder, language_model, keep_text=True)
+    assert _written(encoded, compressor, store, wanted, compressor.pooling_factor).done_before == 1
+    assert store.text("a") == "some text"

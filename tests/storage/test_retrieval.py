@@ -73,3 +73,11 @@ def test_what_cannot_be_searched_is_refused(store: VectorStore, tmp_path: Path) 
     store.delete(["fruit", "tools", "more"])
     with pytest.raises(DataError, match="keeps no texts to search in"):
         StoreSearch(store, Bm25())
+
+
+def test_indexes_of_several_retrievers_stay(store: VectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=Letters))
+    for _ in range(2):
+        assert StoreSearch(store, Bm25()).search("hammers", top=1)[0].id == "tools"
+        assert StoreSearch(store, Dense("letters")).search("hammers", top=1)[0].id == "tools"
+    assert len([each for each in (store.folder / FOLDER).iterdir() if each.is_dir()]) == 2

@@ -258,3 +258,13 @@ def test_an_empty_store_says_that_it_is(store: VectorStore) -> None:
         store["any"]
     with pytest.raises(DataError, match="keeps no texts to search in"):
         StoreSearch(store, Bm25())
+
+
+def test_what_was_known_of_a_text_stays_known(store: VectorStore, made: Made) -> None:
+    store.add({"a": replace(made("text"), fidelity=0.5)}, {"a": "text"})
+    store.add({"a": made("text")})
+    assert (store.text("a"), store["a"].fidelity) == ("text", 0.5)
+    store.add({"a": made("text", factor=8.0)})
+    assert (store.text("a"), store["a"].fidelity) == ("text", None)
+    store.add({"a": made("another text")})
+    assert (store.text("a"), store["a"].fidelity) == (None, None)

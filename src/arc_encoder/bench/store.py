@@ -44,9 +44,9 @@ def main() -> None:
 
 def measured(folder: Path, codec: Codec, passages: int, count: int, width: int) -> str:
     """A row of the table. Read vectors are put into one tensor, so every byte of them is touched."""
-    store = VectorStore.create(folder, origin(0, count), codec)
     vectors = torch.randn(BLOCK, count, width)
     codec.fit(vectors.flatten(0, 1))  # what a codec learns is learned once, and not counted
+    store = VectorStore.create(folder, origin(0, count), codec)
     begun = time.perf_counter()
     for first in range(0, passages, BLOCK):
         store.add(

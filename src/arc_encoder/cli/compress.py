@@ -20,6 +20,8 @@ from omegaconf import DictConfig
 from tqdm import tqdm
 
 from arc_encoder.cli.app import own_device, run_app
+from arc_encoder.cli.compose import import_modules
+from arc_encoder.cli.locations import register_resolvers
 from arc_encoder.cli.train import build_decoders
 from arc_encoder.data.jsonl import matching_files
 from arc_encoder.data.records import Document
@@ -104,7 +106,9 @@ def compress(config: DictConfig) -> Path:
 
 
 def load_compressor(config: DictConfig) -> Compressor:
-    """The compressor that `config` names, with its decoder where one is given."""
+    """The compressor that `config` names, with its decoder where one is given; in another process too."""
+    register_resolvers()
+    import_modules(config.get("imports") or [])
     decoders = build_decoders(config.decoders) if config.get("decoders") else {}
     if len(decoders) > 1:
         raise ConfigError(f"arc-compress works for one decoder; {', '.join(decoders)} were given")

@@ -18,6 +18,7 @@ from arc_encoder.cli.train import build_decoders
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.metrics import METRICS
 from arc_encoder.inference import Compressor
+from arc_encoder.inference.prompts import check_number
 from arc_encoder.study.lost_answers import study_lost_answers, tables
 
 KEYS = {
@@ -58,6 +59,18 @@ def probe(config: DictConfig) -> Path:
     output = Path(config.output)
     if (output / RESULTS).exists() and not config.overwrite:
         raise ConfigError(f"{output / RESULTS} exists already; choose another output=<folder>, or set overwrite=true")
+    if len(config.get("decoders") or {}) != 1:
+        raise ConfigError(
+            f"arc-probe works for one decoder; {', '.join(config.get('decoders') or {}) or 'none'} was given"
+        )
+    if not config.factors:
+        raise ConfigError("factors is empty; give those whose answers may be lost, such as factors=[4,8]")
+    for key in ("train", "test", "batch_size", "max_new_tokens"):
+        check_number(key, config[key], lowest=1)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be made ({error.strerror}); choose another output=<folder>") from error
     if config.threads:
         torch.set_num_threads(config.threads)
     ((name, decoder),) = build_decoders(config.get("decoders") or {}).items()
@@ -82,7 +95,6 @@ def probe(config: DictConfig) -> Path:
         batch_size=config.batch_size,
         seed=config.seed,
     )
-    output.mkdir(parents=True, exist_ok=True)
     found.save(output / PROBE)
     settings = {key: config[key] for key in ("metric", "right_from", "train", "test", "seed", "max_new_tokens")}
     write_text_atomically(output / RESULTS, json.dumps({"settings": settings, **results}, indent=1) + "\n")

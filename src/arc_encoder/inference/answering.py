@@ -19,6 +19,8 @@ from arc_encoder.inference.streaming import Abandoned, Pieces, pieces_of
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.prefix import Prefix, counts_slots
 
+ROOM = 64  # positions that are left for an answer
+
 
 class Answering:
     """A decoder that answers.
@@ -108,6 +110,12 @@ class Answering:
             len(part) if isinstance(part, CompressedContext) else len(self.decoder.token_ids(str(part)))
             for part in parts
         )
+
+    def fits(self, parts: Parts) -> bool:
+        """Whether a prompt, with what opens it, leaves room for an answer."""
+        window = self.decoder.window
+        opened = self._batch([["x"]], 0).text_lengths.sum()  # BOS, or the template of a chat
+        return window is None or self.positions(parts) + int(opened) + ROOM <= window
 
     def _batch(self, prompts: Sequence[Parts], first: int) -> ArcBatch:
         samples = [sample_of(first + number, parts) for number, parts in enumerate(prompts)]

@@ -172,11 +172,8 @@ class Compressor(DocumentEncoder):
 
         Args:
             prompts: see `generate`.
-            probe: trained on this compressor (`arc-probe`).
+            probe: trained on this compressor (`arc-probe`); another's raises `CheckpointError`.
             batch_size: prompts at once.
-
-        Raises:
-            CheckpointError: another compressor's probe.
         """
         probe.check(self.fingerprint, self.decoder_name)
         risks: list[float] = probe.risk(self.features(prompts, batch_size=batch_size)).tolist()
@@ -191,6 +188,10 @@ class Compressor(DocumentEncoder):
         """Positions of the decoder that a part of a prompt takes."""
         (parts,) = self.encode_prompts(check_prompts([[part]]), None, None, 1)
         return self._answering().positions(parts)
+
+    def fits(self, parts: Parts) -> bool:
+        """Whether a prompt leaves the decoder's window room for an answer."""
+        return self._answering().fits(parts)
 
     @overload
     def generate(self, prompts: Sequence[Prompt], *, stream: Literal[False] = False, **kw: Any) -> list[str]: ...
@@ -216,9 +217,8 @@ class Compressor(DocumentEncoder):
         """Answers to prompts of text and contexts, in batches; a prompt's answer does not depend on the others.
 
         Args:
-            prompts: each a text, or a list of texts, `Context`s and `CompressedContext`s in reading order.
-            stream: give the answer to one prompt piece by piece, while it is generated; together the pieces are what is
-                answered without.
+            prompts: each a text, or a list of texts and contexts in reading order.
+            stream: give the answer to one prompt piece by piece, while it is generated.
             max_new_tokens: longest answer, in decoder tokens.
             factor: pooling factor of the `Context`s instead of the trained one.
             max_vectors: most positions that the contexts of a prompt may take together: the lowest factor that was

@@ -27,7 +27,7 @@ class Fallback(ABC):
             itself. None goes by fidelity: a document's risk is the share of its tokens that the vectors have lost.
         threshold: risk above which a document is replaced.
         max_positions: most positions that the documents of a prompt may take together, or else a document stays as it
-            is; None sets no limit.
+            is; None sets no limit but the decoder's window.
 
     Raises:
         ConfigError: a setting outside its range.
@@ -62,6 +62,8 @@ class Fallback(ABC):
             CheckpointError: the probe is another compressor's.
             ConfigError: neither a probe nor a fidelity that was measured.
         """
+        if not prompts:
+            return []
         if self.probe is not None:
             risks = compressor.risks(prompts, self.probe)
             return [
@@ -85,8 +87,9 @@ class Fallback(ABC):
             assert isinstance(context, CompressedContext)
             other = self.instead(compressor, texts[context.origin.source], context)
             more = compressor.positions(other) - len(context)
-            if self.max_positions is None or taken + more <= self.max_positions:
-                found[place], taken = other, taken + more
+            tried = [*found[:place], other, *found[place + 1 :]]
+            if (self.max_positions is None or taken + more <= self.max_positions) and compressor.fits(tried):
+                found, taken = tried, taken + more
         return found
 
 

@@ -16,6 +16,7 @@ from arc_encoder.data.collator import ArcCollator
 from arc_encoder.errors import CheckpointError, DataError
 from arc_encoder.inference.contexts import CompressedContext, source_digest
 from arc_encoder.inference.encoding import DocumentEncoder
+from arc_encoder.inference.prompts import check_number
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
 
@@ -50,11 +51,19 @@ class FidelityMeter:
             batch_size: chunks at once.
 
         Raises:
-            DataError: a text that is not the context's.
+            CheckpointError: a context of another compressor.
+            DataError: a text that is not the context's, or one for each is not there.
         """
+        check_number("batch_size", batch_size, lowest=1)
+        if len(contexts) != len(texts):
+            raise DataError(f"{len(contexts)} contexts and {len(texts)} texts were given; each context wants its text")
+        made_by = self.encoder.fingerprint
         token = self.head.task_vector(TaskToken.RECONSTRUCT)
         chunks: list[tuple[int, str, Tensor]] = []
         for place, (context, text) in enumerate(zip(contexts, texts, strict=True)):
+            context.check(
+                encoder=made_by, decoder=self.encoder.decoder_fingerprint, decoder_name=self.encoder.decoder_name
+            )
             if source_digest(text) != context.origin.source:
                 raise DataError(f"text number {place} is not the one that its context was made of")
             first = 0

@@ -84,6 +84,7 @@ class AnswerProbe:
             raise CheckpointError(
                 f"the probe knows {len(self.weight)} features, but there are {features.shape[-1]}: it was trained with another decoder"
             )
+        features = torch.where(features.isnan(), self.mean, features)  # a fidelity that was not measured says nothing
         return torch.sigmoid((features - self.mean) / self.scale @ self.weight + self.bias)
 
     def save(self, file: str | Path) -> None:
@@ -146,7 +147,7 @@ def prompt_features(
         logits: (B, V) at their last positions.
         hidden: (B, E) there, after each layer.
         ratios: tokens that a vector stands for, in the prompt's documents.
-        fidelities: of the least faithful document; 1 where it was not measured.
+        fidelities: of the least faithful document; NaN where it was not measured.
     """
     chances = logits.float().softmax(-1)
     two = chances.topk(2).values

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from arc_encoder.errors import DataError
 from arc_encoder.inference.answering import Answering
 from arc_encoder.inference.contexts import CompressedContext
 from arc_encoder.inference.probe import prompt_features
-from arc_encoder.inference.prompts import Parts
+from arc_encoder.inference.prompts import Parts, check_number
 
 
 @torch.no_grad()
@@ -22,6 +24,9 @@ def features_of(answering: Answering, prompts: Sequence[Parts], batch_size: int)
         prompts: what it would be asked.
         batch_size: prompts at once.
     """
+    check_number("batch_size", batch_size, lowest=1)
+    if not prompts:
+        raise DataError("there is no prompt to judge; give one at least")
     order = sorted(range(len(prompts)), key=lambda i: answering.positions(prompts[i]))
     found: dict[int, Tensor] = {}
     for start in range(0, len(order), batch_size):
@@ -32,7 +37,9 @@ def features_of(answering: Answering, prompts: Sequence[Parts], batch_size: int)
         ratios = [
             sum(each.origin.tokens for each in some) / max(sum(map(len, some)), 1) if some else 1.0 for some in contexts
         ]
-        fidelities = [min((1.0 if c.fidelity is None else c.fidelity for c in some), default=1.0) for some in contexts]
+        fidelities = [
+            min((math.nan if c.fidelity is None else c.fidelity for c in some), default=1.0) for some in contexts
+        ]
         rows = prompt_features(logits.cpu(), [each.cpu() for each in hidden], ratios, fidelities)
         found.update(zip(places, rows, strict=True))
     return torch.stack([found[i] for i in range(len(prompts))])

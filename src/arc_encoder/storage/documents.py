@@ -17,6 +17,7 @@ from arc_encoder.data.jsonl import JsonlDocuments, OnError, check_on_error, matc
 from arc_encoder.data.packed import unpacking, unreadable
 from arc_encoder.data.records import Document
 from arc_encoder.errors import DataError
+from arc_encoder.inference.prompts import unicode_problem
 
 LINES = (".jsonl", ".ndjson", ".jsonlines")
 PACKED = (".gz", ".zst")
@@ -113,7 +114,10 @@ def _of_records(file: Path, records: list[Any], fields: DocumentFields, on_error
             fields.problem(record) if isinstance(record, dict) else f"{type(record).__name__} instead of an object"
         )
         if problem is None:
-            yield fields.document(record, where)
+            document = fields.document(record, where)
+            problem = next((reason for text in (document.id, document.text) if (reason := unicode_problem(text))), None)
+        if problem is None:
+            yield document
         elif on_error == "stop":
             raise DataError(f"{where}: {problem}; repair it, or set on_error=skip")
         else:

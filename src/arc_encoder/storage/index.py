@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -68,7 +69,8 @@ class Index:
             if "fidelity" not in {
                 row[1] for row in self._base.execute("PRAGMA table_info(documents)")
             }:  # made before it
-                self._base.execute("ALTER TABLE documents ADD COLUMN fidelity REAL")
+                with suppress(sqlite3.OperationalError):  # another process has added it just now
+                    self._base.execute("ALTER TABLE documents ADD COLUMN fidelity REAL")
             self._base.execute("CREATE INDEX IF NOT EXISTS by_source ON documents (source, factor)")
             self._base.commit()
         except sqlite3.Error as error:

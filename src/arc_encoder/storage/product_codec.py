@@ -22,6 +22,7 @@ from arc_encoder.storage.codecs import Codec
 CENTROIDS = 256  # a byte for each piece
 NEEDED = 4 * CENTROIDS  # vectors, below which centroids are no more than the vectors themselves
 LEARNED_FROM = 16_384  # most vectors that are looked at
+LEAST_RATIO = 4  # vectors for each dimension: with fewer than one, faiss has no basis to rotate into
 NEGLIGIBLE = 1e-6  # of the greatest variance: a direction with less is not kept
 ROUNDS = 8  # of learning the rotation
 FEW_ROUNDS = 2  # where pieces are short: there are many, faiss is slow with them, and a rotation gains little
@@ -77,6 +78,11 @@ class ProductCodec(Codec):
         dimensions = basis.shape[1]
         pieces = min(dimensions, max(1, round(dimensions * self.bits / 8)))
         padded = -(-dimensions // pieces) * pieces
+        if len(sample) < LEAST_RATIO * padded:
+            raise ConfigError(
+                f"codec: {len(sample)} vectors of {vectors.shape[1]} numbers are too few to learn from: product quantisation wants "
+                f"{LEAST_RATIO * padded}; give more documents at once, or choose codec=int8"
+            )
         coordinates = torch.nn.functional.pad(centred @ basis, (0, padded - dimensions)).contiguous().numpy()
         quantizer = faiss.ProductQuantizer(padded, pieces, 8)
         quantizer.cp.min_points_per_centroid = 1  # it warns of fewer than 39, each time

@@ -74,9 +74,10 @@ class StoreSearch:
         self.ids = [entry.id for entry in entries]
         texts = [str(entry.text) for entry in entries]
         stamp = hashlib.sha256(repr(sorted(retriever.settings().items())).encode())
+        own = stamp.hexdigest()[:8]  # indexes of other retrievers stay
         for entry in entries:
             stamp.update(f"\n{entry.id}\0{entry.source}".encode())
-        folder = store.folder / FOLDER / stamp.hexdigest()[:32]
+        folder = store.folder / FOLDER / f"{own}-{stamp.hexdigest()[:32]}"
         folder.parent.mkdir(exist_ok=True)
         with FileLock(folder.parent / ".lock"):  # several may ask at once
             if not folder.is_dir():
@@ -84,10 +85,10 @@ class StoreSearch:
                     fresh.mkdir(exist_ok=True)
                     retriever.build(texts, fresh)
                 for other in folder.parent.iterdir():  # of documents as they were before
-                    if other.is_dir() and other != folder:
+                    if other.is_dir() and other != folder and other.name.startswith(f"{own}-"):
                         shutil.rmtree(other)
-        retriever.store = texts
-        retriever.load(folder)
+            retriever.store = texts
+            retriever.load(folder)
 
     def search(self, question: str, top: int = 3) -> list[Found]:
         """The best documents for a question, best first; none that has nothing in common with it.

@@ -123,6 +123,8 @@ class VectorStore:
     def add(self, documents: Mapping[str, CompressedContext], texts: Mapping[str, str] | None = None) -> None:
         """Add documents, or replace those of the same id: all of them or none, in one new shard.
 
+        A text that was kept before stays, if it is the same.
+
         Args:
             documents: by id. Those of the same text at the same factor share their vectors.
             texts: of those whose text is kept too.
@@ -142,21 +144,26 @@ class VectorStore:
             key = (context.origin.source, context.origin.factor)
             if key in places:
                 continue
-            before = self.index.of_source(*key)
-            if before is not None and self.holds(before):
-                places[key] = (before.shard, before.first, before.count)
+            same = self.index.of_source(*key)
+            if same is not None and self.holds(same):
+                places[key] = (same.shard, same.first, same.count)
                 continue
             places[key] = (None, first, len(context))
             rows.append(context.vectors)
             first += len(context)
         fresh = self._write(torch.cat(rows)) if rows else ""
         entries = []
+        earlier = self.index.find(list(documents))
         for id, context in documents.items():
             made = context.origin
+            before = earlier.get(id)
             shard, row, count = places[made.source, made.factor]
-            text = (texts or {}).get(id)
+            text, fidelity = (texts or {}).get(id), context.fidelity
+            if before is not None and before.source == made.source:  # what was known of the same text stays known
+                text = before.text if text is None else text
+                fidelity = before.fidelity if fidelity is None and before.factor == made.factor else fidelity
             place = (shard or fresh, row, count)
-            entries.append(Entry(id, made.source, *place, made.tokens, made.factor, text, context.fidelity))
+            entries.append(Entry(id, made.source, *place, made.tokens, made.factor, text, fidelity))
         self.index.put(entries)
 
     def get(self, ids: Sequence[str]) -> list[CompressedContext]:

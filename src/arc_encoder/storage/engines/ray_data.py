@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from arc_encoder.data.records import Document
-from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.errors import ArcError, CheckpointError, ConfigError, DataError
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.contexts import CompressedContext, Origin, source_digest
 from arc_encoder.storage.corpus import BATCHES, Outcome, note_failed
@@ -59,7 +59,7 @@ class RayEngine(Engine):
         )
         encoded = rows.map_batches(
             _Encode,
-            fn_constructor_args=(job, ray.put(done)),
+            fn_constructor_args=(job, ray.put(done), self.cpus),
             batch_size=job.batch_size * BATCHES,
             batch_format="pandas",
             concurrency=self.workers,
@@ -91,9 +91,9 @@ def _together(group: Any) -> Any:
 class _Encode:
     """Texts → vectors, with a compressor of its own."""
 
-    def __init__(self, job: CorpusJob, done: Any) -> None:
+    def __init__(self, job: CorpusJob, done: Any, cpus: float) -> None:
         self.job, self.done = job, _ray().get(done) if not isinstance(done, dict) else done
-        torch.set_num_threads(1)
+        torch.set_num_threads(max(1, int(cpus)))
         self.compressor = job.load()
 
     def __call__(self, rows: Any) -> Any:
@@ -106,7 +106,8 @@ class _Encode:
             if missing:
                 new.append((missing, text))
             before = [id for id in ids if self.done.get(id) == source]
-            found += [_row(before, source=source, before=True)] if before else []
+            kept = text if self.job.keep_text else ""
+            found += [_row(before, text=kept, source=source, before=True)] if before else []
         problems = self.compressor.problems([text for _, text in new])
         found += [_row(new[place][0], problem=reason) for place, reason in problems.items()]
         good = [pair for place, pair in enumerate(new) if place not in problems]
@@ -151,7 +152,7 @@ def _written(encoded: Any, compressor: Compressor, store: VectorStore, job: Corp
         texts.clear()
 
     like = compressor.origin_of_vectors()
-    for row in encoded.iter_rows():
+    for row in _rows(encoded):
         ids = [str(id) for id in row["ids"]]
         for id in ids:
             if row["source"] and sources.setdefault(id, row["source"]) != row["source"]:
@@ -159,6 +160,8 @@ def _written(encoded: Any, compressor: Compressor, store: VectorStore, job: Corp
                 raise DataError(f"two documents are called {id!r}; give each an id of its own")
         if row["before"]:
             outcome.done_before += len(ids)
+            if job.keep_text:
+                store.keep_texts(dict.fromkeys(ids, row["text"]))
         elif row["problem"]:
             outcome.failed += [(id, row["problem"]) for id in ids]
             note_failed(store, dict.fromkeys(ids, row["problem"]))
@@ -179,6 +182,31 @@ def _written(encoded: Any, compressor: Compressor, store: VectorStore, job: Corp
     if not (outcome.compressed or outcome.done_before or outcome.failed):
         raise DataError(f"{', '.join(map(str, job.files[:3]))}: there is no document")
     return outcome
+
+
+def _rows(encoded: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a Ray data set; what a worker raised of ours is raised here as it was there."""
+    try:
+        yield from encoded.iter_rows()
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        cause: BaseException | None = error
+        seen: list[BaseException] = []
+        while cause is not None and cause not in seen:
+            if isinstance(cause, ArcError):
+                raise _plain(cause) from None
+            seen.append(cause)
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        raise DataError(f"Ray could not compress the documents: {str(error).strip().splitlines()[-1]}") from error
+
+
+def _plain(error: ArcError) -> ArcError:
+    """The error of a worker without Ray's wrapping, whose text is the whole remote traceback."""
+    told = str(error.args[0]) if error.args and isinstance(error.args[0], str) else str(error)
+    kind = next((each for each in (ConfigError, CheckpointError, DataError) if isinstance(error, each)), DataError)
+    last = [line for line in told.strip().splitlines() if line.strip()][-1]
+    return kind(last.split("Error: ", 1)[-1])
 
 
 def _ray() -> Any:
