@@ -32,6 +32,7 @@ KEYS = {
     "factors",
     "train",
     "test",
+    "shots",
     "metric",
     "right_from",
     "max_new_tokens",
@@ -67,6 +68,7 @@ def probe(config: DictConfig) -> Path:
         raise ConfigError("factors is empty; give those whose answers may be lost, such as factors=[4,8]")
     for key in ("train", "test", "batch_size", "max_new_tokens"):
         check_number(key, config[key], lowest=1)
+    check_number("shots", config.shots, lowest=0)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -94,9 +96,12 @@ def probe(config: DictConfig) -> Path:
         max_new_tokens=config.max_new_tokens,
         batch_size=config.batch_size,
         seed=config.seed,
+        shots=config.shots,
     )
     found.save(output / PROBE)
-    settings = {key: config[key] for key in ("metric", "right_from", "train", "test", "seed", "max_new_tokens")}
+    settings = {
+        key: config[key] for key in ("metric", "right_from", "train", "test", "shots", "seed", "max_new_tokens")
+    }
     write_text_atomically(output / RESULTS, json.dumps({"settings": settings, **results}, indent=1) + "\n")
     write_text_atomically(output / "results.md", tables(results))
     print(f"{tables(results)}\n{output / PROBE}")

@@ -13,7 +13,7 @@ from arc_encoder.inference import Compressor
 from arc_encoder.inference.probe import AnswerProbe
 from arc_encoder.reporting.markdown import table
 from arc_encoder.study.falling_back import at, auc, curve, fit_probe, losses
-from arc_encoder.study.readings import Readings, drawn, read_all
+from arc_encoder.study.readings import Readings, drawn, opening_of, read_all
 
 
 def study_lost_answers(
@@ -27,6 +27,7 @@ def study_lost_answers(
     max_new_tokens: int,
     batch_size: int,
     seed: int,
+    shots: int = 0,
 ) -> tuple[AnswerProbe, dict[str, Any]]:
     """Train a probe on some questions and measure it on others.
 
@@ -39,6 +40,7 @@ def study_lost_answers(
         max_new_tokens: longest answer.
         batch_size: questions at once.
         seed: which questions are which.
+        shots: answered questions in front of each, without their documents.
 
     Returns:
         the probe; and results: `ways` (accuracy and positions), `auc` of each sign for each factor, `policies` (curves).
@@ -46,9 +48,15 @@ def study_lost_answers(
     Raises:
         DataError: too few questions, or too few of whose answers are lost.
     """
-    parts = drawn(questions, train, test, seed)
+    first, last = drawn(questions, train + shots, test, seed)
     both = read_all(
-        compressor, [*parts[0], *parts[1]], factors, right, max_new_tokens=max_new_tokens, batch_size=batch_size
+        compressor,
+        [*first[shots:], *last],
+        factors,
+        right,
+        max_new_tokens=max_new_tokens,
+        batch_size=batch_size,
+        opening=opening_of(first[:shots]),
     )
     seen = {name: each.part(torch.arange(train)) for name, each in both.items()}
     held_out = {name: each.part(torch.arange(train, train + test)) for name, each in both.items()}

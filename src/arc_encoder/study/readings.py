@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from arc_encoder.data.prompts import DOCUMENT, asked, joined_passages
+from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.errors import DataError
 from arc_encoder.inference import Compressor
-from arc_encoder.inference.prompts import Parts
+from arc_encoder.inference.prompts import Part, Parts
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,16 @@ def drawn(source: Source[Question], train: int, test: int, seed: int) -> tuple[l
     return found
 
 
+def opening_of(examples: Sequence[Question]) -> str:
+    """Answered questions without their documents, which show a decoder that was not fine-tuned how answers look."""
+    return "".join(f"{asked(each.question).lstrip()} {each.answers[0]}{SEPARATOR}" for each in examples)
+
+
+def prompt_about(opening: str, document: Part, question: str) -> Parts:
+    """The prompt that is asked."""
+    return [f"{opening}{DOCUMENT}", document, asked(question)]
+
+
 def read_all(
     compressor: Compressor,
     questions: Sequence[Question],
@@ -72,6 +82,7 @@ def read_all(
     *,
     max_new_tokens: int,
     batch_size: int,
+    opening: str = "",
 ) -> dict[str, Readings]:
     """Answers from the text, and from vectors at each factor: `text`, `×4`, ….
 
@@ -82,6 +93,7 @@ def read_all(
         right: answer, accepted answers → whether it is right.
         max_new_tokens: longest answer.
         batch_size: questions at once.
+        opening: stands in front of every prompt.
     """
     documents = [joined_passages(question) for question in questions]
     texts = list(dict.fromkeys(documents))
@@ -96,7 +108,7 @@ def read_all(
                 contexts = [replace(context, fidelity=1.0) for context in contexts]
             parts = dict(zip(texts, contexts, strict=True))
         prompts: list[Parts] = [
-            [DOCUMENT, parts[text], asked(question.question)]
+            prompt_about(opening, parts[text], question.question)
             for text, question in zip(documents, questions, strict=True)
         ]
         answers = compressor.generate(prompts, stop="\n", max_new_tokens=max_new_tokens, batch_size=batch_size)

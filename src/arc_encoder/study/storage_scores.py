@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from arc_encoder.data.jsonl import JsonlQuestions
-from arc_encoder.data.prompts import DOCUMENT, asked, joined_passages
+from arc_encoder.data.prompts import joined_passages
 from arc_encoder.data.records import Question
 from arc_encoder.data.toy_sources import ToyQuestions
 from arc_encoder.evaluation.metrics import METRICS, confidence_interval
@@ -26,6 +26,7 @@ from arc_encoder.inference import Compressor
 from arc_encoder.inference.prompts import Parts
 from arc_encoder.reporting.markdown import table
 from arc_encoder.storage import Codec, FloatCodec, Int8Codec, ProductCodec
+from arc_encoder.study.readings import opening_of, prompt_about
 
 CODECS: dict[str, Callable[[], Codec]] = {
     "float32": partial(FloatCodec, "float32"),
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument(
         "--documents", type=int, default=2000, help="that the codecs learn from beside those asked about"
     )
+    parser.add_argument("--shots", type=int, default=0, help="answered questions in front of each, without documents")
     parser.add_argument("--metric", default="exact_match", choices=sorted(METRICS))
     parser.add_argument("--dtype", default="float32")
     arguments = parser.parse_args()
@@ -64,7 +66,8 @@ def main() -> None:
     questions = [source[place] for place in places]
     others = [joined_passages(each) for each in questions[arguments.limit :]]
     asked_about, metric = questions[: arguments.limit], METRICS[arguments.metric]
-    print(scores(compressor, asked_about, others, arguments.factors, metric, arguments.codecs))
+    opening = opening_of(questions[arguments.limit :][: arguments.shots])
+    print(scores(compressor, asked_about, others, arguments.factors, metric, arguments.codecs, opening))
 
 
 def scores(
@@ -74,6 +77,7 @@ def scores(
     factors: Sequence[float],
     metric: Callable[[str, Sequence[str]], float],
     codecs: Sequence[str] = tuple(CODECS),
+    opening: str = "",
 ) -> str:
     """A row for each factor and codec.
 
@@ -84,10 +88,11 @@ def scores(
         factors: pooling factors.
         metric: answer, accepted answers → percent.
         codecs: names of those that are tried.
+        opening: stands in front of every prompt.
     """
     documents = [joined_passages(question) for question in questions]
     texts = list(dict.fromkeys([*documents, *others]))
-    answered = partial(_answered, compressor, questions, metric)
+    answered = partial(_answered, compressor, questions, metric, opening)
     size = sum(len(text.encode()) for text in documents) / len(documents)
     rows = [["text", "", f"{size:,.0f}", *answered(dict(zip(texts, texts, strict=True)))]]
     for factor in factors:
@@ -109,9 +114,10 @@ def _answered(
     compressor: Compressor,
     questions: Sequence[Question],
     metric: Callable[[str, Sequence[str]], float],
+    opening: str,
     parts: dict[str, Any],
 ) -> list[str]:
-    prompts: list[Parts] = [[DOCUMENT, parts[joined_passages(q)], asked(q.question)] for q in questions]
+    prompts: list[Parts] = [prompt_about(opening, parts[joined_passages(q)], q.question) for q in questions]
     answers = compressor.generate(prompts, stop="\n", max_new_tokens=16)
     values = [metric(answer, question.answers) for answer, question in zip(answers, questions, strict=True)]
     mean, low, high = confidence_interval(values)
