@@ -49,6 +49,7 @@ def measured(folder: Path, codec: Codec, passages: int, count: int, width: int) 
     store = VectorStore.create(folder, origin(0, count), codec)
     begun = time.perf_counter()
     for first in range(0, passages, BLOCK):
+        vectors = vectors.roll(1, dims=2)  # other ones in every block: equal blocks would be kept once
         store.add(
             {
                 f"p{number}": CompressedContext(vectors[number - first], origin(number, count))
