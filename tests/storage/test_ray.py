@@ -59,10 +59,15 @@ def compressed(engine: Engine, wanted: CorpusJob, compressor: Compressor, folder
 def test_ray_makes_the_same_store(
     engine: RayEngine, files: list[Path], folder: Path, language_model: Path, compressor: Compressor, tmp_path: Path
 ) -> None:
-    wanted = job(files, folder, language_model, keep_text=True, fidelity=True, batch_size=4)
+    with files[0].open("a") as opened:
+        opened.write(json.dumps({"id": "long", "text": "y" * 100_000}) + "\n")
+    options = {"keep_text": True, "fidelity": True, "stop_on_error": False}
+    wanted = job(files, folder, language_model, batch_size=4, **options)
     there, outcome = compressed(engine, wanted, compressor, tmp_path / "ray")
     here, other = compressed(LocalEngine(), wanted, compressor, tmp_path / "here")
     assert (outcome.compressed, outcome.vectors) == (other.compressed, other.vectors) == (80, outcome.vectors)  # type: ignore[attr-defined]
+    assert [id for id, _ in outcome.failed] == ["long"]  # type: ignore[attr-defined]
+    assert outcome.failed == other.failed  # type: ignore[attr-defined]
     assert list(there) == list(here)
     for id in here:
         assert there[id].origin == here[id].origin
@@ -72,18 +77,6 @@ def test_ray_makes_the_same_store(
     assert sum(len(there.shards.read(shard)["vectors"]) for shard in there.index.shards()) == outcome.vectors  # type: ignore[attr-defined]
     again = engine.compress(wanted, compressor, there, iter(()))
     assert (again.compressed, again.done_before) == (0, 80)
-
-
-@pytest.mark.slow
-def test_ray_names_bad_documents(
-    engine: RayEngine, files: list[Path], folder: Path, language_model: Path, compressor: Compressor, tmp_path: Path
-) -> None:
-    with files[0].open("a") as opened:
-        opened.write(json.dumps({"id": "long", "text": "y" * 100_000}) + "\n")
-    bad = job(files, folder, language_model, stop_on_error=False)
-    store, outcome = compressed(engine, bad, compressor, tmp_path / "skip")
-    assert [id for id, _ in outcome.failed] == ["long"]  # type: ignore[attr-defined]
-    assert len(store) == 80
 
 
 @pytest.mark.parametrize(
