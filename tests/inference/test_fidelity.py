@@ -15,9 +15,15 @@ from arc_encoder.inference import CompressedContext, Compressor, Context
 from arc_encoder.inference.fallback import LowerFactorFallback, TextFallback, known_texts
 from arc_encoder.inference.probe import AnswerProbe
 from arc_encoder.inference.prompts import Parts
+from arc_encoder.model.frozen_decoder import FrozenDecoder
 from arc_encoder.segments import Role, Sample, Segment, TaskToken
 
 TEXTS = ["a document of some length, which is read", "another one", "the third, " * 9]
+
+
+def decoder_of(compressor: Compressor) -> FrozenDecoder:
+    assert compressor.decoder is not None
+    return compressor.decoder
 
 
 def test_fidelity_is_the_share_of_tokens_that_come_back(compressor: Compressor) -> None:
@@ -44,7 +50,7 @@ def test_long_documents_are_read_back_chunk_by_chunk(compressor: Compressor, mon
     (measured,) = compressor.with_fidelity([whole], [text])
     parts = [piece for piece, _ in pieces]
     each = compressor.with_fidelity(compressor.encode(parts, factor=2), parts)
-    lengths = [len(compressor.decoder.token_ids(part)) for part in parts]  # type: ignore[union-attr]
+    lengths = [len(decoder_of(compressor).token_ids(part)) for part in parts]
     expected = sum((c.fidelity or 0) * n for c, n in zip(each, lengths, strict=True)) / sum(lengths)
     assert measured.fidelity == pytest.approx(expected)
 
@@ -94,7 +100,7 @@ def test_bad_probes_are_named(compressor: Compressor, tmp_path: Path) -> None:
 @pytest.fixture
 def probe(compressor: Compressor) -> AnswerProbe:
     """One whose risk is the share of a prompt's documents: the fewer tokens a vector stands for, the less."""
-    width = compressor.decoder.width  # type: ignore[union-attr]
+    width = decoder_of(compressor).width
     count = 5 + 2 * width
     weight = torch.zeros(count)
     weight[3] = 4.0  # tokens for each vector
@@ -172,7 +178,7 @@ def test_a_fidelity_that_was_not_measured_says_nothing(compressor: Compressor, p
 
 
 def test_a_text_that_does_not_fit_the_window_is_not_taken(compressor: Compressor, probe: AnswerProbe) -> None:
-    window = compressor.decoder.window  # type: ignore[union-attr]
+    window = decoder_of(compressor).window or 0
     text = "x" * (window + 10)
     prompts = [["a ", Context(text), " b"]]
     sure = compressor.generate(prompts, factor=8, max_new_tokens=8)

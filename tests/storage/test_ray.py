@@ -15,6 +15,7 @@ import torch
 from arc_encoder.errors import ConfigError, DataError
 from arc_encoder.inference import Compressor
 from arc_encoder.storage import FloatCodec, VectorStore
+from arc_encoder.storage.corpus import Outcome
 from arc_encoder.storage.documents import read_documents, read_file
 from arc_encoder.storage.engines import CorpusJob, Engine, LocalEngine, RayEngine
 from arc_encoder.storage.engines.ray_data import _row, _rows, _written
@@ -40,16 +41,16 @@ def files(tmp_path: Path) -> list[Path]:
     return found
 
 
-def job(files: list[Path], folder: Path, language_model: Path, **options: object) -> CorpusJob:
+def job(files: list[Path], folder: Path, language_model: Path, **options: Any) -> CorpusJob:
     return CorpusJob(
         files=files,
         read=read_file,
         load=partial(Compressor.from_pretrained, folder, decoder=language_model),
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 
-def compressed(engine: Engine, wanted: CorpusJob, compressor: Compressor, folder: Path) -> tuple[VectorStore, object]:
+def compressed(engine: Engine, wanted: CorpusJob, compressor: Compressor, folder: Path) -> tuple[VectorStore, Outcome]:
     store = VectorStore.create(folder, compressor.origin_of_vectors(), FloatCodec("float32"))
     pattern = str(wanted.files[0].parent / "*.jsonl")
     return store, engine.compress(wanted, compressor, store, read_documents(pattern))
@@ -65,16 +66,16 @@ def test_ray_makes_the_same_store(
     wanted = job(files, folder, language_model, batch_size=4, **options)
     there, outcome = compressed(engine, wanted, compressor, tmp_path / "ray")
     here, other = compressed(LocalEngine(), wanted, compressor, tmp_path / "here")
-    assert (outcome.compressed, outcome.vectors) == (other.compressed, other.vectors) == (80, outcome.vectors)  # type: ignore[attr-defined]
-    assert [id for id, _ in outcome.failed] == ["long"]  # type: ignore[attr-defined]
-    assert outcome.failed == other.failed  # type: ignore[attr-defined]
+    assert (outcome.compressed, outcome.vectors) == (other.compressed, other.vectors) == (80, outcome.vectors)
+    assert [id for id, _ in outcome.failed] == ["long"]
+    assert outcome.failed == other.failed
     assert list(there) == list(here)
     for id in here:
         assert there[id].origin == here[id].origin
         torch.testing.assert_close(there[id].vectors, here[id].vectors)
         assert there[id].fidelity == pytest.approx(here[id].fidelity)
         assert there.text(id) == here.text(id)
-    assert sum(len(there.shards.read(shard)["vectors"]) for shard in there.index.shards()) == outcome.vectors  # type: ignore[attr-defined]
+    assert sum(len(there.shards.read(shard)["vectors"]) for shard in there.index.shards()) == outcome.vectors
     again = engine.compress(wanted, compressor, there, iter(()))
     assert (again.compressed, again.done_before) == (0, 80)
 
@@ -108,7 +109,7 @@ def test_settings_are_checked() -> None:
 def test_what_a_worker_says_is_said_in_a_line() -> None:
     ours = DataError("a.jsonl:3: is no JSON; repair it")
     wrapped = RuntimeError("ray::Task() a traceback of many lines")
-    wrapped.cause = ours  # type: ignore[attr-defined]
+    wrapped.cause = ours
 
     def failing() -> Iterator[dict[str, Any]]:
         raise wrapped

@@ -19,14 +19,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from arc_encoder.cli.app import own_device, run_app
-from arc_encoder.cli.compose import import_modules
-from arc_encoder.cli.locations import register_resolvers
-from arc_encoder.cli.train import build_decoders
+from arc_encoder.cli.app import run_app
+from arc_encoder.cli.compressors import load_compressor
 from arc_encoder.data.jsonl import matching_files
 from arc_encoder.data.records import Document
 from arc_encoder.errors import ConfigError
-from arc_encoder.inference import Compressor
 from arc_encoder.storage import VectorStore
 from arc_encoder.storage.corpus import FAILED
 from arc_encoder.storage.documents import bytes_to_read, read_documents, read_file
@@ -103,25 +100,6 @@ def compress(config: DictConfig) -> Path:
     )
     store.close()
     return output
-
-
-def load_compressor(config: DictConfig) -> Compressor:
-    """The compressor that `config` names, with its decoder where one is given; in another process too."""
-    register_resolvers()
-    import_modules(config.get("imports") or [])
-    decoders = build_decoders(config.decoders) if config.get("decoders") else {}
-    if len(decoders) > 1:
-        raise ConfigError(f"arc-compress works for one decoder; {', '.join(decoders)} were given")
-    (name, decoder), *_ = [*decoders.items(), (config.decoder_name, None)]
-    return Compressor.from_pretrained(
-        config.checkpoint,
-        decoder=decoder,
-        decoder_name=name,
-        device=own_device(config.device),
-        dtype=config.dtype,
-        tokenizer=config.encoder_tokenizer,
-        backbone=config.backbone,
-    )
 
 
 def shown(config: DictConfig) -> Iterator[Document]:

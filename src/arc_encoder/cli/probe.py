@@ -13,11 +13,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from arc_encoder.atomic import write_text_atomically
-from arc_encoder.cli.app import own_device, run_app
-from arc_encoder.cli.train import build_decoders
+from arc_encoder.cli.app import run_app
+from arc_encoder.cli.compressors import load_compressor
 from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.metrics import METRICS
-from arc_encoder.inference import Compressor
 from arc_encoder.inference.prompts import check_number
 from arc_encoder.study.lost_answers import study_lost_answers, tables
 
@@ -75,16 +74,7 @@ def probe(config: DictConfig) -> Path:
         raise ConfigError(f"{output} cannot be made ({error.strerror}); choose another output=<folder>") from error
     if config.threads:
         torch.set_num_threads(config.threads)
-    ((name, decoder),) = build_decoders(config.get("decoders") or {}).items()
-    compressor = Compressor.from_pretrained(
-        config.checkpoint,
-        decoder=decoder,
-        decoder_name=name,
-        device=own_device(config.device),
-        dtype=config.dtype,
-        tokenizer=config.encoder_tokenizer,
-        backbone=config.backbone,
-    )
+    compressor = load_compressor(config)
     metric, least = METRICS[config.metric], float(config.right_from)
     found, results = study_lost_answers(
         compressor,
