@@ -113,6 +113,7 @@ def test_reporting_reads_results_only() -> None:
     assert {name.rsplit(".", 1)[0] for name in names} == {
         "arc_encoder.evaluation.results",
         "arc_encoder.evaluation.corpus_scores",
+        "arc_encoder.evaluation.resampling",
     }
 
 
