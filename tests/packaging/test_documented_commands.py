@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from arc_encoder.cli.command_line import check_command_line
-from arc_encoder.cli.locations import register_resolvers
-from arc_encoder.cli.train import KEYS
+from arc_encoder.commands.experiments.train import KEYS
+from arc_encoder.config.overrides import check_command_line
+from arc_encoder.config.paths import register_resolvers
 from tests.packaging import warm
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,12 +10,12 @@ import random
 from collections.abc import Sequence
 from itertools import islice
 
+from arc_encoder.core.errors import DataError
+from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.prompts import few_shot_segments, joined_passages, merge_plain
 from arc_encoder.data.records import Question, Source
-from arc_encoder.errors import DataError
 from arc_encoder.evaluation.protocols.base import Chosen, Protocol, Shown
 from arc_encoder.evaluation.protocols.drawing import Some, drawn, held_out
-from arc_encoder.segments import Role, Segment
 
 MOST_DRAWN_FROM = 100_000
 
