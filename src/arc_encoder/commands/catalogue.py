@@ -21,9 +21,7 @@ class Command:
 
 
 COMMANDS = {
-    "quickstart": Command(
-        "experiments.quickstart", "train, fine-tune and evaluate on the bundled toy world", "quickstart"
-    ),
+    "quickstart": Command("experiments.quickstart", "train, fine-tune and evaluate on the toy world", "quickstart"),
     "train": Command("experiments.train", "train an ARC-Encoder in front of frozen decoders", "train"),
     "eval": Command("experiments.evaluate", "evaluate compressors and baselines on benchmarks", "eval"),
     "ask": Command("compressors.ask", "ask a question about a document, from text and from vectors", "ask"),
@@ -43,3 +41,19 @@ COMMANDS = {
     "lm-eval": Command("experiments.lm_eval", "run tasks of lm-evaluation-harness on compressed contexts"),
     "toy-models": Command("preparation.toy_models", "train the toy world's language models anew", "toy_model"),
 }
+GROUPS = {
+    "experiments": "train and evaluate",
+    "compressors": "use a trained compressor",
+    "preparation": "data and models",
+    "measurements": "measure and check",
+}
+
+
+def overview() -> str:
+    """All commands, by what they are for."""
+    width = max(map(len, COMMANDS))
+    lines = ["arc: ARC-Encoder, a context of n tokens in about n/x vectors for a frozen language model"]
+    for group, title in GROUPS.items():
+        own = {name: command for name, command in COMMANDS.items() if command.module.startswith(group)}
+        lines += ["", title, *(f"  arc {name:<{width}}  {command.about}" for name, command in own.items())]
+    return "\n".join([*lines, "", "arc <command> --help shows the settings of one; arc-<command> is the same command."])
