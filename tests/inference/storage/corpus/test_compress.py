@@ -41,6 +41,27 @@ def test_files_become_one_file(compressor: Compressor, files: str, tmp_path: Pat
     compress(compressor, files, tmp_path / "all.safetensors", overwrite=True, progress=False)
 
 
+@pytest.mark.parametrize("name", ["all.safetensors", "store"])
+def test_one_process_fills_a_place_at_a_time(
+    compressor: Compressor, files: str, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, told = tmp_path / name, []
+
+    def load() -> Compressor:  # while this is loaded another one begins
+        with pytest.raises(ConfigError, match="another process is making") as raised:
+            compress(compressor, files, target, factor=2, overwrite=True, progress=False)
+        told.append(raised)
+        return compressor
+
+    compress(load, files, target, progress=False)
+    assert told
+    assert not list(tmp_path.rglob(".*.lock"))
+    compress(compressor, files, target, factor=2, overwrite=True, progress=False)
+    monkeypatch.setenv("RANK", "1")  # one of several that share the work, let in by the first
+    if name == "store":
+        compress(lambda: compressor, files, target, progress=False)
+
+
 def test_fidelity_needs_a_store(compressor: Compressor, files: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="fidelity"):
         compress(compressor, files, tmp_path / "all.safetensors", fidelity=True, progress=False)
