@@ -10,8 +10,7 @@ pytest.importorskip("lm_eval", reason="needs the extra lm-eval")
 from pathlib import Path
 from typing import Any
 
-from arc_encoder.commands.experiments.lm_eval import register
-from arc_encoder.config.building.harness import model_of
+from arc_encoder.config.building.harness import model_of, register
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
