@@ -48,10 +48,10 @@ def model_of(settings: dict[str, Any]) -> Any:
     unknown = sorted(set(settings) - set(KNOWN))
     if unknown:
         raise ConfigError(f"model_args: unknown {', '.join(unknown)}; there are {', '.join(KNOWN)}")
-    keep = _number(settings, "keep", 64, least=0)
-    max_new_tokens = _number(settings, "max_new_tokens", 256, least=1)
-    batch_size = _number(settings, "batch_size", 16, least=1)
-    factor = _number(settings, "factor", 1, least=1) if settings.get("factor") else None
+    keep = _number(settings, "keep", 64, minimum=0)
+    max_new_tokens = _number(settings, "max_new_tokens", 256, minimum=1)
+    batch_size = _number(settings, "batch_size", 16, minimum=1)
+    factor = _number(settings, "factor", 1, minimum=1) if settings.get("factor") else None
     ((name, decoder),) = _decoders(str(settings.get("decoder", "toy_a")), settings.get("decoder_path")).items()
     session = open_session(
         decoder,
@@ -66,7 +66,7 @@ def model_of(settings: dict[str, Any]) -> Any:
     return HarnessModel(session, keep=keep, max_new_tokens=max_new_tokens)
 
 
-def _number(settings: dict[str, Any], name: str, default: int, *, least: int) -> int:
+def _number(settings: dict[str, Any], name: str, default: int, *, minimum: int) -> int:
     """A whole number of the arguments."""
     given = settings.get(name)
     if given is None or given == "":
@@ -77,8 +77,8 @@ def _number(settings: dict[str, Any], name: str, default: int, *, least: int) ->
         raise ConfigError(
             f"model_args: {name}={given} is no whole number; give one such as {name}={default}"
         ) from error
-    if value < least:
-        raise ConfigError(f"model_args: {name}={value} must be at least {least}")
+    if value < minimum:
+        raise ConfigError(f"model_args: {name}={value} must be at least {minimum}")
     return value
 
 
