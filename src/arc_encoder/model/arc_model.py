@@ -21,7 +21,7 @@ from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.decoder_identity import check_decoder_identity
 from arc_encoder.model.decoder.load import FrozenDecoder
 from arc_encoder.model.decoder.output import ArcOutput, Prediction, norm_ratio
-from arc_encoder.model.decoder.prefix import Prefix, left_padded
+from arc_encoder.model.decoder.prefix import Prefix, counts_slots, left_padded, shared_beginning
 from arc_encoder.model.heads.decoder_adapter import DecoderAdapter
 from arc_encoder.model.language_models.activation_checkpointing import checkpoint_layers
 from arc_encoder.model.language_models.rotary_scaling import has_rotary_scaling
@@ -218,6 +218,8 @@ class ArcForCausalLM(nn.Module):
     ) -> list[str]:
         """Greedy answers to prompts, cut at EOS or the batch's `end_ids`, one text a sample.
 
+        A beginning that all of them share is read once.
+
         Args:
             batch: the prompts.
             max_new_tokens: longest answer, in decoder tokens.
@@ -229,11 +231,12 @@ class ArcForCausalLM(nn.Module):
         """
         decoder = self.decoder(batch.decoder)
         stops = [stop] if isinstance(stop, str) else stop or ()
-        embeddings, layout = self.merge(batch, factor=factor, pad_left=True)
+        embeddings, layout = self.merge(batch, factor=factor)
+        shared = 0 if counts_slots(decoder.model.config) else shared_beginning(embeddings, layout.mask)
         with self.decoder_adapter_of(batch.decoder):
             ids = decoder.generate(
-                embeddings,
-                layout.mask,
+                *left_padded(embeddings, layout.mask, shared),
+                prefix=decoder.read_prefix(embeddings[:1, :shared]) if shared else None,
                 max_new_tokens=max_new_tokens,
                 stop=stops,
                 end_ids=batch.end_ids,

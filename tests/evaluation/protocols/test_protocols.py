@@ -148,3 +148,50 @@ def test_a_long_document_stands_between_what_is_wanted_and_the_question(session:
     made = QuestionAnswering("long", Questions(3), shots=1, layout=layout, max_new_tokens=2)
     assert made.protocol == "strict"
     assert len(made.run(system, session)) == 2
+
+
+def test_fixed_examples_are_the_same_for_every_question() -> None:
+    source = Questions(60)
+    fixed = Strict(fixed_examples=True)
+    chosen = fixed.choose("colours", source, None, shots=3, limit=20, seed=1)
+    examples = chosen.examples_of(0)
+    assert len({example.id for example in examples}) == 3
+    assert all(chosen.examples_of(number) == examples for number in range(20))
+    assert not {example.id for example in examples} & {asked.id for asked in chosen.questions}
+    assert fixed.choose("colours", source, None, shots=3, limit=20, seed=2).examples_of(0) != examples
+    assert (fixed.name, Strict().name) == ("fixed", "strict")
+
+
+def test_fixed_examples_leave_out_questions_about_their_documents() -> None:
+    pool = Questions(4)
+    chosen = Strict(fixed_examples=True).choose("colours", Questions(6), pool, shots=3, limit=None, seed=0)
+    shown = {example.passages for example in chosen.examples_of(0)}
+    assert len(chosen.questions) == 3
+    assert not shown & {asked.passages for asked in chosen.questions}
+    with pytest.raises(DataError, match="every question is about a document of the 3 examples"):
+        Strict(fixed_examples=True).choose("colours", Questions(3), Questions(3), shots=3, limit=None, seed=0)
+
+
+def test_a_batch_reads_fixed_examples_once(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And answers as it does without sharing anything."""
+    reads: list[int] = []
+    read = type(session.decoder).read_prefix
+
+    def counting(self: Any, embeddings: Any) -> Any:
+        reads.append(embeddings.shape[1])
+        return read(self, embeddings)
+
+    monkeypatch.setattr(type(session.decoder), "read_prefix", counting)
+
+    def answers(batch_size: int) -> list[str]:
+        benchmark = QuestionAnswering(
+            "colours", Questions(9), shots=2, limit=6, max_new_tokens=6, protocol=Strict(fixed_examples=True)
+        )
+        session.batch_size = batch_size
+        return [str(result.details["answer"]) for result in benchmark.run(Arc(), session)]
+
+    together = answers(3)
+    assert len(reads) == 2  # one a batch
+    assert min(reads) > 16
+    assert together == answers(1)
+    assert len(reads) == 2  # a single prompt shares nothing

@@ -42,6 +42,7 @@ FIELDS = {
     "decoder_modified",
     "shared_encoder",
     "asked_from",
+    "articles",
 }
 
 

@@ -42,7 +42,8 @@ def test_squad_keeps_all_answers_once_in_both_formats() -> None:
         "title": "t",
         "paragraphs": [{"context": "Ann did.", "qas": [{"question": "Who?", "answers": answers, "id": "1"}]}],
     }
-    assert all_of(Squad(), article) == [expected]
+    assert all_of(Squad(), article) == [{**expected, "document": "t"}]
+    assert all_of(Squad(), {**table, "title": "t"}) == [{**expected, "document": "t"}]
     assert all_of(Squad(), {**table, "answers": {"text": []}}) == [LeftOut("no answer")]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.data.records import Document, Question
 
-QUESTION_FIELDS = ("question", "answers", "answer", "passages", "instruction")
+QUESTION_FIELDS = ("question", "answers", "answer", "passages", "instruction", "document")
 
 
 def value_at(record: Mapping[str, Any], name: str) -> Any:
@@ -94,7 +94,8 @@ class QuestionFields:
     """Fields of a question.
 
     Args:
-        names: other names for question, answers, answer, passages and instruction, such as {"question": "query"}.
+        names: other names for question, answers, answer, passages, instruction and document (what the passages were
+            taken from), such as {"question": "query"}.
 
     Raises:
         ConfigError: a name for something else.
@@ -142,7 +143,7 @@ class QuestionFields:
     def question(self, record: Mapping[str, Any], where: str, subset: str) -> Question:
         """The question of a sound record."""
         names = self.names
-        told = value_at(record, names["instruction"])
+        told, article = value_at(record, names["instruction"]), value_at(record, names["document"])
         return Question(
             id=named(record, where),
             question=str(value_at(record, names["question"])),
@@ -150,6 +151,7 @@ class QuestionFields:
             passages=texts(value_at(record, names["passages"])),
             subset=subset,
             instruction="" if told is None else str(told),
+            article=str(article) if is_text(article) else "",
         )
 
     def _answers(self, record: Mapping[str, Any]) -> tuple[str, ...]:

@@ -169,7 +169,8 @@ class JsonlDocuments:
 
 
 class JsonlQuestions:
-    """Questions of JSONL files, with fields question, answers (or answer), passages and perhaps instruction.
+    """Questions of JSONL files, with fields question, answers (or answer), passages and perhaps instruction
+    and document, the article that the passages were taken from.
 
     Args:
         path: file or glob.

@@ -254,6 +254,7 @@ class QuestionAnswering(Benchmark):
             document_tokens=session.text_tokens(prompt.documents),
             stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
             details={**details, **dict(question.conditions)},
+            article=question.article,
         )
 
     def _seen(self, question: Question, prompt: Prompt) -> dict[str, str]:

@@ -19,6 +19,8 @@ import regex
 import torch
 from torchmetrics.functional.text import squad
 
+from arc_encoder.evaluation.metrics.resampling import by_article, draws_of, interval_of
+
 _WORD = regex.compile(r"[\p{L}\p{N}\p{M}]+|[^\p{Z}\p{C}]")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -79,6 +81,7 @@ def confidence_interval(
     numerators: Sequence[float],
     weights: Sequence[float] | None = None,
     *,
+    articles: Sequence[str] = (),
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
@@ -88,6 +91,7 @@ def confidence_interval(
     Args:
         numerators: one value an example (for a weighted mean: already multiplied by its weight).
         weights: one weight an example; 1 each by default.
+        articles: what each example is about; those of one article are drawn together (see `resampling`).
         draws: bootstrap samples.
         level: share of the draws inside the interval.
         seed: of the draws.
@@ -97,11 +101,10 @@ def confidence_interval(
     """
     values = torch.tensor(list(numerators), dtype=torch.float64)
     weight = torch.ones_like(values) if weights is None else torch.tensor(list(weights), dtype=torch.float64)
-    drawn = torch.randint(len(values), (draws, len(values)), generator=torch.Generator().manual_seed(seed))
-    sums = weight[drawn].sum(1)
-    means = values[drawn].sum(1)[sums > 0] / sums[sums > 0]
-    edge = (1 - level) / 2
-    low, high = means.quantile(torch.tensor([edge, 1 - edge], dtype=torch.float64)).tolist()
+    units = by_article(torch.stack([values, weight], 1), articles)
+    sums = torch.stack([units[rows].sum(0) for rows in draws_of(len(units), draws, seed)])
+    known = sums[sums[:, 1] > 0]
+    low, high = interval_of(known[:, 0] / known[:, 1], level)
     return float(values.sum() / weight.sum()), low, high
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from arc_encoder.evaluation.metrics.resampling import by_article, draws_of, interval_of
+
 
 def bleu_statistics(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -> torch.Tensor:
     """What BLEU (sacreBLEU, 13a, lower-cased) counts in each example: (N, 10), by order right and in all, lengths."""
@@ -33,20 +35,17 @@ def bleu_interval(
     predictions: Sequence[str],
     answers: Sequence[Sequence[str]],
     *,
+    articles: Sequence[str] = (),
     draws: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """Corpus BLEU with its bootstrap percentile interval over examples: value, lower and upper bound."""
+    """Corpus BLEU with its bootstrap percentile interval over examples, or articles: value, lower and upper bound."""
     statistics = bleu_statistics(predictions, answers)
-    drawn = torch.randint(len(statistics), (draws, len(statistics)), generator=torch.Generator().manual_seed(seed))
-    scores = torch.tensor([bleu_of(statistics[rows]) for rows in drawn], dtype=torch.float64)
-    edge = (1 - level) / 2
-    low, high = scores.quantile(torch.tensor([edge, 1 - edge], dtype=torch.float64)).tolist()
-    return bleu_of(statistics), low, high
+    units = by_article(statistics, articles)
+    scores = torch.tensor([bleu_of(units[rows]) for rows in draws_of(len(units), draws, seed)], dtype=torch.float64)
+    return bleu_of(statistics), *interval_of(scores, level)
 
 
-# metric → (predictions, accepted answers) → value, lower and upper bound
-CORPUS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], tuple[float, float, float]]] = {
-    "bleu": bleu_interval
-}
+# metric → (predictions, accepted answers, articles=) → value, lower and upper bound
+CORPUS: dict[str, Callable[..., tuple[float, float, float]]] = {"bleu": bleu_interval}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from arc_encoder.core.errors import DataError
 from arc_encoder.evaluation.metrics.corpus import bleu_of, bleu_statistics
+from arc_encoder.evaluation.metrics.resampling import by_article
 from arc_encoder.evaluation.reporting.reading.material import by_id, metrics_of, weight_of
 
 # metric of a whole corpus → (predictions, answers) → what is counted in each example; and its score
@@ -54,7 +55,7 @@ def compare(
     """Compare two systems by a metric on the examples that both answered.
 
     The interval comes from drawing examples with replacement, the p-value from exchanging the two systems'
-    answers at random, example by example; both keep pairs together.
+    answers at random, example by example; both keep pairs together, and examples of one article.
 
     Args:
         first, second: lines of the two examples files.
@@ -80,14 +81,16 @@ def compare(
                 f"no example of {name} has a value of {metric}, among those in common; compare another metric"
             )
     (a, score), (b, _) = (_counted(each, metric) for each in pairs)
+    articles = [str(each.get("article", "")) for each in pairs[0]]
+    a, b = by_article(a, articles), by_article(b, articles)
     draws = draws // 10 if metric in CORPUS else draws
     generator = torch.Generator().manual_seed(seed)
     observed = score(a) - score(b)
     differences, exchanged = [], []
     for _ in range(draws):
-        drawn = torch.randint(len(common), (len(common),), generator=generator)
+        drawn = torch.randint(len(a), (len(a),), generator=generator)
         differences.append(score(a[drawn]) - score(b[drawn]))
-        swapped = torch.rand(len(common), 1, generator=generator) < 0.5
+        swapped = torch.rand(len(a), 1, generator=generator) < 0.5
         left, right = torch.where(swapped, b, a), torch.where(swapped, a, b)
         exchanged.append(score(left) - score(right))
     low, high = _edges(_defined(differences))

@@ -63,6 +63,7 @@ class Row(Part):
         value: mean over examples; bleu of all examples together.
         ci_low, ci_high: 95 % bootstrap interval.
         examples: how many it is about.
+        articles: about how many articles they are, which the interval then draws whole; 0 where none is named.
         document_positions: mean decoder positions that documents take in a prompt.
         decoder_modified: whether the system changes the decoder's weights.
         shared_encoder: whether its encoder was trained in front of several decoders.
@@ -78,6 +79,7 @@ class Row(Part):
     decoder_modified: bool = False
     shared_encoder: bool = False
     asked_from: str = ""
+    articles: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,17 +128,20 @@ def rows_of(
     """Value and interval of every metric; one that no example has a weight for is left out."""
     rows = []
     positions = sum(result.document_positions for result in results) / len(results)
+    articles = [result.article for result in results]
     for name in results[0].scores:
         weights = [result.weights.get(name, 1.0) for result in results]
         if not any(weights):
             continue
         if name in CORPUS:
             value, low, high = CORPUS[name](
-                [result.details["answer"] for result in results], [result.details["accepted"] for result in results]
+                [result.details["answer"] for result in results],
+                [result.details["accepted"] for result in results],
+                articles=articles,
             )
         else:
             values = [result.scores[name] * weight for result, weight in zip(results, weights, strict=True)]
-            value, low, high = confidence_interval(values, weights)
+            value, low, high = confidence_interval(values, weights, articles=articles)
         rows.append(
             Row(
                 **asdict(part),
@@ -145,6 +150,7 @@ def rows_of(
                 ci_low=low,
                 ci_high=high,
                 examples=sum(weight > 0 for weight in weights),
+                articles=len(set(articles) - {""}),
                 document_positions=positions,
                 decoder_modified=decoder_modified,
                 shared_encoder=shared_encoder,
@@ -189,6 +195,7 @@ def write_examples(path: Path, results: Iterable[ExampleResult]) -> None:
                 "weights": result.weights,
                 "document_positions": result.document_positions,
                 "document_tokens": result.document_tokens,
+                **({"article": result.article} if result.article else {}),
                 **result.details,
             }
             lines.write(json.dumps(record, ensure_ascii=False) + "\n")

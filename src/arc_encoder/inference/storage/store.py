@@ -28,7 +28,7 @@ from arc_encoder.inference.storage.codecs.codecs import Codec, FloatCodec
 from arc_encoder.inference.storage.codecs.learned import fit_once, read_learned
 from arc_encoder.inference.storage.index import Entry, Index
 from arc_encoder.inference.storage.shards import Shards, unfinished
-from arc_encoder.inference.storage.validation import MODELS, check_addable
+from arc_encoder.inference.storage.validation import MODELS, check_addable, faults_of
 
 VERSION = 1
 MADE_FIRST = ("shards", "store.json")  # by a process that creates the same store now, or was killed while it did
@@ -70,11 +70,8 @@ class VectorStore:
         chosen = codec or FloatCodec()
         written = {"name": type(chosen).__name__, "settings": chosen.settings()}
         if not (place / "store.json").is_file():
-            others = (
-                []
-                if not place.is_dir()
-                else [e for e in place.iterdir() if e.name not in MADE_FIRST and not unfinished(e)]
-            )
+            found = list(place.iterdir()) if place.is_dir() else []
+            others = [each for each in found if each.name not in MADE_FIRST and not unfinished(each)]
             if others:
                 raise ConfigError(f"{place} holds something that is no store; choose another folder")
             try:
@@ -171,10 +168,10 @@ class VectorStore:
             DataError: an id that is not there, or a shard that is missing or damaged.
         """
         try:
-            return [self._context(entry) for entry in self._entries(ids)]
+            return self._contexts(self._entries(ids))
         except DataError:  # its shard may have gone in the meantime, and its vectors are in another
             self.shards.close()
-            return [self._context(entry) for entry in self._entries(ids)]
+            return self._contexts(self._entries(ids))
 
     def of_source(self, source: str, factor: float | None, *, measured: bool = False) -> CompressedContext | None:
         """The vectors of a text at a factor, under whatever id; None where there are none.
@@ -252,12 +249,7 @@ class VectorStore:
             except DataError as error:
                 problems.append(f"{entry.id}: {error}")
                 continue
-            if len(vectors) != entry.count:
-                problems.append(f"{entry.id}: {entry.shard} has {len(vectors)} of its {entry.count} vectors")
-            elif not vectors.isfinite().all():
-                problems.append(f"{entry.id}: vectors that are not finite")
-            if entry.text is not None and source_digest(entry.text) != entry.source:
-                problems.append(f"{entry.id}: its text is not the one that was compressed")
+            problems += faults_of(entry, vectors)
         return problems
 
     def holds(self, entry: Entry) -> bool:
@@ -281,10 +273,18 @@ class VectorStore:
         fit_once(self.folder, self.codec, vectors)
         return self.shards.write(self.codec.encode(vectors))
 
-    def _context(self, entry: Entry) -> CompressedContext:
-        origin = Origin(source=entry.source, factor=entry.factor, tokens=entry.tokens, **self.models)
+    def _contexts(self, entries: Sequence[Entry]) -> list[CompressedContext]:
         read_learned(self.folder, self.codec)
-        return CompressedContext(self.codec.decode(self._rows(entry)), origin, entry.fidelity)
+        vectors = self.codec.decode_parts([self._rows(entry) for entry in entries])
+        return [
+            CompressedContext(
+                each, Origin(entry.source, factor=entry.factor, tokens=entry.tokens, **self.models), entry.fidelity
+            )
+            for entry, each in zip(entries, vectors, strict=True)
+        ]
+
+    def _context(self, entry: Entry) -> CompressedContext:
+        return self._contexts([entry])[0]
 
     def _rows(self, entry: Entry) -> dict[str, Tensor]:
         shard = self.shards.read(entry.shard)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from arc_encoder.core.errors import CheckpointError, DataError
 from arc_encoder.inference.encoding.contexts import CompressedContext, source_digest
 from arc_encoder.inference.generation.prompts import unicode_problem
+from arc_encoder.inference.storage.index import Entry
 
 MODELS = ("encoder", "decoder", "decoder_name")  # what all vectors of a store have in common
 
@@ -50,3 +53,15 @@ def check_addable(
             raise DataError(f"document {id!r} has vectors that are not finite (NaN or infinite); compress it again")
         if id in texts and source_digest(texts[id]) != context.origin.source:
             raise DataError(f"document {id!r}: the text that is to be kept is not the one that was compressed")
+
+
+def faults_of(entry: Entry, vectors: Tensor) -> list[str]:
+    """What is wrong with a document as it was read back, a line each."""
+    faults = []
+    if len(vectors) != entry.count:
+        faults.append(f"{entry.id}: {entry.shard} has {len(vectors)} of its {entry.count} vectors")
+    elif not vectors.isfinite().all():
+        faults.append(f"{entry.id}: vectors that are not finite")
+    if entry.text is not None and source_digest(entry.text) != entry.source:
+        faults.append(f"{entry.id}: its text is not the one that was compressed")
+    return faults

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+SHORTEST = 16  # positions; reading fewer once is not worth copying them
+
 
 @dataclass(frozen=True)
 class Prefix:
@@ -50,6 +52,25 @@ def left_padded(embeddings: Tensor, mask: Tensor, prefix: int) -> tuple[Tensor, 
     source = torch.where(real, source, 0)
     moved = embeddings.gather(1, source[..., None].expand_as(embeddings)) * real[..., None]
     return moved, real
+
+
+def shared_beginning(embeddings: Tensor, mask: Tensor) -> int:
+    """Positions that open every row alike, bit for bit, such as few-shot examples that all prompts share.
+
+    Args:
+        embeddings: (B, T, E), padded on the right.
+        mask: (B, T) True at real positions.
+
+    Returns:
+        P, at least one less than the shortest row has, so that each keeps something to read; 0 below `SHORTEST`, and for
+        a single row.
+    """
+    if len(embeddings) < 2:
+        return 0
+    limit = int(mask.sum(1).min()) - 1
+    alike = (embeddings[:, :limit] == embeddings[:1, :limit]).all(-1).all(0)
+    length = int(alike.long().cumprod(0).sum())
+    return length if length >= SHORTEST else 0
 
 
 def counts_slots(config: Any) -> bool:

@@ -69,8 +69,8 @@ def unique(texts: Any) -> list[str]:
     return list(dict.fromkeys(text for value in values if value is not None and (text := str(value).strip())))
 
 
-def question(asked: Any, answers: Any, passages: Any = None) -> Record | LeftOut:
-    """A question's record, or what it lacks. Without `passages` they are to be retrieved."""
+def question(asked: Any, answers: Any, passages: Any = None, *, document: Any = None) -> Record | LeftOut:
+    """A question's record, or what it lacks. Without `passages` they are to be retrieved; `document` names their article."""
     words, found = str(asked).strip(), unique(answers)
     if not words:
         return LeftOut("empty question")
@@ -82,6 +82,8 @@ def question(asked: Any, answers: Any, passages: Any = None) -> Record | LeftOut
         if not texts:
             return LeftOut("empty passage")
         record["passages"] = texts
+    if document:
+        record["document"] = str(document)
     return record
 
 

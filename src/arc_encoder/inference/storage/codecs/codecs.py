@@ -8,7 +8,7 @@ To add one: subclass `Codec`, here or in a file of its own (`product_codec.py`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -29,6 +29,14 @@ class Codec(Registered, ABC, kind="codec"):
     @abstractmethod
     def decode(self, rows: Mapping[str, Tensor]) -> Tensor:
         """The same rows of each tensor → vectors (rows, E)."""
+
+    def decode_parts(self, parts: Sequence[Mapping[str, Tensor]]) -> list[Tensor]:
+        """The rows of several documents, decoded together."""
+        if not parts:
+            return []
+        counts = [len(next(iter(part.values()))) for part in parts]
+        joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return list(self.decode(joined).split(counts))
 
     @abstractmethod
     def bytes_of(self, width: int) -> int:
@@ -73,6 +81,9 @@ class FloatCodec(Codec):
 
     def decode(self, rows: Mapping[str, Tensor]) -> Tensor:
         return rows["vectors"]
+
+    def decode_parts(self, parts: Sequence[Mapping[str, Tensor]]) -> list[Tensor]:
+        return [part["vectors"] for part in parts]  # as they are in the memory-mapped file, not copied
 
     def bytes_of(self, width: int) -> int:
         return width * getattr(torch, self.dtype).itemsize

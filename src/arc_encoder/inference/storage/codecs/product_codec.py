@@ -98,6 +98,7 @@ class ProductCodec(Codec):
             "into": (basis @ turned[:, :dimensions].T).contiguous(),
             "centroids": centroids.reshape(pieces, CENTROIDS, padded // pieces),
         }
+        self._prepare()
 
     def learned(self) -> dict[str, Tensor]:
         """What `fit` learned: mean (E,), the way into the rotated space (E, P·S), centroids (P, 256, S)."""
@@ -105,6 +106,7 @@ class ProductCodec(Codec):
 
     def set_learned(self, tensors: Mapping[str, Tensor]) -> None:
         self._learned = dict(tensors)
+        self._prepare()
 
     def encode(self, vectors: Tensor) -> dict[str, Tensor]:
         self._check()
@@ -120,9 +122,17 @@ class ProductCodec(Codec):
 
     def decode(self, rows: Mapping[str, Tensor]) -> Tensor:
         self._check()
-        codes, centroids = rows["codes"].long(), self._learned["centroids"]
-        pieces = centroids[torch.arange(len(centroids)), codes]  # (N, P, S)
-        return torch.addmm(self._learned["mean"], pieces.flatten(1), self._learned["into"].T)
+        pieces, size = self._learned["centroids"].shape[::2]
+        places = rows["codes"].int() + torch.arange(pieces, dtype=torch.int32) * CENTROIDS
+        found = torch.nn.functional.embedding(places, self._table.flatten(0, 1)).reshape(-1, pieces * size)
+        return torch.addmm(self._back[0], found, self._back[1]).float()
+
+    def _prepare(self) -> None:
+        """What reading needs, in bfloat16 where the CPU multiplies that: its rounding is far below the codec's."""
+        fast = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        kind = torch.bfloat16 if fast else torch.float32
+        self._table = self._learned["centroids"].to(kind)
+        self._back = self._learned["mean"].to(kind), self._learned["into"].T.contiguous().to(kind)
 
     def bytes_of(self, width: int) -> int:
         """Bytes of a vector; before `fit`, as if the vectors spanned the whole width."""

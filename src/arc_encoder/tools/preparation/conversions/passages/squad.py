@@ -12,9 +12,11 @@ class Squad(Conversion):
 
     def records(self, row: Row) -> Iterator[Record | LeftOut]:
         if not has(row, "paragraphs"):
-            yield question(pick(row, "question"), pick(row, "answers.text"), [pick(row, "context")])
+            title = row.get("title")
+            yield question(pick(row, "question"), pick(row, "answers.text"), [pick(row, "context")], document=title)
             return
         for paragraph in row["paragraphs"]:
             for asked in pick(paragraph, "qas"):
                 answers = [pick(answer, "text") for answer in pick(asked, "answers")]
-                yield question(pick(asked, "question"), answers, [pick(paragraph, "context")])
+                passages = [pick(paragraph, "context")]
+                yield question(pick(asked, "question"), answers, passages, document=row.get("title"))
