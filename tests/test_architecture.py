@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "inference": FOUNDATION | {"data", "model"},
     "storage": FOUNDATION | {"data", "inference"},
     "integrations": FOUNDATION | {"inference", "storage"},
+    "serving": FOUNDATION | {"data", "model", "inference", "storage"},
     "plan": FOUNDATION | {"data", "models", "model", "training", "reporting"},
     "study": FOUNDATION | {"data", "inference", "storage", "evaluation", "reporting"},
     "bench": FOUNDATION | {"data", "model", "training", "plan", "inference", "storage"},
@@ -49,6 +50,7 @@ ALLOWED: dict[str, set[str]] = {
         "reporting",
         "inference",
         "storage",
+        "serving",
         "parity",
     },
     "__init__": {

@@ -30,6 +30,7 @@ from arc_encoder.cli import (
     plan,
     probe,
     quickstart,
+    serve,
     toy_models,
     train,
 )
@@ -52,6 +53,7 @@ from arc_encoder.model.decoder_adapter import DecoderLora
 from arc_encoder.model.pooling import Pooling
 from arc_encoder.model.projectors import Projector
 from arc_encoder.model.starts import Start
+from arc_encoder.serving.engines import Engine as ServingEngine
 from arc_encoder.storage import Codec
 from arc_encoder.storage.engines import Engine
 from arc_encoder.training.objectives import Objective
@@ -63,6 +65,7 @@ KEYS = {
     "train": train.KEYS,
     "eval": evaluate.KEYS,
     "compress": compress.KEYS,
+    "serve": serve.KEYS,
     "convert": convert.KEYS,
     "plan": plan.KEYS,
     "bench": bench.KEYS,
@@ -122,6 +125,11 @@ def needs_library(option: str) -> None:
     """Skip an option of an extra that is not installed."""
     if option in ("model/encoder/adapter/lora", "experiment/baseline/pisco"):
         pytest.importorskip("peft", reason="needs the extra lora (peft)")
+
+
+def is_engine(made: Any) -> bool:
+    """Of `arc-compress`, or what makes one of `arc-serve`."""
+    return isinstance(made, Engine) or issubclass(made.func, ServingEngine)
 
 
 def root_of(option: str) -> str:
@@ -266,7 +274,7 @@ def test_every_option_builds_what_it_names(option: str) -> None:
         ),
         "codec": lambda: isinstance(instantiate(config.codec), Codec),
         "questions": lambda: config.questions._target_.endswith("Questions"),
-        "engine": lambda: isinstance(instantiate(config.engine), Engine),
+        "engine": lambda: is_engine(instantiate(config.engine)),
         "fallback": lambda: config.fallback is None or isinstance(instantiate(config.fallback), Fallback),
         "growth": lambda: isinstance(instantiate(config.data.growth), FactorGrowth),
         "task_warmup": lambda: (

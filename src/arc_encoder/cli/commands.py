@@ -26,6 +26,7 @@ COMMANDS = {
     "eval": Command("evaluate", "evaluate compressors and baselines on benchmarks", "eval"),
     "ask": Command("ask", "ask a question about a document, from text and from vectors", "ask"),
     "compress": Command("compress", "compress files of documents into a store of vectors", "compress"),
+    "serve": Command("serve", "serve a decoder that reads documents as vectors, by OpenAI's protocol", "serve"),
     "store": Command("store", "look after a store of compressed documents"),
     "probe": Command("probe", "train a probe that foretells answers that are lost in vectors", "probe"),
     "report": Command("report", "tables, plots and a page of finished runs; examples; comparisons"),

@@ -27,7 +27,7 @@ from arc_encoder.errors import ConfigError
 from arc_encoder.storage import VectorStore
 from arc_encoder.storage.corpus import FAILED
 from arc_encoder.storage.documents import bytes_to_read, read_documents, read_file
-from arc_encoder.storage.engines import CorpusJob
+from arc_encoder.storage.engines import CorpusJob, Engine
 from arc_encoder.storage.single_file import check_output, write_single_file
 
 KEYS = {
@@ -85,6 +85,10 @@ def compress(config: DictConfig) -> Path:
         stop_on_error=config.on_error == "stop",
     )
     engine = instantiate(config.engine)
+    if not isinstance(engine, Engine):
+        raise ConfigError(
+            "engine: arc-compress takes engine=local or engine=ray; the others serve requests (arc-serve)"
+        )
     compressor = job.load()
     documents = shown(config)
     if single:

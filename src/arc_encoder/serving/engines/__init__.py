@@ -1,0 +1,6 @@
+"""Where answers come from."""
+
+from arc_encoder.serving.engines.base import Engine
+from arc_encoder.serving.engines.transformers_engine import TransformersEngine
+
+__all__ = ["Engine", "TransformersEngine"]
