@@ -73,10 +73,8 @@ class Guard:
             self.metrics.requests.labels(route, str(status)).inc()
             self.metrics.seconds.labels(route).observe(seconds)
             line = {"id": id, "method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 4)}
-            log.log(
-                logging.ERROR if status >= 500 else logging.DEBUG if route in OPEN else logging.INFO,
-                json.dumps({**line, **notes}),
-            )
+            level = logging.ERROR if status >= 500 else logging.DEBUG if route in OPEN else logging.INFO
+            log.log(level, "request", extra={"fields": {**line, **notes}})
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in OPEN:

@@ -42,7 +42,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
         "description": "The answer, whole or as server-sent events",
         "content": {
             "application/json": {"schema": {"type": "object"}},
-            "text/event-stream": {"schema": {"type": "string"}},
+            "text/event-stream": {"schema": {}},
         },
     }
 }

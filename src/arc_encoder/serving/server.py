@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from arc_encoder.serving.encoder_queue import EncoderQueue
 from arc_encoder.serving.engines.base import Engine
 from arc_encoder.serving.keys import ApiKeys
 from arc_encoder.serving.limits import Limits
+from arc_encoder.serving.logs import write_json_lines
 from arc_encoder.storage.store import VectorStore
 
 
@@ -82,9 +82,7 @@ def serve(
     """
     if not 0 <= port <= 65535:
         raise ConfigError(f"port={port} must be between 0 and 65535")
-    if log_level not in ("debug", "info", "warning", "error"):
-        raise ConfigError(f"log_level={log_level!r} is unknown; choose debug, info, warning or error")
-    logging.getLogger("arc_encoder.serving").setLevel(log_level.upper())
+    write_json_lines(log_level)
     warnings.filterwarnings("ignore", message=".*too short to be compressed.*")  # usage says the ratio
     uvicorn.run(
         create_app(gateway),

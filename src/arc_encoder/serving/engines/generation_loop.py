@@ -75,7 +75,6 @@ class GenerationLoop:
             self._incoming.put(None)
             self._thread.join()
             self._thread = None
-        self._give_up(self._all(), "the gateway is shutting down")
 
     def submit(self, work: Work) -> None:
         """Answer a prompt."""
@@ -93,6 +92,12 @@ class GenerationLoop:
         return done
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:  # where it ends by itself, nobody may wait for it for ever
+            self._give_up(self._all(), "the engine ended; try again")
+
+    def _work(self) -> None:
         while not self._ending:
             if self.broken is not None and not self._works_again():
                 continue
@@ -146,7 +151,7 @@ class GenerationLoop:
     def _failed(self, group: list[Work], error: Exception) -> None:
         """A pass failed: everybody under way is told, and the decoder is looked at before it goes on."""
         self.failures += 1
-        log.error("a pass of the decoder failed: %s", told_without_text(error))
+        log.error("pass failed", extra={"fields": {"error": told_without_text(error), "prompts": len(group)}})
         self.broken = type(error).__name__
         self._give_up([*group, *self.decoding.works], "the engine failed while it answered; try again")
         self.decoding.reset()
