@@ -43,6 +43,7 @@ class Running:
 
 @contextmanager
 def running(gateway: Gateway) -> Iterator[Running]:
+    gateway.engine.check()
     server = uvicorn.Server(uvicorn.Config(create_app(gateway), port=0, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -128,6 +128,13 @@ class TemplateFormat(ChatFormat):
         return parts
 
 
+class PartsFormat(ChatFormat):
+    """No format: an engine that writes the template itself gets the messages, and what is counted are their parts."""
+
+    def parts(self, turns: Sequence[Turn]) -> list[Part]:
+        return [part.content if isinstance(part, Document) else part for turn in turns for part in turn.parts]
+
+
 def format_of(text: DecoderText) -> ChatFormat:
     """The format of a decoder: its template where the compressor was trained with it, or else that of fine-tuning."""
     return TemplateFormat(text) if text.chat else QuestionFormat(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +15,13 @@ from arc_encoder.serving.app import Gateway, create_app
 from arc_encoder.serving.document_reader import DocumentReader
 from arc_encoder.serving.encoder_queue import EncoderQueue
 from arc_encoder.serving.engines.base import Engine
+from arc_encoder.serving.errors import ApiError
 from arc_encoder.serving.keys import ApiKeys
 from arc_encoder.serving.limits import Limits
 from arc_encoder.serving.logs import write_json_lines
 from arc_encoder.storage.store import VectorStore
+
+log = logging.getLogger(__name__)
 
 
 def gateway_of(
@@ -83,6 +87,10 @@ def serve(
     if not 0 <= port <= 65535:
         raise ConfigError(f"port={port} must be between 0 and 65535")
     write_json_lines(log_level)
+    try:
+        gateway.engine.check()
+    except ApiError as error:  # such as a vLLM server that is still loading: /ready says so
+        log.warning("engine not available yet: %s", error.message)
     warnings.filterwarnings("ignore", message=".*too short to be compressed.*")  # usage says the ratio
     uvicorn.run(
         create_app(gateway),

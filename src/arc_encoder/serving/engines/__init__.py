@@ -2,5 +2,6 @@
 
 from arc_encoder.serving.engines.base import Engine
 from arc_encoder.serving.engines.transformers_engine import TransformersEngine
+from arc_encoder.serving.engines.vllm_engine import VllmEngine
 
-__all__ = ["Engine", "TransformersEngine"]
+__all__ = ["Engine", "TransformersEngine", "VllmEngine"]

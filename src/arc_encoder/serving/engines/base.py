@@ -101,12 +101,17 @@ class Engine(ABC):
     name: str
 
     @abstractmethod
-    async def start(self) -> None:
-        """Begin to work, and test that text as text and text as embeddings give the same answer.
+    def check(self) -> None:
+        """Test, before anybody is served, that text as text and text as embeddings give the same answer.
 
         Raises:
             ConfigError: the engine cannot work as it is set up.
+            ApiError: it is not available yet, and may be later.
         """
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Begin to work."""
 
     @abstractmethod
     async def stop(self) -> None:

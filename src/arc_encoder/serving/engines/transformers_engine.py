@@ -81,9 +81,11 @@ class TransformersEngine(Engine):
         )
         self.loop = GenerationLoop(self.decoding, max_positions=max_positions)
 
-    async def start(self) -> None:
+    def check(self) -> None:
         if self.self_test:
-            await asyncio.to_thread(self._compare)
+            self._compare()
+
+    async def start(self) -> None:
         self.loop.start()
 
     async def stop(self) -> None:
