@@ -19,18 +19,20 @@ from arc_encoder.serving.inspection import Inspection
 from arc_encoder.serving.responses import ERRORS
 from arc_encoder.serving.schemas import DocumentSource, InspectBody
 
+FACTORS = (2.0, 4.0, 8.0)  # that can be chosen besides those that were trained
 PAGE = Path(__file__).parent / "page" / "index.html"
 
 
 def page_routes(engine: Engine, reader: DocumentReader, model: str) -> APIRouter:
     """The page, and what it asks for besides answers."""
     router = APIRouter(responses=ERRORS)
-    factors = trained_factors(reader.compressor.model) or [1.0]
+    own = reader.compressor.pooling_factor
+    factors = [] if own is None else sorted({*FACTORS, own, *trained_factors(reader.compressor.model)})
     html = (
         PAGE.read_text(encoding="utf-8")
         .replace("__MODEL__", _attribute(model))
         .replace("__FACTORS__", ",".join(f"{each:g}" for each in factors))
-        .replace("__FACTOR__", f"{reader.compressor.pooling_factor or factors[0]:g}")
+        .replace("__FACTOR__", "" if own is None else f"{own:g}")
     )
     inspection = None if reader.compressor.decoder is None else Inspection(reader.compressor)
 
