@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "serving": FOUNDATION | {"data", "model", "inference", "storage"},
     "plan": FOUNDATION | {"data", "models", "model", "training", "reporting"},
     "study": FOUNDATION | {"data", "inference", "storage", "evaluation", "reporting"},
-    "bench": FOUNDATION | {"data", "model", "training", "plan", "inference", "storage"},
+    "bench": FOUNDATION | {"data", "model", "training", "plan", "inference", "storage", "serving"},
     "cli": FOUNDATION
     | {
         "plan",

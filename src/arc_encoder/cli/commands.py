@@ -40,3 +40,6 @@ COMMANDS = {
     "lm-eval": Command("lm_eval", "run tasks of lm-evaluation-harness on compressed contexts"),
     "toy-models": Command("toy_models", "train the toy world's language models anew", "toy_model"),
 }
+
+# What the first word after a command makes of it.
+NESTED = {("bench", "serve"): Command("bench_serve", "measure the speed of a gateway", "bench_serve")}

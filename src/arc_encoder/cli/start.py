@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.cli.command_line import check_names
-from arc_encoder.cli.commands import COMMANDS
+from arc_encoder.cli.commands import COMMANDS, NESTED
 from arc_encoder.cli.failing import fail, listed
 from arc_encoder.cli.help import show_help
 from arc_encoder.cli.locations import register_resolvers
@@ -42,6 +42,8 @@ def main() -> None:
 def start(name: str) -> None:
     """Run the command `name` on the words of the command line."""
     command = COMMANDS[name]
+    if (name, *sys.argv[1:2]) in NESTED:
+        command = NESTED[name, sys.argv.pop(1)]
     try:
         if command.config is not None and not _answered(command.config):
             return

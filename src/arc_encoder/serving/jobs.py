@@ -67,6 +67,7 @@ class Jobs:
             max_tokens=longest,
             limit=self.limits.max_tokens,
             n=body.n or 1,
+            ignore_eos=bool(body.ignore_eos),
             sampling=_sampling(body),
             stops=tuple(dict.fromkeys([*body.stops, *self.format.stops])),
             logprobs=logprobs,
@@ -83,6 +84,7 @@ class Jobs:
             max_tokens=body.max_tokens if body.max_tokens is not None else 16,  # OpenAI's default
             limit=self.limits.max_tokens,
             n=body.n or 1,
+            ignore_eos=bool(body.ignore_eos),
             sampling=_sampling(body),
             stops=body.stops,
             logprobs=body.logprobs,

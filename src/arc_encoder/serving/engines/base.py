@@ -29,6 +29,7 @@ class Job:
         max_tokens: longest answer, in decoder tokens; None for as many as the window and the gateway allow.
         limit: what the gateway allows.
         n: answers.
+        ignore_eos: go on until the answer is as long as it may be, as measurements need it.
         sampling: temperature, top_p and seed. Each of several answers is a draw of its own.
         stops: texts before which an answer ends.
         logprobs: how many of the likeliest tokens are told beside the chosen one; None tells nothing.
@@ -39,6 +40,7 @@ class Job:
     max_tokens: int | None = None
     limit: int = 1024
     n: int = 1
+    ignore_eos: bool = False
     sampling: Sampling = field(default_factory=Sampling)
     stops: tuple[str, ...] = ()
     logprobs: int | None = None

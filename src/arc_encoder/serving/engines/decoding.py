@@ -119,8 +119,9 @@ class Decoding:
         rest = [self._embed(work.runs[len(start) :]) for work, start in zip(works, starts, strict=True)]
         logits, read = self.extend(rows, rest)
         for work, scores, row in zip(works, logits, read, strict=True):
+            ends: frozenset[int] = frozenset() if work.job.ignore_eos else self.end_ids
             for choice in range(work.job.n):
-                answer = Answer(work.job, choice, max_tokens=work.max_tokens, end_ids=self.end_ids, decode=self._decode)
+                answer = Answer(work.job, choice, max_tokens=work.max_tokens, end_ids=ends, decode=self._decode)
                 active = Active(work, answer, 0)
                 if self._say(active, answer.draw(scores), scores):
                     self.pending.append((active, row))

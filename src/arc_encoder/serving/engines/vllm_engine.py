@@ -159,6 +159,8 @@ class VllmEngine(Engine):
             "seed": job.sampling.seed % 2**63,
             "n": job.n,
         }
+        if job.ignore_eos:
+            settings["ignore_eos"] = True
         if job.stops:
             settings["stop"] = list(job.stops)
         try:
