@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -154,7 +155,8 @@ class ServingBench:
             "stream": True,
             "stream_options": {"include_usage": True},
         }
-        begun, first, usage = time.perf_counter(), 0.0, {}
+        usage: dict[str, Any] = {}
+        begun, first = time.perf_counter(), 0.0
         async with client.stream("POST", "/v1/completions", json=body) as answer:
             if answer.status_code != 200:
                 raise RuntimeError(f"the gateway answered {answer.status_code}: {(await answer.aread())[:300]!r}")

@@ -56,7 +56,7 @@ def gateway_of(
     if opened is not None:
         mine = compressor.origin_of_vectors()
         VectorStore.create(opened.folder, mine).close()  # refuses vectors of other models by name
-    made = engine(compressor)
+    made = engine(compressor) if callable(engine) else engine
     if not isinstance(made, Engine):
         raise ConfigError(
             f"engine: {type(made).__name__} does not answer requests; choose engine=transformers or engine=vllm"
