@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import threading
 import time
@@ -52,6 +53,8 @@ def bench_serving(
     Raises:
         ConfigError: no decoder, a list without numbers, or documents that do not fit the decoder's window.
     """
+    for chatty in ("httpx", "arc_encoder.serving"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     lists = {"documents": documents, "clients": clients, "factors": factors, "rounds": [rounds]}
     for name, values in lists.items():
         if not values or any(isinstance(each, bool) or not isinstance(each, int) or each < 1 for each in values):

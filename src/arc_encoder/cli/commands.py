@@ -42,4 +42,7 @@ COMMANDS = {
 }
 
 # What the first word after a command makes of it.
-NESTED = {("bench", "serve"): Command("bench_serve", "measure the speed of a gateway", "bench_serve")}
+NESTED = {
+    ("bench", "serve"): Command("bench_serve", "measure the speed of a gateway", "bench_serve"),
+    ("plan", "serve"): Command("plan_serve", "memory and work of serving", "plan_serve"),
+}

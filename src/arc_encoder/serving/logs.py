@@ -43,3 +43,4 @@ def write_json_lines(level: str) -> None:
     logger = logging.getLogger(NAME)
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(level.upper())
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of every request to an engine
