@@ -17,7 +17,7 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from arc_encoder.cli.train import main
+from arc_encoder.commands.experiments.train import main
 from tests.tiny_runs import no_hydra
 
 EVENTS = mmap.mmap(-1, 8)  # shared with forked processes: what has happened in the training that runs

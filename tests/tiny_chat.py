@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerFast
 
-from arc_encoder.model.decoder import FrozenDecoder
+from arc_encoder.model.decoder.load import FrozenDecoder
 from tests.tiny_models import tiny_language_model, tiny_tokenizer
 
 # As Llama 2 Chat writes it: BOS by itself, white space before and after an answer, EOS at its end.

@@ -29,7 +29,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from arc_encoder.models.gguf.rotary import llama_3_divisors
+from arc_encoder.model.language_models.gguf.rotary import llama_3_divisors
 from tests.tiny_models import VOCABULARY, randomize, sized
 
 TEXT = ["the capital of the country is the town on the river", "in 1987 they'll count 12 ships, 345 boats\n\nand more"]

@@ -37,13 +37,13 @@ from transformers import (
     SmolLM3Config,
 )
 
-from arc_encoder.batch import ArcBatch, pad_rows
+from arc_encoder.core.batch import ArcBatch, pad_rows
+from arc_encoder.core.segments import TaskToken
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.chunking import Chunking
-from arc_encoder.model.decoder import FrozenDecoder
-from arc_encoder.model.pooling import MeanPooling, Pooling
-from arc_encoder.model.pretrained import ArcEncoderModel
-from arc_encoder.segments import TaskToken
+from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
+from arc_encoder.model.decoder.load import FrozenDecoder
+from arc_encoder.model.encoder.chunking import Chunking
+from arc_encoder.model.encoder.pooling import MeanPooling, Pooling
 
 VOCABULARY = 300  # 256 bytes and the special tokens fit
 WIDTH = 32

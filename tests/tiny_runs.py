@@ -17,8 +17,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from arc_encoder.cli.locations import configs_folder, register_resolvers
-from arc_encoder.cli.train import train
+from arc_encoder.commands.experiments.train import train
+from arc_encoder.config.paths import configs_folder, register_resolvers
 from tests.tiny_models import tiny_language_model, tiny_tokenizer
 
 BIN = Path(sys.executable).parent

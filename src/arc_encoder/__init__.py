@@ -13,14 +13,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arc_encoder.evaluation.opening import open_session
-    from arc_encoder.evaluation.runner import evaluate
+    from arc_encoder.evaluation.runs.runner import evaluate
+    from arc_encoder.evaluation.session.opening import open_session
     from arc_encoder.inference import CompressedContext, Compressor, Context
-    from arc_encoder.model.arc_config import ArcEncoderConfig
-    from arc_encoder.model.build import build_arc_model
-    from arc_encoder.model.decoder import load_decoder
-    from arc_encoder.model.pretrained import ArcEncoderModel
-    from arc_encoder.storage import VectorStore
+    from arc_encoder.inference.storage import VectorStore
+    from arc_encoder.model.assembly.build import build_arc_model
+    from arc_encoder.model.checkpoint.config import ArcEncoderConfig
+    from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
+    from arc_encoder.model.decoder.load import load_decoder
     from arc_encoder.training.fit import fit
 
 __version__ = "0.1.0"
@@ -41,17 +41,17 @@ __all__ = [
 
 # Imported when used, so that `import arc_encoder` does not wait for torch.
 PLACES = {
-    "ArcEncoderConfig": "model.arc_config",
-    "ArcEncoderModel": "model.pretrained",
+    "ArcEncoderConfig": "model.checkpoint.config",
+    "ArcEncoderModel": "model.checkpoint.pretrained",
     "CompressedContext": "inference",
     "Compressor": "inference",
     "Context": "inference",
-    "VectorStore": "storage",
-    "build_arc_model": "model.build",
-    "evaluate": "evaluation.runner",
+    "VectorStore": "inference.storage",
+    "build_arc_model": "model.assembly.build",
+    "evaluate": "evaluation.runs.runner",
     "fit": "training.fit",
-    "load_decoder": "model.decoder",
-    "open_session": "evaluation.opening",
+    "load_decoder": "model.decoder.load",
+    "open_session": "evaluation.session.opening",
 }
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.cli.conftest import make, tiny_model, trained
+from tests.commands.conftest import make, tiny_model, trained
 
 __all__ = ["make", "tiny_model", "trained"]

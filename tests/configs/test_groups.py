@@ -18,48 +18,34 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.cli import (
-    ablate,
-    ask,
-    bench,
-    bench_serve,
-    compress,
-    convert,
-    data_check,
-    data_prepare,
-    evaluate,
-    plan,
-    plan_serve,
-    probe,
-    quickstart,
-    serve,
-    toy_models,
-    train,
-)
-from arc_encoder.cli.benchmarks import benchmarks_of
-from arc_encoder.cli.check import find_problems
-from arc_encoder.cli.locations import bundled_folder, configs_folder
+from arc_encoder.commands.compressors import ask, compress, convert, probe, serve
+from arc_encoder.commands.experiments import ablate, evaluate, quickstart, train
+from arc_encoder.commands.measurements import bench, bench_serve, plan, plan_serve
+from arc_encoder.commands.preparation import data_check, data_prepare, toy_models
+from arc_encoder.config.building.benchmarks import benchmarks_of
+from arc_encoder.config.paths import bundled_folder, configs_folder
+from arc_encoder.config.validation.check import find_problems
 from arc_encoder.data import ArcDataModule
-from arc_encoder.data.growth import FactorGrowth
-from arc_encoder.data.prepare import Recipe
 from arc_encoder.data.retrieval import Retriever
-from arc_encoder.data.task_warmup import TaskWarmup
+from arc_encoder.data.schedule.growth import FactorGrowth
+from arc_encoder.data.schedule.task_warmup import TaskWarmup
 from arc_encoder.data.tasks import Task
 from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.protocols import Protocol
 from arc_encoder.evaluation.systems import System
-from arc_encoder.inference.fallback import Fallback
-from arc_encoder.model.adapters import Adapter
-from arc_encoder.model.decoder import FrozenDecoder
-from arc_encoder.model.decoder_adapter import DecoderLora
-from arc_encoder.model.pooling import Pooling
-from arc_encoder.model.projectors import Projector
-from arc_encoder.model.starts import Start
-from arc_encoder.serving.engines import Engine as ServingEngine
-from arc_encoder.storage import Codec
-from arc_encoder.storage.engines import Engine
+from arc_encoder.inference.fallback.policies import Fallback
+from arc_encoder.inference.serving.engines import Engine as ServingEngine
+from arc_encoder.inference.storage import Codec
+from arc_encoder.inference.storage.corpus.engines import Engine
+from arc_encoder.model.decoder.load import FrozenDecoder
+from arc_encoder.model.encoder.adapters import Adapter
+from arc_encoder.model.encoder.pooling import Pooling
+from arc_encoder.model.heads.decoder_adapter import DecoderLora
+from arc_encoder.model.heads.projectors import Projector
+from arc_encoder.model.heads.starts import Start
+from arc_encoder.tools.preparation import Recipe
 from arc_encoder.training.objectives import Objective
-from arc_encoder.training.optim import OptimSettings
+from arc_encoder.training.optim.optimizer import OptimSettings
 from tests.tiny_runs import composed
 
 CONFIGS = configs_folder()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from arc_encoder.cli import evaluate, train
-from tests.cli.conftest import Make
+from arc_encoder.commands.experiments import evaluate, train
+from tests.commands.conftest import Make
 from tests.tiny_runs import Command, model_overrides, short_overrides
 
 
@@ -162,7 +162,7 @@ def test_what_the_encoder_cannot_do(run: Command, base: list[str], given: list[s
             [
                 "objective=distillation",
                 "+data.tasks.long._target_=arc_encoder.data.tasks.FewShot",
-                "+data.tasks.long.source._target_=arc_encoder.data.toy_sources.ToyQuestions",
+                "+data.tasks.long.source._target_=arc_encoder.data.synthetic.toy_sources.ToyQuestions",
                 "+data.tasks.long.source.kind=qa",
                 "+data.tasks.long.max_tokens=null",
             ],
@@ -207,7 +207,7 @@ def test_questions_of_one_s_own_need_a_path(make: Make) -> None:
 def test_a_group_of_one_s_own(run: Command, base: list[str], tmp_path: Path) -> None:
     mine = tmp_path / "mine" / "model" / "pooling"
     mine.mkdir(parents=True)
-    (mine / "ours.yaml").write_text("_target_: arc_encoder.model.pooling.LastPooling\nfactor: 2\n")
+    (mine / "ours.yaml").write_text("_target_: arc_encoder.model.encoder.pooling.LastPooling\nfactor: 2\n")
     run("--config-dir", str(tmp_path / "mine"), "model/pooling=ours", *base)
     config = (tmp_path / "out" / "compressor" / "config.json").read_text()
     assert '"LastPooling"' in config
@@ -219,7 +219,7 @@ def test_a_group_of_one_s_own(run: Command, base: list[str], tmp_path: Path) -> 
 def test_a_class_of_one_s_own(run: Command, base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A student's module beside the configuration: bound to its signature like our own."""
     (tmp_path / "students_pooling.py").write_text(
-        "from arc_encoder.model.pooling import MeanPooling\n\n\n"
+        "from arc_encoder.model.encoder.pooling import MeanPooling\n\n\n"
         "class Halved(MeanPooling):\n"
         "    def __init__(self, factor: int = 4, strength: float = 0.5) -> None:\n"
         "        super().__init__(factor)\n"

@@ -14,13 +14,14 @@ import pytest
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.cli import plan, train
-from arc_encoder.cli.check import find_problems
-from arc_encoder.cli.locations import configs_folder
-from arc_encoder.model.decoder import load_decoder
-from arc_encoder.plan.catalogue import known_models, locate
-from arc_encoder.plan.parts import build_parts, count
-from arc_encoder.training.optim import OptimSettings
+from arc_encoder.commands.experiments import train
+from arc_encoder.commands.measurements import plan
+from arc_encoder.config.paths import configs_folder
+from arc_encoder.config.validation.check import find_problems
+from arc_encoder.model.decoder.load import load_decoder
+from arc_encoder.tools.planning.catalogue import known_models, locate
+from arc_encoder.tools.planning.parts import build_parts, count
+from arc_encoder.training.optim.optimizer import OptimSettings
 from tests.tiny_runs import composed
 
 EXPERIMENTS = sorted(file.stem for file in (configs_folder() / "experiment" / "paper").glob("*.yaml"))
@@ -72,7 +73,7 @@ def test_what_all_share(name: str) -> None:
     assert config.trainer.precision == "bf16-mixed"
     assert config.trainer.gradient_clip_val == 1.0
     assert config.model.projector.bottleneck == 2048
-    assert config.model.pooling._target_ == "arc_encoder.model.pooling.MeanPooling"
+    assert config.model.pooling._target_ == "arc_encoder.model.encoder.pooling.MeanPooling"
     assert config.model.encoder.path == "meta-llama/Llama-3.2-3B"
     assert config.model.encoder.truncate_layers == 2
     assert not config.model.encoder.causal

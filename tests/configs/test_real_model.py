@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from arc_encoder.cli import plan, train
-from arc_encoder.cli.check import find_problems
-from arc_encoder.cli.locations import configs_folder
-from arc_encoder.plan.parts import count
+from arc_encoder.commands.experiments import train
+from arc_encoder.commands.measurements import plan
+from arc_encoder.config.paths import configs_folder
+from arc_encoder.config.validation.check import find_problems
+from arc_encoder.tools.planning.parts import count
 from tests.tiny_runs import composed
 
 EXPERIMENTS = sorted(file.stem for file in (configs_folder() / "experiment" / "smollm2").glob("*.yaml"))

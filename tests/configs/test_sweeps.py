@@ -9,8 +9,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from arc_encoder.cli import train
-from tests.cli.conftest import Make
+from arc_encoder.commands.experiments import train
+from tests.commands.conftest import Make
 from tests.tiny_runs import Command, model_overrides, short_overrides
 
 

@@ -15,10 +15,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from arc_encoder.errors import ConfigError
-from arc_encoder.model.encoder import ArcEncoder
-from arc_encoder.model.pooling import MemoryTokens, Pooling
-from arc_encoder.model.projectors import Projector
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.model.encoder.encoder import ArcEncoder
+from arc_encoder.model.encoder.pooling import MemoryTokens, Pooling
+from arc_encoder.model.heads.projectors import Projector
 from tests.tiny_models import WIDTH, random_contexts, tiny_body
 
 LENGTHS = [17, 1, 9, 4, 32, 2]
@@ -84,8 +84,8 @@ def encode(encoder: ArcEncoder, ids: Tensor, lengths: Tensor) -> list[Tensor]:
 
 
 def test_the_registries_hold_what_the_packages_export() -> None:
-    import arc_encoder.model.pooling as poolings
-    import arc_encoder.model.projectors as projectors
+    import arc_encoder.model.encoder.pooling as poolings
+    import arc_encoder.model.heads.projectors as projectors
 
     for package, base in ((poolings, Pooling), (projectors, Projector)):
         exported = set(package.__all__) - {base.__name__}

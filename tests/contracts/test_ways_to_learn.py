@@ -7,8 +7,8 @@ import json
 import pytest
 import torch
 
-from arc_encoder.data.growth import FactorGrowth
-from arc_encoder.model.starts import SharedVocabulary, Start
+from arc_encoder.data.schedule.growth import FactorGrowth
+from arc_encoder.model.heads.starts import SharedVocabulary, Start
 from tests.tiny_models import WIDTH, tiny_body, tiny_decoder, tiny_tokenizer
 
 STARTS = [kind for _, kind in sorted(Start.registry.items()) if kind.__module__.startswith("arc_encoder.")]

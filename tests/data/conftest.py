@@ -8,8 +8,8 @@ import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from arc_encoder.data.toy_world import ToyWorld
-from arc_encoder.toy.tokenizers import BOS, EOS, PAD, train_tokenizer
+from arc_encoder.data.synthetic.toy_world import ToyWorld
+from arc_encoder.tools.toy.tokenizers import BOS, EOS, PAD, train_tokenizer
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 

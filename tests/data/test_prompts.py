@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.prompts import few_shot_segments, joined_passages, merge_plain
 from arc_encoder.data.records import Question
-from arc_encoder.segments import Role, Segment
 
 
 def question(name: str, *passages: str) -> Question:

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from arc_encoder.data import collator
-from arc_encoder.data.collator import ArcCollator, texts_of
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, Sample, Segment
+from arc_encoder.data.batching import collator
+from arc_encoder.data.batching.collator import ArcCollator, texts_of
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction
-from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import ContinuationLoss, QuestionAnswering
-from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
 from arc_encoder.inference import Compressor, Context
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.decoder import FrozenDecoder, load_decoder
-from arc_encoder.segments import Role, Sample, Segment
-from arc_encoder.training.callbacks.text_samples import prompt_of
+from arc_encoder.model.decoder.load import FrozenDecoder, load_decoder
+from arc_encoder.training.callbacks.samples.text_samples import prompt_of
 from tests.tiny_chat import CHATML, LLAMA_2, chat_decoder, chat_tokenizer
 from tests.tiny_models import WIDTH, tiny_compressor, tiny_language_model, tiny_tokenizer
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 
-from arc_encoder.data.collator import ArcCollator, DecoderText
+from arc_encoder.data.batching.collator import ArcCollator, DecoderText
 from arc_encoder.data.records import Document
 from arc_encoder.data.tasks import Reconstruction
 from arc_encoder.inference import Compressor
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.decoder import load_decoder
+from arc_encoder.model.decoder.load import load_decoder
 from tests.tiny_runs import losses, model_overrides, run_train, short_overrides
 
 TEXTS = ["one apple", "two pears", "a third, longer document", "the last of all"]

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
-from arc_encoder.training.callbacks.stop_on_signal import AGAIN
+from arc_encoder.training.callbacks.safety.stop_on_signal import AGAIN
 from tests.tiny_runs import finish, losses, model_overrides, run_train, short_overrides, start
 
 

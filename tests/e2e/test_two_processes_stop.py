@@ -13,8 +13,8 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from arc_encoder.training import checkpoint_files
-from arc_encoder.training.callbacks.stop_on_signal import AGAIN
+from arc_encoder.training.callbacks.safety.stop_on_signal import AGAIN
+from arc_encoder.training.checkpoints import checkpoint_files
 from tests.e2e.test_resume import assert_same_weights, wait_for
 from tests.tiny_runs import finish, losses, model_overrides, short_overrides, start
 

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from safetensors.torch import load_file
 from torch import Tensor
 
-from arc_encoder.cli.train import build_decoders
+from arc_encoder.config.building.decoders import build_decoders
 from tests.tiny_runs import composed, finish, losses, save_tiny_model, start
 
 STEPS, SEED = 4, 5  # with this seed the decoders of four steps are one, two, two, one
@@ -25,7 +25,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "decoder").mkdir()
     for seed, (name, width) in enumerate({"one": 32, "two": 48}.items()):
         model = save_tiny_model(root / name, width=width, seed=seed)
-        lines = [f"# @package decoders.{name}", "_target_: arc_encoder.model.decoder.load_decoder", f"path: {model}"]
+        lines = [
+            f"# @package decoders.{name}",
+            "_target_: arc_encoder.model.decoder.load.load_decoder",
+            f"path: {model}",
+        ]
         (root / "decoder" / f"{name}.yaml").write_text("\n".join([*lines, "dtype: float32", "bos: true", ""]))
     return root
 
@@ -81,7 +85,7 @@ def fresh_weights(folder: Path, decoders: str) -> dict[str, Tensor]:
     config = composed([*chosen, "decoder=[]", "paths.run=."])
     instantiate(config.data)
     nodes = {
-        name: {"_target_": "arc_encoder.model.decoder.load_decoder", "path": str(folder / name)}
+        name: {"_target_": "arc_encoder.model.decoder.load.load_decoder", "path": str(folder / name)}
         for name in decoders.strip("[]").split(",")
     }
     model, _ = instantiate(config.model)(decoders=build_decoders(nodes))

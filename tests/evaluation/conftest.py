@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from arc_encoder.data.collator import ArcCollator, DecoderText
+from arc_encoder.data.batching.collator import ArcCollator, DecoderText
 from arc_encoder.data.records import Question
-from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.session.session import Session
 from arc_encoder.model.arc_model import ArcModel
 from tests.tiny_models import tiny_arc_model, tiny_decoder, tiny_tokenizer
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from arc_encoder.inference import Compressor
-from arc_encoder.model.backbone import Backbone
-from arc_encoder.model.build import build_arc_model
-from arc_encoder.model.decoder import load_decoder
-from arc_encoder.model.pooling import MeanPooling
-from arc_encoder.model.projectors import MLPProjector
+from arc_encoder.model.assembly.build import build_arc_model
+from arc_encoder.model.decoder.load import load_decoder
+from arc_encoder.model.encoder.backbone import Backbone
+from arc_encoder.model.encoder.pooling import MeanPooling
+from arc_encoder.model.heads.projectors import MLPProjector
 from tests.tiny_runs import save_tiny_model
 
 

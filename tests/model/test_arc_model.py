@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from arc_encoder.batch import ArcBatch
-from arc_encoder.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.core.batch import ArcBatch
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.core.segments import TaskToken
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.chunking import Chunking
-from arc_encoder.model.pooling import MeanPooling
-from arc_encoder.segments import TaskToken
+from arc_encoder.model.encoder.chunking import Chunking
+from arc_encoder.model.encoder.pooling import MeanPooling
 from tests.tiny_models import (
     WIDTH,
     WINDOW,

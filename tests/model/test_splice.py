@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from arc_encoder.errors import DataError
+from arc_encoder.core.errors import DataError
 from arc_encoder.model.splice import Layout, lay_out, prediction_mask, splice
 
 WIDTH = 3

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from arc_encoder.cli.check import find_problems
-from arc_encoder.cli.serve import KEYS
+from arc_encoder.commands.compressors.serve import KEYS
+from arc_encoder.config.validation.check import find_problems
 from tests.tiny_runs import composed
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from arc_encoder.cli.command_line import check_command_line
-from arc_encoder.cli.locations import register_resolvers
-from arc_encoder.cli.train import KEYS
+from arc_encoder.commands.experiments.train import KEYS
+from arc_encoder.config.overrides import check_command_line
+from arc_encoder.config.paths import register_resolvers
 from tests.packaging import warm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,7 +118,7 @@ def test_trainings_are_sound_as_they_are_typed(checkout: Path, monkeypatch: pyte
     ("page", "number"),
     [
         (page, i)
-        for page in ("README.md", "docs/inference.md", "docs/storing.md", "docs/fallback.md")
+        for page in ("README.md", "docs/inference.md", "docs/storing.md", "docs/fallback.md", "docs/serving.md")
         for i in range(len(blocks(page, "python")))
     ],
 )

@@ -25,7 +25,7 @@ def test_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "arc_encoder/configs/train.yaml" in names
     assert "arc_encoder/bundled/toy_world/toy_a/model.safetensors" in names
-    assert "arc_encoder/plan/architectures/llama_3.1_8b.json" in names
+    assert "arc_encoder/tools/planning/architectures/llama_3.1_8b.json" in names
     assert not [name for name in names if name.startswith("tests/")]
 
     target = tmp_path / "site"
@@ -45,7 +45,7 @@ def test_wheel_works_outside_the_repository(tmp_path: Path) -> None:
     )
     assert str(target) in where.stdout
     run = subprocess.run(
-        [sys.executable, "-m", "arc_encoder.cli.train", "debug=fast", "threads=1", "paths.run=run"],
+        [sys.executable, "-m", "arc_encoder.commands.experiments.train", "debug=fast", "threads=1", "paths.run=run"],
         cwd=elsewhere,
         env=environment,
         capture_output=True,

@@ -11,12 +11,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.data import ArcDataModule
-from arc_encoder.data.collator import DecoderText
+from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.data.records import Document
 from arc_encoder.data.tasks import Reconstruction
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.training.module import ArcLightningModule
-from arc_encoder.training.optim import OptimSettings
+from arc_encoder.training.optim.optimizer import OptimSettings
 from tests.tiny_models import tiny_arc_model, tiny_compressor, tiny_decoder, tiny_tokenizer
 
 Fit = Callable[..., tuple[L.Trainer, ArcLightningModule]]

@@ -9,20 +9,20 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from arc_encoder.core.errors import ConfigError
 from arc_encoder.data import ArcDataModule
 from arc_encoder.data.records import Document
 from arc_encoder.data.tasks import Reconstruction
-from arc_encoder.errors import ConfigError
 from arc_encoder.inference import Compressor
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.backbone import Backbone
-from arc_encoder.model.build import build_arc_model
-from arc_encoder.model.decoder import load_decoder
-from arc_encoder.model.pooling import MeanPooling
-from arc_encoder.model.projectors import MLPProjector
+from arc_encoder.model.assembly.build import build_arc_model
+from arc_encoder.model.decoder.load import load_decoder
+from arc_encoder.model.encoder.backbone import Backbone
+from arc_encoder.model.encoder.pooling import MeanPooling
+from arc_encoder.model.heads.projectors import MLPProjector
 from arc_encoder.training.fit import fit, make_trainer
 from arc_encoder.training.objectives import Distillation
-from arc_encoder.training.optim import OptimSettings
+from arc_encoder.training.optim.optimizer import OptimSettings
 from tests.tiny_runs import save_tiny_model
 
 OPTIM = OptimSettings(encoder_lr=1e-3, projector_lr=2e-3, task_token_lr=1e-3, warmup_steps=1)

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 
-from arc_encoder.batch import ArcBatch
+from arc_encoder.core.batch import ArcBatch
 from arc_encoder.data.tasks import Reconstruction
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.training.module import ArcLightningModule

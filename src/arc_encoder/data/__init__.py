@@ -1,5 +1,5 @@
 """Text → samples → batches."""
 
-from arc_encoder.data.datamodule import ArcDataModule
+from arc_encoder.data.batching.datamodule import ArcDataModule
 
 __all__ = ["ArcDataModule"]

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.records import Question
-from arc_encoder.segments import Role, Segment
 
 DOCUMENT = "Document: "
 SEPARATOR = "\n\n"

@@ -22,7 +22,8 @@ class Question:
 
     `subset` names the data set; few-shot examples come from the same one. `instruction` says what
     is wanted beside the question, for instruct decoders; most data sets have none. `conditions` are
-    what a generated question was made with, such as ("depth", 0.5), for tables by condition.
+    what a generated question was made with, such as ("depth", 0.5), for tables by condition. `article`
+    names what the passages were taken from; questions of one article are no independent examples.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Question:
     subset: str
     instruction: str = ""
     conditions: tuple[tuple[str, float], ...] = ()
+    article: str = ""
 
 
 class Source(Protocol[Record]):

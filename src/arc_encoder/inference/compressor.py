@@ -11,23 +11,23 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.data.prompts import DOCUMENT, asked
-from arc_encoder.errors import CheckpointError, ConfigError, DataError
-from arc_encoder.inference.answering import Answering
-from arc_encoder.inference.contexts import CompressedContext, Context, Origin
-from arc_encoder.inference.encoding import DocumentEncoder
-from arc_encoder.inference.fallback import Fallback, known_texts
-from arc_encoder.inference.fidelity import FidelityMeter
-from arc_encoder.inference.probe import AnswerProbe
-from arc_encoder.inference.prompts import Parts, Prompt, check_number, check_prompts, check_texts
-from arc_encoder.inference.risk import features_of
-from arc_encoder.inference.sampling import Sampling
-from arc_encoder.inference.stops import stop_texts
+from arc_encoder.inference.encoding.contexts import CompressedContext, Context, Origin
+from arc_encoder.inference.encoding.encode import DocumentEncoder
+from arc_encoder.inference.encoding.fidelity import FidelityMeter
+from arc_encoder.inference.fallback.policies import Fallback, known_texts
+from arc_encoder.inference.fallback.probe import AnswerProbe
+from arc_encoder.inference.fallback.risk import features_of
+from arc_encoder.inference.generation.answering import Answering
+from arc_encoder.inference.generation.prompts import Parts, Prompt, check_number, check_prompts, check_texts
+from arc_encoder.inference.generation.sampling import Sampling
+from arc_encoder.inference.generation.stops import stop_texts
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.decoder import FrozenDecoder, load_decoder
-from arc_encoder.model.loading import load_arc_encoder
-from arc_encoder.model.pretrained import ArcEncoderModel
-from arc_encoder.model.published.tokenizer import comes_with
+from arc_encoder.model.checkpoint.loading import load_arc_encoder
+from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
+from arc_encoder.model.checkpoint.published.tokenizer import comes_with
+from arc_encoder.model.decoder.load import FrozenDecoder, load_decoder
 
 DTYPES = ("float32", "bfloat16", "float16")
 

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from transformers import LogitsProcessor, StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
-from arc_encoder.batch import ArcBatch
-from arc_encoder.errors import CheckpointError, ConfigError, DataError
-from arc_encoder.model.activation_checkpointing import checkpoint_layers
-from arc_encoder.model.decoder import FrozenDecoder
-from arc_encoder.model.decoder_adapter import DecoderAdapter
-from arc_encoder.model.output import ArcOutput, Prediction, norm_ratio
-from arc_encoder.model.prefix import Prefix, left_padded
-from arc_encoder.model.pretrained import ArcEncoderModel
-from arc_encoder.model.published.decoder_identity import check_decoder_identity
-from arc_encoder.model.rotary_scaling import has_rotary_scaling
+from arc_encoder.core.batch import ArcBatch
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
+from arc_encoder.model.checkpoint.published.decoder_identity import check_decoder_identity
+from arc_encoder.model.decoder.load import FrozenDecoder
+from arc_encoder.model.decoder.output import ArcOutput, Prediction, norm_ratio
+from arc_encoder.model.decoder.prefix import Prefix, counts_slots, left_padded, shared_beginning
+from arc_encoder.model.heads.decoder_adapter import DecoderAdapter
+from arc_encoder.model.language_models.activation_checkpointing import checkpoint_layers
+from arc_encoder.model.language_models.rotary_scaling import has_rotary_scaling
 from arc_encoder.model.splice import Layout, lay_out, prediction_mask, splice
 
 
@@ -218,6 +218,8 @@ class ArcModel(nn.Module):
     ) -> list[str]:
         """Greedy answers to prompts, cut at EOS or the batch's `end_ids`, one text a sample.
 
+        A beginning that all of them share is read once.
+
         Args:
             batch: the prompts.
             max_new_tokens: longest answer, in decoder tokens.
@@ -229,11 +231,12 @@ class ArcModel(nn.Module):
         """
         decoder = self.decoder(batch.decoder)
         stops = [stop] if isinstance(stop, str) else stop or ()
-        embeddings, layout = self.merge(batch, factor=factor, pad_left=True)
+        embeddings, layout = self.merge(batch, factor=factor)
+        shared = 0 if counts_slots(decoder.model.config) else shared_beginning(embeddings, layout.mask)
         with self.as_trained(batch.decoder):
             ids = decoder.generate(
-                embeddings,
-                layout.mask,
+                *left_padded(embeddings, layout.mask, shared),
+                prefix=decoder.read_prefix(embeddings[:1, :shared]) if shared else None,
                 max_new_tokens=max_new_tokens,
                 stop=stops,
                 end_ids=batch.end_ids,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from arc_encoder.errors import DataError
+from arc_encoder.core.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.data.collator import texts_of
-from arc_encoder.data.datamodule import ArcDataModule
+from arc_encoder.data.batching.collator import texts_of
+from arc_encoder.data.batching.datamodule import ArcDataModule
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.training.callbacks import (
     DecoderGuard,
@@ -25,10 +25,10 @@ from arc_encoder.training.callbacks import (
     StopOnSignal,
     Throughput,
 )
-from arc_encoder.training.checkpoint_files import AtomicCheckpointIO
+from arc_encoder.training.checkpoints.checkpoint_files import AtomicCheckpointIO
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.objectives import CrossEntropy, Objective
-from arc_encoder.training.optim import OptimSettings
+from arc_encoder.training.optim.optimizer import OptimSettings
 
 # What every training of this project has, whoever makes its Trainer.
 TRAINER = {

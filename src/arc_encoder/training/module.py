@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from arc_encoder.batch import ArcBatch
-from arc_encoder.errors import ConfigError
+from arc_encoder.core.batch import ArcBatch
+from arc_encoder.core.errors import ConfigError
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.output import ArcOutput
+from arc_encoder.model.decoder.output import ArcOutput
 from arc_encoder.training.objectives import CrossEntropy, Objective
-from arc_encoder.training.optim import OptimSettings, make_optimizer
+from arc_encoder.training.optim.optimizer import OptimSettings, make_optimizer
+from arc_encoder.training.optim.trainable import choose_trained
 from arc_encoder.training.sharding import ShardedStrategy, shard
-from arc_encoder.training.trained_parts import choose_trained
 
 
 class ArcLightningModule(L.LightningModule):

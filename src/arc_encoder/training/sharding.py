@@ -19,9 +19,9 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
-from arc_encoder.errors import CheckpointError, ConfigError
-from arc_encoder.model.activation_checkpointing import layers_of
+from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.language_models.activation_checkpointing import layers_of
 
 
 class ShardedStrategy(ModelParallelStrategy):

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from arc_encoder.data.answers import stands_in
+from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.data.retrieval import Bm25, Dense, PassageStore, split_words
-from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.data.retrieval.answers import stands_in
 
 TEXTS = [
     "Penicillin was discovered by Alexander Fleming in London.",

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Sample
+from arc_encoder.data.synthetic.toy_world import ToyWorld
 from arc_encoder.data.tasks.base import Task, cut, token_spans
-from arc_encoder.data.toy_world import ToyWorld
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Sample
 
 TEXTS = [
     "Olimak walks with Brevira Morster. Olimak was born in Calmouth.",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.segments import Role, Sample, TaskToken
 from arc_encoder.data.records import Document
+from arc_encoder.data.synthetic.toy_sources import ToyDocuments
 from arc_encoder.data.tasks import Continuation, continuation
 from arc_encoder.data.tasks.base import token_spans
-from arc_encoder.data.toy_sources import ToyDocuments
-from arc_encoder.errors import ConfigError, DataError
-from arc_encoder.segments import Role, Sample, TaskToken
 
 PART = 4
 

@@ -6,10 +6,10 @@ from collections import Counter
 
 import pytest
 
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role
 from arc_encoder.data.records import Question
 from arc_encoder.data.tasks import Distractors
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Role
 from tests.tiny_models import tiny_tokenizer
 
 

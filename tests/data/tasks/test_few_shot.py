@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, Sample, TaskToken
 from arc_encoder.data.records import Question
+from arc_encoder.data.synthetic.toy_sources import ToyQuestions
 from arc_encoder.data.tasks import FewShot
-from arc_encoder.data.toy_sources import ToyQuestions
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Role, Sample, TaskToken
 
 
 def questions(count: int) -> list[Question]:

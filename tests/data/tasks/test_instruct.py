@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, TaskToken
 from arc_encoder.data.records import Question
 from arc_encoder.data.tasks import Instruct
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Role, TaskToken
 from tests.data.tasks.test_few_shot import contexts, written
 
 ONE = Question("id", "who?", ("me", "unused"), ("one two", "three four", "five"), "set")

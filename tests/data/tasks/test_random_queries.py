@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from arc_encoder.data.reference import reference_of
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role
+from arc_encoder.data.batching.reference import reference_of
 from arc_encoder.data.tasks import RandomQueries
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Role
 from tests.tiny_models import tiny_tokenizer
 from tests.training.conftest import Texts
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.segments import Role
 from arc_encoder.data.tasks import Recall
-from arc_encoder.errors import ConfigError, DataError
-from arc_encoder.segments import Role
 from tests.tiny_models import tiny_tokenizer
 from tests.training.conftest import Texts
 

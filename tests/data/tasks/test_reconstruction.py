@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from transformers import PreTrainedTokenizerFast
 
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, TaskToken
 from arc_encoder.data.records import Document
+from arc_encoder.data.synthetic.toy_sources import ToyDocuments
 from arc_encoder.data.tasks import Reconstruction
-from arc_encoder.data.toy_sources import ToyDocuments
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Role, TaskToken
 
 DOCUMENT = Document("numbers", " one two  three four\nfive six seven ")
 

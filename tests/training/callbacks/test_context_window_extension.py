@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.training.callbacks import ContextWindowExtension
 from tests.tiny_models import make_batch, numbers
 from tests.training.conftest import Fit, Record

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from arc_encoder.batch import ArcBatch
-from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.core.batch import ArcBatch
+from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.training.objectives import CrossEntropy, Distillation
 from tests.tiny_models import make_batch, numbers, tiny_arc_model

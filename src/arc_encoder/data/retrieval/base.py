@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from arc_encoder.atomic import atomic_directory
-from arc_encoder.data.jsonl import OnError, matching_files
+from arc_encoder.core.atomic import atomic_directory
+from arc_encoder.core.errors import DataError
 from arc_encoder.data.retrieval.store import PassageStore
-from arc_encoder.errors import DataError
+from arc_encoder.data.sources.jsonl import OnError, matching_files
 
 
 class Texts(Protocol):

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from arc_encoder.core.errors import ConfigError
 from arc_encoder.data.retrieval.base import Retriever, Texts
-from arc_encoder.errors import ConfigError
 
 
 class Dense(Retriever):

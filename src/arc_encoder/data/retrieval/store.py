@@ -15,8 +15,8 @@ from typing import Any, overload
 import numpy as np
 from tqdm import tqdm
 
-from arc_encoder.data.jsonl import OnError, read_jsonl
-from arc_encoder.errors import ConfigError
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.data.sources.jsonl import OnError, read_jsonl
 
 _WORD = re.compile(r"\S+")
 

@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Sample
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Sample
 
 MOST_CHARACTERS = 32  # of a token, on the average of a long text
 HUGE = 4  # times the wanted tokens at their longest, from where on a text is cut before it is tokenized

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.data.order import shuffled
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
 from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked, joined_passages, merge_plain
 from arc_encoder.data.records import Question, Source
+from arc_encoder.data.schedule.order import shuffled
 from arc_encoder.data.tasks.base import Task, first_tokens
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Role, Sample, Segment, TaskToken
 
 
 class Distractors(Task):

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.data.order import shuffled
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
 from arc_encoder.data.prompts import few_shot_segments, joined_passages
 from arc_encoder.data.records import Question, Source
+from arc_encoder.data.schedule.order import shuffled
 from arc_encoder.data.tasks.base import Task, first_tokens
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Instruction, Role, Sample, Segment, TaskToken
 
 NOTHING = Instruction()  # the questions say what is wanted
 

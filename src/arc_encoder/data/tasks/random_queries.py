@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
 from arc_encoder.data.records import Document, Source
 from arc_encoder.data.tasks.base import Task
 from arc_encoder.data.tasks.continuation import Continuation
-from arc_encoder.errors import ConfigError
-from arc_encoder.segments import Role, Sample, Segment, TaskToken
 
 OTHER = 1  # what is added to the seed of the text that is compressed
 

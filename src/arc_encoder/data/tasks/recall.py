@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.data.order import shuffled
+from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
 from arc_encoder.data.records import Document, Source
+from arc_encoder.data.schedule.order import shuffled
 from arc_encoder.data.tasks.base import Task, cut, token_spans, window_of
-from arc_encoder.errors import ConfigError, DataError
-from arc_encoder.segments import Instruction, Role, Sample, Segment, TaskToken
 
 MOST_SHORT = 1000  # documents in a row that may be too short
 QUOTE = Instruction(request="\n Quote passages of the previous text.", suffix="Passages:\n")

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
-from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import System
 
 
@@ -24,6 +24,7 @@ class ExampleResult:
         document_positions: decoder positions that its documents took.
         document_tokens: tokens of the decoder that they have as text.
         stored_bytes: what its documents take if they are stored as this system needs them.
+        article: what it is about, where several examples are about the same; empty where each stands for itself.
         details: whatever a person wants to read: prompt, answer, accepted answers.
     """
 
@@ -34,6 +35,7 @@ class ExampleResult:
     details: dict[str, Any] = field(default_factory=dict)
     document_tokens: int = 0
     stored_bytes: int = 0
+    article: str = ""
 
 
 def beginning_of(text: str, most: int = 2000) -> str:

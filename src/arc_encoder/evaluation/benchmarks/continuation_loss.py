@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role
 from arc_encoder.data.tasks import Continuation
-from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
-from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import System
-from arc_encoder.segments import Role
 
 
 class ContinuationLoss(Benchmark):

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from arc_encoder.core.errors import DataError
+from arc_encoder.data.batching.tokens import token_ids
 from arc_encoder.data.prompts import joined_passages
 from arc_encoder.data.records import Question
-from arc_encoder.data.tokens import token_ids
-from arc_encoder.errors import DataError
 from arc_encoder.evaluation.protocols import Layout
-from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Prompt
 
 Overflow = Literal["stop", "shorten"]

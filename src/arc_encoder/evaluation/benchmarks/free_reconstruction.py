@@ -9,12 +9,12 @@ from __future__ import annotations
 import torch
 from torchmetrics.functional.text import char_error_rate
 
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, Sample
 from arc_encoder.data.tasks import Reconstruction
-from arc_encoder.errors import ConfigError
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
-from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import System
-from arc_encoder.segments import Role, Sample
 
 
 class FreeReconstruction(Benchmark):

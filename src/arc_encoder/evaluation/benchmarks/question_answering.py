@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from arc_encoder.data.jsonl import JsonlQuestions, OnError, found_files
+from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
-from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.data.sources.jsonl import JsonlQuestions, OnError, found_files
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
 from arc_encoder.evaluation.benchmarks.fitting import (
     CHOICES,
@@ -20,12 +21,11 @@ from arc_encoder.evaluation.benchmarks.fitting import (
     fitted,
     warn_of_shortened,
 )
+from arc_encoder.evaluation.metrics.scoring import LOSS, Scoring
 from arc_encoder.evaluation.protocols import Layout, Protocol, Strict
 from arc_encoder.evaluation.protocols.drawing import Some
-from arc_encoder.evaluation.scoring import LOSS, Scoring
-from arc_encoder.evaluation.session import Session
+from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Prompt, System
-from arc_encoder.segments import Role, Sample, Segment
 
 
 class QuestionAnswering(Benchmark):
@@ -251,6 +251,7 @@ class QuestionAnswering(Benchmark):
             document_tokens=session.text_tokens(prompt.documents),
             stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
             details={**details, **dict(question.conditions)},
+            article=question.article,
         )
 
     def _seen(self, question: Question, prompt: Prompt) -> dict[str, str]:

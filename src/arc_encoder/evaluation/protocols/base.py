@@ -9,8 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from arc_encoder.core.segments import Segment
 from arc_encoder.data.records import Question, Source
-from arc_encoder.segments import Segment
 
 # A question, and its documents as a system shows them; None where it leaves one out.
 Shown = tuple[Question, Sequence[Segment | None]]

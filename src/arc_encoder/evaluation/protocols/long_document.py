@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.prompts import joined_passages, merge_plain
 from arc_encoder.data.records import Question
 from arc_encoder.evaluation.protocols.base import Layout, Shown
-from arc_encoder.segments import Role, Segment
 
 
 class LongDocument(Layout):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from arc_encoder.core.errors import DataError
+from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked, joined_passages
 from arc_encoder.data.records import Question, Source
-from arc_encoder.errors import DataError
 from arc_encoder.evaluation.protocols.base import Chosen, Protocol, Shown
-from arc_encoder.segments import Role, Segment
 
 
 class Paper(Protocol):

@@ -10,12 +10,12 @@ import random
 from collections.abc import Sequence
 from itertools import islice
 
+from arc_encoder.core.errors import DataError
+from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.prompts import few_shot_segments, joined_passages, merge_plain
 from arc_encoder.data.records import Question, Source
-from arc_encoder.errors import DataError
 from arc_encoder.evaluation.protocols.base import Chosen, Protocol, Shown
 from arc_encoder.evaluation.protocols.drawing import Some, drawn, held_out
-from arc_encoder.segments import Role, Segment
 
 MOST_DRAWN_FROM = 100_000
 
@@ -26,9 +26,16 @@ class Strict(Protocol):
     Where they come from the source that is asked, some of its questions are held out for them
     (`drawing.held_out`) and all others are asked, in order: the same ones at every number of shots of a command.
     The passages of a question are joined and shown as one document, in examples and in the query alike.
+
+    Args:
+        fixed_examples: the same examples in front of every question, drawn by the seed alone, as many harnesses have
+            it. The decoder reads them once for a whole batch, which makes an evaluation several times faster; what is
+            asked about one of their documents is left out. Results name this protocol ``fixed``.
     """
 
-    name = "strict"
+    def __init__(self, fixed_examples: bool = False) -> None:
+        self.name = "fixed" if fixed_examples else "strict"
+        self.fixed_examples = fixed_examples
 
     def choose(
         self,
@@ -52,15 +59,23 @@ class Strict(Protocol):
         kept = held_out(len(source), most) if pool is None and most else []
         examples: Source[Question] = Some(source, kept) if pool is None else pool
         left_out = set(kept)
-        askable = (i for i in range(len(source)) if i not in left_out)
+        size = min(len(examples), MOST_DRAWN_FROM)
+        fixed = self._fixed(examples, size, shots, seed) if self.fixed_examples else []
+        theirs = {joined_passages(example) for example in fixed}
+        askable = (
+            i for i in range(len(source)) if i not in left_out and not (theirs and joined_passages(source[i]) in theirs)
+        )
         if spread and limit is not None:
             every = list(askable)
             asked = every if limit >= len(every) else [every[i * len(every) // limit] for i in range(limit)]
         else:
             asked = list(islice(askable, limit))
-        size = min(len(examples), MOST_DRAWN_FROM)
+        if not asked:
+            raise DataError(f"benchmark {benchmark}: every question is about a document of the {shots} examples")
 
         def examples_of(number: int) -> list[Question]:
+            if self.fixed_examples:
+                return fixed
             rng = random.Random(f"examples-{seed}-{number}")
             query = source[asked[number]]
             found = drawn(examples, size, query, shots=shots, rng=rng)
@@ -72,6 +87,11 @@ class Strict(Protocol):
             return found
 
         return Chosen([source[i] for i in asked], examples_of)
+
+    @staticmethod
+    def _fixed(examples: Source[Question], size: int, shots: int, seed: int) -> list[Question]:
+        places = random.Random(f"examples-{seed}").sample(range(size), shots)
+        return [examples[place] for place in places]
 
     def accepted(self, benchmark: str, question: Question) -> tuple[str, ...]:
         return question.answers

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.data.collator import ArcCollator
-from arc_encoder.evaluation.session import Session
+from arc_encoder.core.segments import Role, Segment
+from arc_encoder.data.batching.collator import ArcCollator
+from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems.base import System
-from arc_encoder.model.loading import load_arc_encoder
-from arc_encoder.model.pretrained import ArcEncoderModel
-from arc_encoder.segments import Role, Segment
+from arc_encoder.model.checkpoint.loading import load_arc_encoder
+from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 
 
 class Arc(System):

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
 from arc_encoder.data.prompts import merge_plain
 from arc_encoder.data.records import Question
 from arc_encoder.evaluation.protocols import Layout, Strict
-from arc_encoder.evaluation.session import Session
-from arc_encoder.evaluation.systems.shown_before import ShownBefore
-from arc_encoder.segments import Role, Sample, Segment, TaskToken
+from arc_encoder.evaluation.session.session import Session
+from arc_encoder.evaluation.systems.text_cache import ShownBefore
 
 STRICT = Strict()
 

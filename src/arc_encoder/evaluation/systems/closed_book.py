@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.core.segments import Segment
 from arc_encoder.evaluation.systems.base import System
-from arc_encoder.segments import Segment
 
 
 class ClosedBook(System):

@@ -6,10 +6,10 @@ from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.data.tokens import text_ids
-from arc_encoder.errors import ConfigError
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, Segment
+from arc_encoder.data.batching.tokens import text_ids
 from arc_encoder.evaluation.systems.base import System
-from arc_encoder.segments import Role, Segment
 
 SIDES = ("head", "tail", "both")
 GAP = " "  # between the two ends

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from arc_encoder.errors import ConfigError
+from arc_encoder.core.errors import ConfigError
 from arc_encoder.training.module import ArcLightningModule
 
 

@@ -14,9 +14,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from arc_encoder.batch import ArcBatch
+from arc_encoder.core.batch import ArcBatch
 from arc_encoder.model.arc_model import ArcModel
-from arc_encoder.model.output import ArcOutput
+from arc_encoder.model.decoder.output import ArcOutput
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from arc_encoder.batch import ArcBatch
+from arc_encoder.core.batch import ArcBatch
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.training.objectives.base import Objective, ObjectiveOutput
 

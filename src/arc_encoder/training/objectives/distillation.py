@@ -15,8 +15,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from arc_encoder.batch import ArcBatch
-from arc_encoder.errors import ConfigError, DataError
+from arc_encoder.core.batch import ArcBatch
+from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.training.objectives.base import Objective, ObjectiveOutput
 

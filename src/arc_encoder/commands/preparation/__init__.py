@@ -1,0 +1,1 @@
+"""Commands that get data and models ready."""

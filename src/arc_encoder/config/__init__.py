@@ -1,0 +1,1 @@
+"""Between Hydra and the library: configurations composed, checked and built."""

@@ -1,0 +1,41 @@
+"""Help of the commands that are configured by Hydra; nothing is imported that a configuration names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from omegaconf import OmegaConf
+
+from arc_encoder.config.paths import configs_folder, register_resolvers
+
+
+def show_help(config: str) -> None:
+    """Print what Hydra says for `--help` or `--hydra-help` on the command line.
+
+    Args:
+        config: name of the primary configuration.
+    """
+    register_resolvers()
+    arguments = get_args_parser().parse_args()
+    sys.argv += _choices(arguments.config_name or config, arguments.overrides)
+    hydra.main(version_base="1.3", config_path=str(configs_folder()), config_name=config)(lambda _: None)()
+
+
+def _choices(config: str, overrides: Sequence[str]) -> list[str]:
+    """An override for each group without a default that was not chosen, so that the configuration can be composed."""
+    folder = configs_folder()
+    content: Any = OmegaConf.to_container(OmegaConf.load(folder / f"{config}.yaml"))
+    open_groups = [
+        name
+        for each in content.get("defaults", [])
+        if isinstance(each, dict)
+        for name, choice in each.items()
+        if choice == "???"
+    ]
+    given = {word.split("=")[0] for word in overrides}
+    first = {group: min(file.stem for file in (folder / group).glob("*.yaml")) for group in open_groups}
+    return [f"{group}={choice}" for group, choice in first.items() if group not in given]

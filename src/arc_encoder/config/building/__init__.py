@@ -1,0 +1,1 @@
+"""Parts of the library, made from their configurations."""

@@ -1,0 +1,1 @@
+"""Mistakes in a configuration, all named before anything is loaded."""

@@ -1,0 +1,60 @@
+"""One command a run's folder: a second one that would write into it is refused before it has written anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from arc_encoder.core.errors import ConfigError
+
+NAME = ".lock"  # the system lets go of it when its holder ends, however that happens
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # what launchers tell the processes of one run
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Within it nobody else may write into the run's folder, which is made if it is not there.
+
+    Raises:
+        ConfigError: another command is at work there, or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / NAME)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(_told(folder)) from error
+    except OSError as error:
+        raise ConfigError(
+            f"the run's folder {folder} cannot be written ({error.strerror}); choose another with paths.run=<folder>"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def refuse_running(folder: Path) -> None:
+    """Refuse a folder in which another command is at work; nothing is written.
+
+    Raises:
+        ConfigError: as `holding`.
+    """
+    if not (folder / NAME).is_file() or any(os.environ.get(name, "0") != "0" for name in RANKS):
+        return  # further processes of a run find the lock of its first one
+    lock = FileLock(folder / NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(_told(folder)) from error
+    except OSError:  # whoever cannot write there is told so later
+        return
+    lock.release()
+
+
+def _told(folder: Path) -> str:
+    return f"another command is at work in {folder}; wait until it ends, stop it, or choose another folder with hydra.run.dir=<folder>"

@@ -1,0 +1,1 @@
+"""Samples → batches: tokenizers, chat templates, the collator and the data module."""

@@ -1,8 +1,0 @@
-"""How the pooling factor grows during training, one schedule a file."""
-
-from arc_encoder.data.growth.base import FactorGrowth
-from arc_encoder.data.growth.geometric import GeometricGrowth
-from arc_encoder.data.growth.linear import LinearGrowth
-from arc_encoder.data.growth.none import NoGrowth
-
-__all__ = ["FactorGrowth", "GeometricGrowth", "LinearGrowth", "NoGrowth"]

@@ -1,0 +1,1 @@
+"""Reading at any place of large or compressed files."""

@@ -1,8 +1,0 @@
-"""Looking at data before training: counts, lengths, duplicates, and samples as they would be built."""
-
-from arc_encoder.data.survey.lengths import Lengths
-from arc_encoder.data.survey.measure import Measure
-from arc_encoder.data.survey.report import SourceReport
-from arc_encoder.data.survey.survey import survey_source
-
-__all__ = ["Lengths", "Measure", "SourceReport", "survey_source"]

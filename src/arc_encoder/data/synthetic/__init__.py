@@ -1,0 +1,1 @@
+"""Generated data: the toy world, and needles in filler."""

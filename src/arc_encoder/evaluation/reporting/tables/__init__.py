@@ -1,0 +1,1 @@
+"""Rows of results → tables in Markdown, LaTeX and CSV."""

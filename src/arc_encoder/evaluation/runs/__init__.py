@@ -1,0 +1,1 @@
+"""Running an evaluation: systems on benchmarks, finished parts, rows of results."""

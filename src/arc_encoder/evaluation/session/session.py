@@ -1,0 +1,171 @@
+"""What an evaluation works with: model, tokenizers, batch size, progress bar, and a count of what passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from arc_encoder.core.batch import ArcBatch
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, Sample
+from arc_encoder.data.batching.collator import ArcCollator
+from arc_encoder.data.batching.reference import begun
+from arc_encoder.data.batching.tokens import token_ids
+from arc_encoder.evaluation.session.meter import Meter
+from arc_encoder.evaluation.session.vector_cache import Remembered
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.decoder.load import FrozenDecoder
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class Session:
+    """One decoder, with or without an ARC-Encoder.
+
+    Attributes:
+        model: decoder and, if needed, compressor.
+        collator: text → ids.
+        decoder_name: which decoder.
+        factor: pooling factor, None for the trained one.
+        batch_size: examples at once.
+        progress: show a progress bar.
+        device: where batches are put, and where the model was.
+        cache_gib: memory for vectors of contexts that may come again.
+        precision: dtype in which an ARC-Encoder computes.
+        meter: what passed since it was last reset.
+        budget_of: the compressor whose number of vectors is a budget, where the model has none itself.
+    """
+
+    model: ArcModel
+    collator: ArcCollator
+    decoder_name: str
+    factor: int | None = None
+    batch_size: int = 16
+    progress: bool = True
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    cache_gib: float = 1.0
+    precision: torch.dtype = torch.float32
+    meter: Meter = field(default_factory=Meter)
+    budget_of: Any = None
+    _token_counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def decoder(self) -> FrozenDecoder:
+        return self.model.decoder(self.decoder_name)
+
+    @property
+    def has_compressor(self) -> bool:
+        return self.model.has_compressor
+
+    @property
+    def trained_factor(self) -> int | None:
+        """The pooling factor that the compressor was trained with; None if it has none."""
+        compressor = self.measure
+        if compressor is None or hasattr(compressor, "overall_factor"):
+            return getattr(compressor, "overall_factor", None)
+        return compressor.encoder.pooling.overall_factor
+
+    @property
+    def measure(self) -> Any:
+        """The compressor that says what a document would become; None without one."""
+        return self.model.compressor if self.has_compressor else self.budget_of
+
+    def as_text(self) -> Session:
+        """A session like this one that compresses nothing: budgets stay those of its ARC-Encoder.
+
+        The decoder computes as it came, without what a trained baseline such as PISCO changes in it.
+        """
+        if not self.has_compressor:
+            return self
+        plain = ArcModel(None, {self.decoder_name: self.decoder})
+        return replace(self, model=plain, meter=Meter(), budget_of=self.model.compressor)
+
+    def with_compressor(self, compressor: nn.Module) -> Session:
+        """A session like this one, with another compressor in front of the same decoder."""
+        remembered: Any = Remembered(
+            compressor.to(self.device).eval(), limit_gib=self.cache_gib, precision=self.precision
+        )
+        model = ArcModel(remembered, {self.decoder_name: self.decoder})
+        return replace(self, model=model, meter=Meter(), budget_of=None)
+
+    def budgets(self, documents: Iterable[str]) -> dict[str, int]:
+        """Vectors that each document would become, task token included.
+
+        Without an ARC-Encoder: ⌈tokens of the decoder ÷ pooling factor⌉ and one for a task token.
+
+        Raises:
+            ConfigError: neither ARC-Encoder nor pooling factor.
+        """
+        unique = list(dict.fromkeys(documents))
+        ids = token_ids(unique, self.collator.encoder_tokenizer)
+        compressor = self.measure
+        if compressor is None:
+            if self.factor is None:
+                raise ConfigError(
+                    "a budget of tokens needs an ARC-Encoder or a pooling factor: give checkpoint=<folder> or factors=[4]"
+                )
+            return {text: -(-len(row) // self.factor) + 1 for text, row in zip(unique, ids, strict=True)}
+        extra = compressor.head(self.decoder_name).extra_vectors()
+        return {
+            text: compressor.compressed_length(len(row), self.factor) + extra
+            for text, row in zip(unique, ids, strict=True)
+        }
+
+    def batches(self, items: Sequence[Item], length: Callable[[Item], int], title: str) -> Iterator[list[int]]:
+        """Indices of `items` in batches of similar length, longest first, under a progress bar."""
+        order = sorted(range(len(items)), key=lambda i: -length(items[i]))
+        starts = range(0, len(order), self.batch_size)
+        for start in tqdm(starts, desc=title, unit="batch", disable=not self.progress, leave=False):
+            yield order[start : start + self.batch_size]
+
+    def begun(self, sample: Sample) -> Sample:
+        """The sample with something before its first target, so that it can be predicted."""
+        text = self.collator.decoders[self.decoder_name]
+        return begun(sample, bos=text.bos, chat=text.chat, end_of_text=str(self.decoder.tokenizer.eos_token))
+
+    def collate(self, samples: Sequence[Sample], task: str, *, counted: bool = True) -> ArcBatch:
+        """A batch on the device; `counted` prompts are those that costs are about."""
+        batch = self.collator(samples, decoder=self.decoder_name, task=task).to(self.device)
+        if counted:
+            self.meter.count(batch)
+        return batch
+
+    def positions(self, sample: Sample, budgets: dict[str, int]) -> int:
+        """Decoder positions of a sample: its text, and the vectors of its contexts."""
+        batch = self.collator([sample], decoder=self.decoder_name, task="length")
+        vectors = sum(budgets[segment.text] for segment in sample.segments if segment.role is Role.CONTEXT)
+        return int(batch.text_lengths[0]) + vectors
+
+    def document_positions(self, sample: Sample, shown: Sequence[str], budgets: dict[str, int]) -> int:
+        """Decoder positions of a sample's documents: vectors where compressed, tokens where text."""
+        compressed = [segment.text for segment in sample.segments if segment.role is Role.CONTEXT]
+        if compressed:
+            return sum(budgets[text] for text in compressed)
+        return self.text_tokens(shown)
+
+    def stored_bytes(self, sample: Sample, shown: Sequence[str], budgets: dict[str, int]) -> int:
+        """Bytes that a sample's documents take if they are kept: vectors in 16 bits a number, or UTF-8 text.
+
+        Task tokens are the same for every document and are not stored with each.
+        """
+        compressed = [segment.text for segment in sample.segments if segment.role is Role.CONTEXT]
+        if not compressed:
+            return sum(len(text.encode()) for text in shown)
+        extra = self.model.compressor.head(self.decoder_name).extra_vectors()
+        return 2 * self.decoder.width * sum(budgets[text] - extra for text in compressed)
+
+    def text_tokens(self, documents: Sequence[str]) -> int:
+        """Tokens of the decoder that documents have as text."""
+        return sum(self._tokens_of(text) for text in documents)
+
+    def _tokens_of(self, text: str) -> int:
+        found = self._token_counts.get(text)
+        if found is None:
+            found = self._token_counts[text] = len(self.decoder.token_ids(text))
+        return found

@@ -1,0 +1,1 @@
+"""Documents → vectors, and what is known of them."""

@@ -1,0 +1,1 @@
+"""How vectors are kept: floats, bytes, product codes."""

@@ -1,0 +1,1 @@
+"""Files of documents → a store."""

@@ -1,0 +1,141 @@
+"""Finding documents of a store by a question: id, text and vectors of each stay together."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from filelock import FileLock
+
+from arc_encoder.core.atomic import atomic_directory
+from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked
+from arc_encoder.data.retrieval import Retriever
+from arc_encoder.inference import CompressedContext, Compressor, Context
+from arc_encoder.inference.fallback.policies import Fallback
+from arc_encoder.inference.storage.store import VectorStore
+
+FOLDER = "retrieval"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A document that was found.
+
+    Attributes:
+        id: its id in the store.
+        text: its text.
+        context: its vectors.
+    """
+
+    id: str
+    text: str
+    context: CompressedContext
+
+    def as_context(self) -> Context:
+        """A part of a prompt that knows its text, for a fallback that reads it."""
+        return Context(self.id, _Held(self))
+
+
+class _Held:
+    """What was found, as a store of one document."""
+
+    def __init__(self, found: Found) -> None:
+        self.found = found
+
+    def __getitem__(self, id: str) -> CompressedContext:
+        return self.found.context
+
+    def text(self, id: str) -> str:
+        """The document's text."""
+        return self.found.text
+
+
+class StoreSearch:
+    """Documents of a store whose text was kept, by what a question has in common with them.
+
+    The index lies in the store's folder `retrieval`. It is built once, and anew when documents were added or changed.
+
+    Args:
+        store: whose documents are searched.
+        retriever: how, such as `Bm25`.
+
+    Raises:
+        DataError: the store keeps no texts.
+    """
+
+    def __init__(self, store: VectorStore, retriever: Retriever) -> None:
+        self.store, self.retriever = store, retriever
+        entries = [entry for entry in store.index.entries() if entry.text is not None]
+        if not entries:
+            raise DataError(f"the store {store.folder} keeps no texts to search in; compress with keep_text=true")
+        self.ids = [entry.id for entry in entries]
+        texts = [str(entry.text) for entry in entries]
+        stamp = hashlib.sha256(repr(sorted(retriever.settings().items())).encode())
+        own = stamp.hexdigest()[:8]  # indexes of other retrievers stay
+        for entry in entries:
+            stamp.update(f"\n{entry.id}\0{entry.source}".encode())
+        folder = store.folder / FOLDER / f"{own}-{stamp.hexdigest()[:32]}"
+        folder.parent.mkdir(exist_ok=True)
+        with FileLock(folder.parent / ".lock"):  # several may ask at once
+            if not folder.is_dir():
+                with atomic_directory(folder) as fresh:
+                    fresh.mkdir(exist_ok=True)
+                    retriever.build(texts, fresh)
+                for other in folder.parent.iterdir():  # of documents as they were before
+                    if other.is_dir() and other != folder and other.name.startswith(f"{own}-"):
+                        shutil.rmtree(other)
+            retriever.store = texts
+            retriever.load(folder)
+
+    def search(self, question: str, top: int = 3) -> list[Found]:
+        """The best documents for a question, best first; none that has nothing in common with it.
+
+        Raises:
+            DataError: a blank question.
+            ConfigError: fewer than one document is wanted.
+        """
+        if not question.strip():
+            raise DataError("the question is blank")
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise ConfigError(f"top={top!r} must be a whole number from 1 on")
+        (numbers,) = self.retriever.find([question], top)
+        return self.found([self.ids[number] for number in numbers])
+
+    def found(self, ids: Sequence[str]) -> list[Found]:
+        """Documents by id, with text and vectors.
+
+        Raises:
+            DataError: an id that is not there.
+        """
+        return [
+            Found(id, str(self.store.text(id)), context) for id, context in zip(ids, self.store.get(ids), strict=True)
+        ]
+
+
+def answer_from(
+    compressor: Compressor,
+    found: Sequence[Found],
+    question: str,
+    *,
+    max_new_tokens: int = 32,
+    fallback: Fallback | None = None,
+) -> str:
+    """The decoder's answer to a question from the vectors of documents, the best of which stands next to the question.
+
+    Args:
+        compressor: with the decoder.
+        found: the documents, best first.
+        question: the question.
+        max_new_tokens: longest answer, in decoder tokens.
+        fallback: what takes the place of documents whose vectors may have lost the answer.
+    """
+    prompt: list[str | Context | CompressedContext] = []
+    for each in reversed(found):
+        prompt += [f"{SEPARATOR}{DOCUMENT}" if prompt else DOCUMENT, each.as_context()]
+    (answer,) = compressor.generate(
+        [[*prompt, asked(question)]], stop="\n", max_new_tokens=max_new_tokens, fallback=fallback
+    )
+    return answer.strip()

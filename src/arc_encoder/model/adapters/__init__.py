@@ -1,6 +1,0 @@
-"""Adapters, one a file: small weights that are trained in the place of the backbone's own."""
-
-from arc_encoder.model.adapters.base import Adapter, NoAdapter
-from arc_encoder.model.adapters.lora import LoraAdapter
-
-__all__ = ["Adapter", "LoraAdapter", "NoAdapter"]

@@ -1,0 +1,1 @@
+"""Putting a model together from its parts: fresh, from a trained compressor, or with another decoder."""

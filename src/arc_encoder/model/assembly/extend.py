@@ -1,0 +1,73 @@
+"""A new decoder on a trained ARC-Encoder that stays as it is (Pilchen et al., 2025, §3.3 and §4.2).
+
+Everything but the new decoder's projector and task tokens is frozen. The callback `AddToFolder`
+puts what was trained into the folder that the ARC-Encoder came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.assembly.build import fit_starts, head_settings
+from arc_encoder.model.checkpoint.loading import load_arc_encoder
+from arc_encoder.model.decoder.load import FrozenDecoder
+from arc_encoder.model.encoder.chunking import Chunking
+from arc_encoder.model.heads.projectors import Projector
+from arc_encoder.model.heads.starts import Start
+
+
+def extend_arc_model(
+    folder: str,
+    projector: Callable[..., Projector],
+    decoders: Mapping[str, FrozenDecoder],
+    *,
+    task_tokens: bool = True,
+    start: Callable[..., Start] | None = None,
+    gain: float | None = None,
+    activation_checkpointing: bool = False,
+    chunking: Chunking | None = None,
+    encoder_tokenizer: str | None = None,
+) -> tuple[ArcModel, PreTrainedTokenizerBase]:
+    """A trained ARC-Encoder in front of decoders that it does not know yet, and the encoder's tokenizer.
+
+    Encoder, pooling and chunking are those of `folder`; train it with `OptimSettings(train_encoder=False)`.
+
+    Args:
+        folder: of a trained ARC-Encoder, or the hub name of a released one.
+        projector: class or partial that makes a projector from (in_dim, out_dim).
+        decoders: the new frozen decoders by name.
+        task_tokens: whether each new decoder gets a pair of task tokens; chat decoders get none.
+        start: class or partial that makes what vectors begin as from (in_dim, out_dim, vocabulary=…); None begins at random.
+        gain: what the projector's output is multiplied by at first, a number that is learned; None has none.
+        activation_checkpointing: compute activations of the decoders again in the backward pass, instead of keeping them.
+        chunking: how long contexts are cut, instead of the folder's own way.
+        encoder_tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie in `folder`.
+
+    Raises:
+        CheckpointError: no ARC-Encoder there.
+        ConfigError: a decoder that it knows already.
+    """
+    compressor, tokenizer = load_arc_encoder(folder, tokenizer=encoder_tokenizer)
+    known = [name for name in decoders if name in compressor.heads]
+    if known:
+        raise ConfigError(
+            f"the ARC-Encoder at {folder!r} already serves {', '.join(known)}; train on from it with ckpt={folder} and without "
+            "experiment=add_decoder, or give the new decoder another name"
+        )
+    for name, decoder in decoders.items():
+        made = projector(compressor.encoder.width, decoder.width)
+        begins = (
+            None if start is None else start(compressor.encoder.width, decoder.width, vocabulary=compressor.vocabulary)
+        )
+        compressor.add_head(name, head_settings(made, task_tokens and not decoder.chat, start=begins, gain=gain))
+    fit_starts(compressor, tokenizer, decoders)
+    if chunking is not None:
+        compressor.chunking = chunking
+    model = ArcModel(compressor, decoders)
+    if activation_checkpointing:
+        model.checkpoint_activations()
+    return model, tokenizer

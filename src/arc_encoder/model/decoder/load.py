@@ -1,0 +1,100 @@
+"""Loading a frozen decoder, from wherever and in whatever layout it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.model.checkpoint.released.source import refuse_missing_folder
+from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
+from arc_encoder.model.decoder.support import check_decoder_config
+from arc_encoder.model.language_models.downloads.library import local_path
+from arc_encoder.model.language_models.layouts.language_model import is_foreign_folder, load_language_model
+from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
+from arc_encoder.model.language_models.rotary_scaling import without_rotary_scaling
+from arc_encoder.model.language_models.text_part import text_part
+
+__all__ = ["FrozenDecoder", "load_decoder"]
+
+DTYPES = ("float32", "bfloat16", "float16", "auto")
+
+
+def load_decoder(
+    path: str | Path,
+    *,
+    dtype: str = "float32",
+    bos: bool = True,
+    chat: bool = False,
+    revision: str | None = None,
+    tokenizer: str | Path | None = None,
+    rope_scaling: bool = True,
+    window: int | None = None,
+    device: str | None = None,
+    offload: bool = False,
+    check_weights: bool = True,
+    options: Mapping[str, Any] | None = None,
+) -> FrozenDecoder:
+    """Load a causal language model and its tokenizer.
+
+    Args:
+        path: folder in Hugging Face, Meta's, Mistral's or OLMo-1's layout, GGUF file, or hub name.
+        dtype: weights' dtype: ``float32``, ``bfloat16``, ``float16``, or ``auto``, in which they are stored.
+        bos: put BOS before each sample.
+        chat: an instruct model: put its tokenizer's chat template around each sample.
+        revision: hub revision.
+        tokenizer: folder or hub name of its tokenizer, if it does not lie with the model.
+        rope_scaling: False switches off the rotary scaling of models such as Llama 3.1, in front of which the
+            released ARC-Encoders were not trained.
+        window: most positions to use; None uses as many as the model was made for.
+        device: a device of its own, such as ``cuda:1`` or ``cpu``; None computes where the ARC-Encoder does.
+        offload: keep the weights in main memory while another decoder computes.
+        check_weights: see `FrozenDecoder`.
+        options: further keyword arguments for `AutoModelForCausalLM.from_pretrained`.
+
+    Raises:
+        CheckpointError: nothing loadable at `path`.
+        ConfigError: unknown dtype, a model that cannot be a decoder, or a tokenizer that does not fit.
+    """
+    if window is not None and window < 2:
+        raise ConfigError(f"decoder window={window} must be at least 2, or null for the model's own")
+    if dtype not in DTYPES:
+        raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
+    kind: Any = dtype if dtype == "auto" else getattr(torch, dtype)
+    refuse_missing_folder(path, "no decoder could be loaded from")
+    path = local_path(path)
+    try:
+        if is_foreign_folder(path):
+            model = load_language_model(Path(path), dtype=None if kind == "auto" else kind, **dict(options or {}))
+        else:
+            config = AutoConfig.from_pretrained(path, revision=revision)
+            check_decoder_config(config)
+            if not rope_scaling:
+                without_rotary_scaling(config)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                path,
+                config=config,
+                output_loading_info=True,
+                dtype=kind,
+                revision=revision,
+                use_safetensors=True,
+                **dict(options or {}),
+            )
+            model, report = loaded
+            if report["missing_keys"]:  # the library would draw them at random
+                raise OSError(f"its files lack the weights {', '.join(sorted(report['missing_keys'])[:3])} …")
+            model = text_part(model)
+        found = load_tokenizer(path, tokenizer=tokenizer, revision=revision)
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        raise CheckpointError(
+            f"no decoder could be loaded from {str(path)!r}: {error}. "
+            "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach (for a gated one, accept its licence on the hub and log in with `hf auth login`)"
+        ) from error
+    return FrozenDecoder(
+        model, found, bos=bos, chat=chat, window=window, device=device, offload=offload, check_weights=check_weights
+    )

@@ -1,0 +1,1 @@
+"""Context → vectors: the backbone, its pooled blocks, and chunks of long contexts."""

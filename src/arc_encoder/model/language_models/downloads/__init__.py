@@ -1,0 +1,1 @@
+"""Language models by name, fetched once into a folder of this machine."""

@@ -1,0 +1,1 @@
+"""Language models in Meta's, Mistral's and OLMo-1's own layouts."""

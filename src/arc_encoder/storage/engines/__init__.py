@@ -1,7 +1,0 @@
-"""Where documents are compressed: in this process, or by Ray Data on a cluster."""
-
-from arc_encoder.storage.engines.base import CorpusJob, Engine
-from arc_encoder.storage.engines.local import LocalEngine
-from arc_encoder.storage.engines.ray_data import RayEngine
-
-__all__ = ["CorpusJob", "Engine", "LocalEngine", "RayEngine"]

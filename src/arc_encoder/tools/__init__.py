@@ -1,0 +1,1 @@
+"""What is seldom run: toy models, data preparation, surveys, ablations, plans, golden cases, benchmarks."""

@@ -1,0 +1,67 @@
+"""From a hub name or a folder to an architecture, without a network.
+
+`architectures/` holds the sizes of the usual models, one JSON file each; the table of
+sources is in its README.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+from transformers import AutoConfig, PretrainedConfig
+
+from arc_encoder.core.errors import CheckpointError
+from arc_encoder.model.language_models.downloads.catalogue import CATALOGUE
+from arc_encoder.model.language_models.downloads.library import gguf_config
+from arc_encoder.model.language_models.downloads.places import known_name
+from arc_encoder.model.language_models.gguf.reader import is_gguf
+from arc_encoder.model.language_models.layouts.language_model import foreign_config, is_foreign_folder
+
+ARCHITECTURES = Path(__file__).parent / "architectures"
+
+
+@functools.cache
+def known_models() -> dict[str, Path]:
+    """Hub name → file of its architecture."""
+    files = sorted(ARCHITECTURES.glob("*.json"))
+    return {hub: file for file in files for hub in json.loads(file.read_text(encoding="utf-8"))["hub_names"]}
+
+
+def locate(path: str) -> str:
+    """Where the architecture of a model lies: its folder or GGUF file, or the bundled file of its hub name.
+
+    A model that `arc-models get` would fetch needs not be here.
+
+    Raises:
+        CheckpointError: neither a folder nor a model whose architecture is bundled.
+    """
+    if Path(path).is_dir() or is_gguf(path):
+        return path
+    name = known_name(path)
+    path = path if name is None else CATALOGUE[name].hub
+    if path not in known_models():
+        raise CheckpointError(
+            f"the architecture of {path!r} is not known here: it is no folder with a config.json, and no bundled model. "
+            f"Download its config.json into a folder and give that, or choose one of {', '.join(sorted(known_models()))}"
+        )
+    return str(known_models()[path])
+
+
+def language_model_config(path: str) -> PretrainedConfig:
+    """Configuration of a language model, from a folder, a GGUF file or a bundled architecture.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be read.
+    """
+    place = locate(path)
+    if is_gguf(place):
+        return gguf_config(Path(place))
+    if is_foreign_folder(place):
+        return foreign_config(Path(place))
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(place)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"no architecture can be read at {place!r}: {error}; expected a config.json") from error
+    return config

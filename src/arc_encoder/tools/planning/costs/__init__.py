@@ -1,0 +1,1 @@
+"""Memory and work of one batch, term by term."""

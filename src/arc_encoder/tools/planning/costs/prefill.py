@@ -1,0 +1,49 @@
+"""Floating-point operations until the first token of an answer: the documents' encoding and the prompt's pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.tools.planning.costs.blocks import Block
+from arc_encoder.tools.planning.costs.work import encoder_forward
+from arc_encoder.tools.planning.costs.workload import Workload
+from arc_encoder.tools.planning.parts import Parts, count, layers_of
+
+
+def prefill_work(
+    model: ArcModel, decoder: str, *, contexts: float, context_tokens: float, positions: float, factor: int | None
+) -> tuple[float, float]:
+    """Operations for one prompt, on average.
+
+    Args:
+        model: decoder, and whatever compresses.
+        decoder: name of the decoder.
+        contexts: compressed contexts in a prompt.
+        context_tokens: encoder tokens of one of them.
+        positions: decoder positions of the whole prompt.
+        factor: pooling factor, None for the trained one.
+
+    Returns:
+        of encoder and projector; of the decoder.
+    """
+    language_model = model.decoder(decoder).model
+    text: Any = language_model.config.get_text_config()
+    rows = max(1, round(positions))
+    blocks = [
+        Block.of(language_model.config, layer) for layer in layers_of(language_model, int(text.num_hidden_layers))
+    ]
+    passed = sum(2 * block.matrices * rows + block.attention_work(1, rows, causal=True) for block in blocks)
+    passed += 2 * int(text.vocab_size) * int(text.hidden_size)  # logits of the last position
+    compressor: Any = model.compressor if model.has_compressor else None
+    compressor = getattr(compressor, "compressor", compressor)
+    head = compressor.head(decoder) if hasattr(compressor, "head") else None
+    if head is not None and head.adapter is not None:  # of baselines that change the decoder
+        passed += 2 * count(head.adapter.parameters()) * rows
+    if contexts == 0 or not hasattr(compressor, "encoder"):
+        return 0.0, float(passed)
+    parts = Parts(compressor, {decoder: language_model})
+    shape = Workload(1, 1, max(1, round(context_tokens)), 0, 0, factor=factor)
+    vectors = compressor.compressed_length(shape.context_tokens, factor) + compressor.head(decoder).extra_vectors()
+    projected = 2 * count(compressor.head(decoder).projector.parameters()) * vectors
+    return contexts * (encoder_forward(parts, shape) + projected), float(passed)

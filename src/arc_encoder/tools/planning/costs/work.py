@@ -1,0 +1,73 @@
+"""Floating-point operations of one batch, forward and backward.
+
+A matrix of N numbers costs 2·N for every row that passes it forward. Backward it costs as much
+for the gradient of its input, and as much again for its own gradient. The decoder's weights
+have none, so its matrices cost 4·N and the encoder's 6·N. Scores and weighted sums of attention
+have two inputs each that both get gradients: backward costs twice what forward does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from arc_encoder.tools.planning.costs.activations import first_trained
+from arc_encoder.tools.planning.costs.blocks import Block
+from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, row_plan
+from arc_encoder.tools.planning.costs.workload import Workload
+from arc_encoder.tools.planning.parts import Parts, count, layers_of
+
+
+@dataclass(frozen=True)
+class Work:
+    """Floating-point operations of one batch on one process.
+
+    Attributes:
+        encoder: of encoder and projector.
+        decoder: of the decoder, logits included.
+        again: what checkpointing computes a second time, all blocks.
+    """
+
+    encoder: int
+    decoder: int
+    again: int
+
+    def total(self, *, checkpointing: bool) -> int:
+        """All of it."""
+        return self.encoder + self.decoder + (self.again if checkpointing else 0)
+
+
+def work(parts: Parts, decoder: str, batch: Workload) -> Work:
+    """Work of one batch in front of one decoder."""
+    model = parts.decoders[decoder]
+    text: Any = model.config.get_text_config()
+    blocks = [Block.of(model.config, layer) for layer in layers_of(model, int(text.num_hidden_layers))]
+    positions = merged_positions(parts, decoder, batch)
+    rows = batch.samples * positions
+    matrices = sum(2 * block.matrices * rows for block in blocks)
+    attention = sum(block.attention_work(batch.samples, positions, causal=True) for block in blocks)
+    head = 2 * int(text.vocab_size) * int(text.hidden_size) * batch.samples * batch.targets
+    vectors = batch.samples * batch.contexts * (context_vectors(parts, batch) + 1)
+    projector = 2 * count(parts.compressor.head(decoder).projector.parameters()) * vectors
+    frozen = first_trained(parts) is None
+    encoder = encoder_forward(parts, batch)
+    return Work(
+        encoder=encoder * (1 if frozen else 3) + 3 * projector,
+        decoder=2 * (matrices + head) + 3 * attention,
+        again=matrices + attention + (0 if frozen else encoder),
+    )
+
+
+def encoder_forward(parts: Parts, batch: Workload) -> int:
+    """Operations of the encoder on a batch's contexts, forward."""
+    encoder = parts.compressor.encoder
+    sequences, length = chunks(parts, batch)
+    plan, layers = row_plan(parts, length, batch.factor), encoder.backbone.layers
+    total = 0
+    for number, layer in enumerate(layers):
+        block, stage = Block.of(encoder.backbone.config, layer), number - (len(layers) - len(plan) + 1)
+        rows, queries = (plan[0], plan[0]) if stage < 0 else (plan[stage], plan[stage + 1])
+        keys = 2 * block.width * block.key_heads * block.head_width  # keys and values are made of every row
+        total += 2 * sequences * (keys * rows + (block.matrices - keys) * queries)
+        total += block.attention_work(sequences, rows, causal=encoder.causal, queries=queries)
+    return total

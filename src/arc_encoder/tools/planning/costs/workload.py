@@ -1,0 +1,90 @@
+"""What one batch of a task looks like: how many contexts, tokens, positions and targets.
+
+A decoder's tokenizer is taken to cut text as the encoder's does, which is close for all usual models.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import singledispatch
+
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction, Task
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of a question's parts, where a task takes them from the data.
+
+    Attributes:
+        document: of a document.
+        question: of a question with the words around it.
+        answer: of an answer.
+    """
+
+    document: int = 512
+    question: int = 32
+    answer: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("document", "question", "answer"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}_tokens={getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The largest batch of one task, on one process.
+
+    Attributes:
+        samples: B, samples of the batch.
+        contexts: contexts of one sample.
+        context_tokens: encoder tokens of one context.
+        plain_tokens: decoder tokens of one sample that are neither compressed nor predicted.
+        targets: predicted decoder tokens of one sample.
+        padded: whether contexts and samples differ in length, so that attention needs a mask.
+        factor: pooling factor, None for the model's own.
+    """
+
+    samples: int
+    contexts: int
+    context_tokens: int
+    plain_tokens: int
+    targets: int
+    padded: bool = True
+    factor: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Text tokens of the batch, read by encoder and decoder together."""
+        return self.samples * (self.contexts * self.context_tokens + self.plain_tokens + self.targets)
+
+
+@singledispatch
+def workload(task: Task, lengths: Lengths) -> Workload:
+    """One sample of a task; tasks that are not known here are taken as one document and one answer."""
+    return Workload(1, 1, lengths.document, lengths.question, lengths.answer)
+
+
+@workload.register
+def _(task: Reconstruction, lengths: Lengths) -> Workload:
+    return Workload(1, 1, task.max_tokens, 1, task.max_tokens + 1)  # BOS, and EOS among the targets
+
+
+@workload.register
+def _(task: Continuation, lengths: Lengths) -> Workload:
+    return Workload(1, 1, task.part, 1 + (task.part if task.interleaved else 0), task.part)
+
+
+@workload.register
+def _(task: FewShot, lengths: Lengths) -> Workload:
+    answered = lengths.question + lengths.answer
+    plain, targets = 1 + task.shots * answered + lengths.question, lengths.answer + 1
+    if task.loss_on_examples:
+        plain, targets = plain - task.shots * lengths.answer, targets + task.shots * lengths.answer
+    return Workload(1, task.shots + 1, lengths.document, plain, targets)
+
+
+def batch_of(task: Task, batch_size: int, lengths: Lengths) -> Workload:
+    """The batch of `batch_size` samples of a task."""
+    return replace(workload(task, lengths), samples=batch_size)

@@ -1,0 +1,144 @@
+"""The parts of a training on the meta device: shapes without values, nothing downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, AutoModelForCausalLM
+
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.model.assembly.build import head_settings
+from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
+from arc_encoder.model.encoder.backbone import Backbone
+from arc_encoder.model.encoder.chunking import Chunking
+from arc_encoder.model.encoder.pooling import Pooling
+from arc_encoder.model.heads.decoder_adapter import DecoderLora
+from arc_encoder.model.heads.projectors import Projector
+from arc_encoder.tools.planning.catalogue import language_model_config, locate
+from arc_encoder.training.optim.optimizer import OptimSettings
+from arc_encoder.training.optim.trainable import choose_trained
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a training holds in memory.
+
+    Attributes:
+        compressor: everything that is trained, on the meta device; what is frozen asks for no gradient.
+        decoders: frozen language models by name, on the meta device, in the dtype that they are kept in.
+        elsewhere: names of the decoders with a device of their own.
+        resting: names of the decoders that lie in main memory while another computes.
+    """
+
+    compressor: ArcEncoderModel
+    decoders: dict[str, Any]
+    elsewhere: frozenset[str] = frozenset()
+    resting: frozenset[str] = frozenset()
+
+    def encoder_parameters(self) -> list[Tensor]:
+        """Weights of the encoder, memory tokens included."""
+        return list(self.compressor.encoder.parameters())
+
+    def projector_parameters(self) -> list[Tensor]:
+        """Weights of the projectors of all decoders."""
+        return [p for head in self.compressor.decoder_heads() for p in head.projector.parameters()]
+
+    def adapter_parameters(self) -> list[Tensor]:
+        """Trained changes to decoders; the method has none."""
+        return [p for head in self.compressor.decoder_heads() if head.adapter for p in head.adapter.parameters()]
+
+    def task_token_parameters(self) -> list[Tensor]:
+        """Task tokens of all decoders."""
+        return [p for head in self.compressor.decoder_heads() for p in head.task_tokens.parameters()]
+
+
+def build_parts(
+    encoder: Backbone,
+    pooling: Pooling,
+    projector: Callable[..., Projector],
+    decoders: Mapping[str, tuple[str, str]],
+    *,
+    optim: OptimSettings,
+    chunking: Chunking | None = None,
+    task_tokens: bool = True,
+    decoder_adapter: DecoderLora | None = None,
+    chat: Collection[str] = (),
+    elsewhere: Collection[str] = (),
+    resting: Collection[str] = (),
+) -> Parts:
+    """The parts as `build_arc_model` makes them, but on the meta device.
+
+    Args:
+        encoder: backbone; its path may be a folder or the hub name of a bundled architecture.
+        pooling: how contexts are pooled.
+        projector: makes a projector from (in_dim, out_dim).
+        decoders: (path, dtype) by name.
+        optim: says what is trained.
+        chunking: how long contexts are cut.
+        task_tokens: whether each decoder gets a pair of task tokens.
+        decoder_adapter: trained changes to each decoder.
+        chat: names of the decoders with a chat template, which get none.
+        elsewhere: names of the decoders with a device of their own.
+        resting: names of the decoders that lie in main memory while another computes.
+
+    Raises:
+        CheckpointError: an architecture that is not known here.
+        ConfigError: no decoder, an unknown dtype, or parts that do not fit.
+    """
+    if not decoders:
+        raise ConfigError("no decoder was given; choose at least one, such as decoder=llama_3.1_8b")
+    models = {name: language_model(path, dtype) for name, (path, dtype) in decoders.items()}
+    located = replace(encoder, path=locate(encoder.path), revision=None)
+    with torch.device("meta"):
+        body = AutoModel.from_config(located.config(), dtype=torch.float32)
+        heads = {}
+        for name, model in models.items():
+            made = projector(int(body.config.hidden_size), int(model.get_input_embeddings().weight.shape[1]))
+            changes = None if decoder_adapter is None else decoder_adapter.settings_for(model)
+            heads[name] = head_settings(made, task_tokens and name not in chat, changes)
+        compressor = ArcEncoderModel.build(body, pooling, heads, causal=encoder.causal, chunking=chunking)
+        compressor.encoder.attach(encoder.adapter)
+    choose_trained(compressor, optim)
+    return Parts(compressor, models, frozenset(elsewhere), frozenset(resting))
+
+
+def language_model(path: str, dtype: str) -> Any:
+    """A frozen language model on the meta device.
+
+    Raises:
+        CheckpointError: an architecture that is not known here.
+        ConfigError: unknown dtype.
+    """
+    if dtype not in DTYPES:
+        raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose {', '.join(DTYPES)}")
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(language_model_config(path), dtype=DTYPES[dtype])
+    return model.requires_grad_(False)
+
+
+def layers_of(model: nn.Module, count: int) -> nn.ModuleList:
+    """The transformer blocks of a language model with `count` layers.
+
+    Raises:
+        ConfigError: it has no such list.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return module
+    raise ConfigError(f"{type(model).__name__} cannot be planned: it has no list of {count} layers")
+
+
+def count(parameters: Iterable[Tensor]) -> int:
+    """Numbers in `parameters`; a weight that is shared counts once."""
+    return sum(p.numel() for p in {id(p): p for p in parameters}.values())
+
+
+def size(parameters: Iterable[Tensor]) -> int:
+    """Bytes of `parameters`; a weight that is shared counts once."""
+    return sum(p.numel() * p.element_size() for p in {id(p): p for p in parameters}.values())

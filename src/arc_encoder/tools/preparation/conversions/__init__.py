@@ -1,0 +1,1 @@
+"""Rows of public data sets → records, one data set or form a file."""

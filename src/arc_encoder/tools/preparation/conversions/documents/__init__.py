@@ -1,0 +1,1 @@
+"""Questions about long documents, and summaries of them."""

@@ -1,0 +1,1 @@
+"""Questions whose passages are retrieved, and records that are in our form."""

@@ -1,0 +1,1 @@
+"""Plain texts, paraphrases and translations."""

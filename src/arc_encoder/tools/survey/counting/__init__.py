@@ -1,0 +1,1 @@
+"""Lengths and duplicates, counted in constant memory."""

@@ -1,0 +1,1 @@
+"""Callbacks that log what the decoder makes of vectors."""

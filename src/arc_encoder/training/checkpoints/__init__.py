@@ -1,0 +1,1 @@
+"""Files that a training writes: checkpoints, and the compressor."""

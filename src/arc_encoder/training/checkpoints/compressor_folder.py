@@ -1,0 +1,32 @@
+"""Writing a trained compressor to its directory, with an error that says how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from arc_encoder.core.atomic import atomic_directory
+from arc_encoder.core.errors import CheckpointError
+
+
+def write_compressor(folder: Path, write: Callable[[Path], None]) -> None:
+    """Make or replace the directory of a compressor, whole or not at all.
+
+    Args:
+        folder: what is made, or replaced.
+        write: writes the files to the directory that it is given, which is not there yet.
+
+    Raises:
+        CheckpointError: the disk is full, or the directory cannot be written.
+    """
+    try:
+        with atomic_directory(folder) as fresh:
+            write(fresh)
+    except (OSError, SafetensorError) as error:
+        kept = "the earlier one there is untouched" if folder.exists() else "nothing was left there"
+        raise CheckpointError(
+            f"the trained compressor could not be written to {folder} ({error}); {kept}. Make room, then go on from the "
+            "last checkpoint with arc-train --resume <run>: nothing is trained again, and it is written once more"
+        ) from error

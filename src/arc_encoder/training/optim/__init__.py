@@ -1,0 +1,1 @@
+"""What is trained, and how: parts, optimizer, schedule."""

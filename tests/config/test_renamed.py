@@ -1,0 +1,59 @@
+"""Names of earlier versions: what a saved run says still loads, and a user is told the new name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+from arc_encoder.config.renamed import MODULES, current_target, with_current_targets
+from arc_encoder.config.resume import read_config
+from arc_encoder.config.validation.check import find_problems
+from arc_encoder.config.validation.signatures import _source
+
+OLD = {
+    "arc_encoder.model.build.build_arc_model": "arc_encoder.model.assembly.build.build_arc_model",
+    "arc_encoder.model.pooling.MeanPooling": "arc_encoder.model.encoder.pooling.MeanPooling",
+    "arc_encoder.training.optim.OptimSettings": "arc_encoder.training.optim.optimizer.OptimSettings",
+    "arc_encoder.data.jsonl.JsonlQuestions": "arc_encoder.data.sources.jsonl.JsonlQuestions",
+    "arc_encoder.model.decoder.load_decoder": "arc_encoder.model.decoder.load.load_decoder",
+}
+
+
+@pytest.mark.parametrize("old", OLD)
+def test_a_target_of_an_earlier_version_has_a_name_today(old: str) -> None:
+    assert current_target(old) == OLD[old]
+    assert callable(get_object(OLD[old]))
+
+
+@pytest.mark.parametrize("target", [*OLD.values(), "arc_encoder.data.ArcDataModule", "torch.nn.Linear", "mine.Pooling"])
+def test_other_targets_stay(target: str) -> None:
+    assert current_target(target) == target
+
+
+@pytest.mark.parametrize("place", MODULES.values())
+def test_every_new_place_is_there(place: str) -> None:
+    assert _source(f"arc_encoder.{place}") is not None
+
+
+def test_targets_are_renamed_at_every_depth() -> None:
+    old, new = next(iter(OLD.items()))
+    assert with_current_targets({"a": [{"_target_": old, "b": {"_target_": old}}], "path": old}) == {
+        "a": [{"_target_": new, "b": {"_target_": new}}],
+        "path": old,
+    }
+
+
+def test_the_configuration_of_an_old_run_is_read_in_current_names(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("optim:\n  _target_: arc_encoder.training.optim.OptimSettings\n  eps: 1e-8\n")
+    assert read_config(tmp_path)["optim"]["_target_"] == OLD["arc_encoder.training.optim.OptimSettings"]
+
+
+def test_a_configuration_of_ones_own_is_told_the_new_name() -> None:
+    config = OmegaConf.create({"thing": {"_target_": "arc_encoder.model.pooling.MeanPooling"}})
+    (problem,) = find_problems(config, keys={"thing"})
+    assert problem == (
+        "thing._target_: arc_encoder.model.pooling.MeanPooling is now called arc_encoder.model.encoder.pooling.MeanPooling"
+    )

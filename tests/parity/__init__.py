@@ -1,7 +1,0 @@
-"""Golden vectors of the method's public implementation, where they are at hand."""
-
-from __future__ import annotations
-
-from pathlib import Path
-
-PARITY = Path(__file__).resolve().parents[3] / "shared" / "parity"
