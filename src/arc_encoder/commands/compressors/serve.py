@@ -13,20 +13,10 @@ from arc_encoder.config.app.run import run_app
 from arc_encoder.config.building.compressors import load_compressor
 from arc_encoder.core.errors import ConfigError
 
-MODELS = {
-    "checkpoint",
-    "encoder_tokenizer",
-    "backbone",
-    "imports",
-    "decoders",
-    "decoder_name",
-    "threads",
-    "device",
-    "dtype",
-}
-KEYS = MODELS | {
-    "engine", "store", "model", "host", "port", "api_key_file", "page", "limits", "batch_size", "cache_mib", "grace", "log_level",
-    "paths",
+KEYS = {
+    "checkpoint", "encoder_tokenizer", "backbone", "imports", "decoders", "decoder_name", "threads", "device",
+    "dtype", "engine", "store", "model", "host", "port", "api_key_file", "page", "limits", "batch_size", "cache_mib",
+    "grace", "log_level", "paths",
 }  # fmt: skip
 
 

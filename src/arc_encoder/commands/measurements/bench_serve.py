@@ -13,18 +13,10 @@ from arc_encoder.config.building.compressors import load_compressor
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.reporting.tables.markdown import table
 
-MODELS = {
-    "checkpoint",
-    "encoder_tokenizer",
-    "backbone",
-    "imports",
-    "decoders",
-    "decoder_name",
-    "threads",
-    "device",
-    "dtype",
-}
-KEYS = MODELS | {"text", "documents", "clients", "factors", "answer_tokens", "rounds", "output", "paths"}
+KEYS = {
+    "checkpoint", "encoder_tokenizer", "backbone", "imports", "decoders", "decoder_name", "threads", "device",
+    "dtype", "text", "documents", "clients", "factors", "answer_tokens", "rounds", "output", "paths",
+}  # fmt: skip
 
 
 def bench_serve(config: DictConfig) -> None:
@@ -45,12 +37,12 @@ def bench_serve(config: DictConfig) -> None:
         rounds=config.rounds,
         output=config.output,
     )
-    head = ["tokens", "clients", "read as", "positions", "first token, s", "tokens/s", "first token, times text", "operations imply", "share", "tokens/s, times text"]  # fmt: skip
+    head = ["tokens", "clients", "read as", "positions", "first token, s", "tokens/s", "first token, times text", "operations imply", "share", "share by processor", "tokens/s, times text"]  # fmt: skip
     print(table(head, [[_told(value) for value in row.values()] for row in rows]))
 
 
-def _told(value: float | int | str) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def _told(value: float | int | str | None) -> str:
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -69,11 +69,30 @@ class Measured:
         first: seconds until the first text of each answer, all rounds.
         rates: tokens of all answers a second, of each round.
         positions: of a prompt.
+        processor: seconds of the processor until the first text, where one client asks; on a machine that others use
+            too, they tell more than the clock.
     """
 
-    first: list[float]
-    rates: list[float]
+    first: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
     positions: int = 0
+    processor: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One answer.
+
+    Attributes:
+        first, processor: seconds until its first text, by the clock and of the processor.
+        tokens: of the answer.
+        positions: of the prompt.
+    """
+
+    first: float
+    processor: float
+    tokens: int
+    positions: int
 
 
 class ServingBench:
@@ -111,29 +130,30 @@ class ServingBench:
 
     def run(self, cases: Sequence[Case], rounds: int) -> dict[Case, Measured]:
         """Measure cases, one after the other in every round, after one round that is not counted."""
-        found = {case: Measured([], []) for case in cases}
+        found = {case: Measured() for case in cases}
         for number in range(rounds + 1):
             for case in cases:
                 if number == 0 and case.clients > 1:
                     continue
-                first, rate, positions = asyncio.run(self._ask(case))
+                told, rate = asyncio.run(self._ask(case))
                 if number:
-                    found[case].first += first
-                    found[case].rates.append(rate)
-                    found[case].positions = positions
+                    measured = found[case]
+                    measured.first += [each.first for each in told]
+                    measured.processor += [each.processor for each in told] if case.clients == 1 else []
+                    measured.rates.append(rate)
+                    measured.positions = told[0].positions
         return found
 
-    async def _ask(self, case: Case) -> tuple[list[float], float, int]:
+    async def _ask(self, case: Case) -> tuple[list[Asked], float]:
         async with httpx.AsyncClient(
             base_url=self.url, timeout=None, limits=httpx.Limits(max_connections=None)
         ) as client:
             begun = time.perf_counter()
             told = await asyncio.gather(*(self._one(client, case, number) for number in range(case.clients)))
             seconds = time.perf_counter() - begun
-        return [first for first, _, _ in told], sum(count for _, count, _ in told) / seconds, told[0][2]
+        return told, sum(each.tokens for each in told) / seconds
 
-    async def _one(self, client: httpx.AsyncClient, case: Case, number: int) -> tuple[float, int, int]:
-        """Seconds until the first text, tokens of the answer, positions of the prompt."""
+    async def _one(self, client: httpx.AsyncClient, case: Case, number: int) -> Asked:
         way, source = case.way, {"text": ""}
         if way.stored:
             source = {"id": id_of(case.tokens, number, way.factor)}
@@ -156,15 +176,16 @@ class ServingBench:
             "stream_options": {"include_usage": True},
         }
         usage: dict[str, Any] = {}
-        begun, first = time.perf_counter(), 0.0
+        begun, used, first, worked = time.perf_counter(), time.process_time(), 0.0, 0.0
         async with client.stream("POST", "/v1/completions", json=body) as answer:
             if answer.status_code != 200:
                 raise RuntimeError(f"the gateway answered {answer.status_code}: {(await answer.aread())[:300]!r}")
             async for line in answer.aiter_lines():
                 if line.startswith("data: {"):
+                    worked = worked or time.process_time() - used
                     first = first or time.perf_counter() - begun
                     usage = json.loads(line[6:]).get("usage") or usage
-        return first, int(usage["completion_tokens"]), int(usage["prompt_tokens"])
+        return Asked(first, worked, int(usage["completion_tokens"]), int(usage["prompt_tokens"]))
 
     def operations(self, case: Case) -> float:
         """Floating-point operations until the first token of one answer."""
@@ -196,10 +217,14 @@ def cases_of(sizes: Sequence[int], clients: Sequence[int], factors: Sequence[int
     return [Case(way, tokens, count) for tokens in sizes for count in clients for way in ways]
 
 
-def rows_of(bench: ServingBench, found: dict[Case, Measured]) -> Iterator[dict[str, float | int | str]]:
+Row = dict[str, float | int | str | None]
+
+
+def rows_of(bench: ServingBench, found: dict[Case, Measured]) -> Iterator[Row]:
     """For each case what was measured, its ratio to text, and the ratio that the operations imply."""
     for case, measured in found.items():
         text = Case(Way(), case.tokens, case.clients)
+        by_processor = [statistics.median(each.processor) for each in (found[text], measured) if each.processor]
         first, base = statistics.median(measured.first), statistics.median(found[text].first)
         implied = bench.operations(text) / bench.operations(case)
         rate, base_rate = statistics.median(measured.rates), statistics.median(found[text].rates)
@@ -213,6 +238,7 @@ def rows_of(bench: ServingBench, found: dict[Case, Measured]) -> Iterator[dict[s
             "faster_first_token": base / first,
             "implied_by_operations": implied,
             "share_of_implied": base / first / implied,
+            "share_by_processor": by_processor[0] / by_processor[1] / implied if by_processor else None,
             "faster_tokens": rate / base_rate,
         }
 

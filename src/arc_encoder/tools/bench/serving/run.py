@@ -22,9 +22,7 @@ from arc_encoder.inference.serving.http.app import Gateway, create_app
 from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.serving.server import gateway_of
 from arc_encoder.inference.storage.store import VectorStore
-from arc_encoder.tools.bench.serving.measuring import ServingBench, cases_of, rows_of
-
-Row = dict[str, float | int | str]
+from arc_encoder.tools.bench.serving.measuring import Row, ServingBench, cases_of, rows_of
 
 
 def bench_serving(
