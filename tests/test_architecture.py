@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import arc_encoder
+from arc_encoder.config.app.advice import ADVICE
 
 SOURCE = Path(arc_encoder.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -133,6 +134,50 @@ def test_the_model_is_plain_torch() -> None:
         if part_of(file) in PLAIN_TORCH:
             found = re.search(r"^\s*(import|from) (lightning|hydra|omegaconf)", file.read_text(encoding="utf-8"), re.M)
             assert found is None, file
+
+
+COMMANDS = sorted(file for file in FILES if part_of(file) == "commands" and file.name != "__init__.py")
+ENTRIES = ("start", "catalogue", "nested")  # how a command is found; they are no commands
+
+
+@pytest.mark.parametrize("file", COMMANDS, ids=name_of)
+def test_commands_are_thin_and_know_no_other_command(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 60
+    if file.stem not in ENTRIES:
+        assert not [name for name in imported(file) if name.split(".")[1] == "commands"]
+
+
+LIBRARY = ("core", "data", "model", "training", "evaluation", "inference")
+# Words of a command line: a command, a value written as there, a setting by its path in a configuration, an option.
+TYPED = re.compile(
+    r"\barc-(?!encoder)[a-z]|=<|\b[a-z_]+=(true|false|null|skip|stop)\b|\b[a-z_]+/[a-z_]+=|"
+    r"\b(model|data|optim|trainer|callbacks|decoders|systems|benchmark|paths|hydra)\.(?!safetensors)[a-z_.]+[ =]|(^| )--[a-z]"
+)
+NOT_OURS = ("llama-gguf-split --merge", "pip download --no-deps", "--enable-prompt-embeds")  # other programs
+
+
+def messages(file: Path) -> Iterator[str]:
+    """Texts of a file that are no docstrings: what is between the braces of an f-string is left out."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield from [node.value] if id(node) not in docstrings else []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if part_of(file) in LIBRARY], ids=name_of)
+def test_the_library_does_not_speak_of_command_lines(file: Path) -> None:
+    found = [text for text in messages(file) if TYPED.search(text) and not any(each in text for each in NOT_OURS)]
+    assert not found, "say which argument, and let the command add what to type (config/app/advice.py)"
+
+
+def test_every_advice_is_given_and_used() -> None:
+    given = set()
+    for file in FILES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "advice":
+                given |= {each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant) and each.value}
+    assert given == set(ADVICE)
 
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)

@@ -1,5 +1,7 @@
 """ARC-Encoder: compress a text into a few vectors that a frozen decoder reads in place of its tokens.
 
+What the commands do is here as functions: `fit`, `evaluate`, `compress`, `report`.
+
 from arc_encoder import CompressedContext, Compressor, Context
 
 compressor = Compressor.from_pretrained("logs/quickstart/latest/finetune/compressor", decoder="data/toy_world/toy_a")
@@ -13,10 +15,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arc_encoder.evaluation.runs.runner import evaluate
+    from arc_encoder.evaluation.evaluate import evaluate
+    from arc_encoder.evaluation.reporting.page import report
     from arc_encoder.evaluation.session.opening import open_session
     from arc_encoder.inference import CompressedContext, Compressor, Context
     from arc_encoder.inference.storage import VectorStore
+    from arc_encoder.inference.storage.corpus.compress import compress
     from arc_encoder.model.assembly.build import build_arc_model
     from arc_encoder.model.checkpoint.config import ArcEncoderConfig
     from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
@@ -33,10 +37,12 @@ __all__ = [
     "VectorStore",
     "__version__",
     "build_arc_model",
+    "compress",
     "evaluate",
     "fit",
     "load_decoder",
     "open_session",
+    "report",
 ]
 
 # Imported when used, so that `import arc_encoder` does not wait for torch.
@@ -48,10 +54,12 @@ PLACES = {
     "Context": "inference",
     "VectorStore": "inference.storage",
     "build_arc_model": "model.assembly.build",
-    "evaluate": "evaluation.runs.runner",
+    "compress": "inference.storage.corpus.compress",
+    "evaluate": "evaluation.evaluate",
     "fit": "training.fit",
     "load_decoder": "model.decoder.load",
     "open_session": "evaluation.session.opening",
+    "report": "evaluation.reporting.page",
 }
 
 

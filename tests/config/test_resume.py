@@ -15,12 +15,14 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import OmegaConf
 
 from arc_encoder.commands.experiments import train
-from arc_encoder.config import resume
-from arc_encoder.config.resume import expand_resume, find_checkpoint
+from arc_encoder.config.building.training import build_trainer
+from arc_encoder.config.resume import expand_resume
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.core.run_folder import record as run_record
 from arc_encoder.core.run_folder.record import changed_versions, read_starts
+from arc_encoder.training.checkpoints import resume
 from arc_encoder.training.checkpoints.checkpoint_files import AtomicCheckpointIO
+from arc_encoder.training.checkpoints.resume import find_checkpoint
 from tests.commands.conftest import Make
 from tests.tiny_runs import Command, composed, losses, model_overrides, save_tiny_model, short_overrides
 
@@ -90,7 +92,7 @@ def test_a_stopped_run_goes_on_from_another_folder_and_under_another_name(
 ) -> None:
     code, _, errors = run.outcome(*words, *LEAVE)
     assert code == 75
-    assert "stopped by SIGTERM after optimizer step 4; go on with: arc-train --resume out" in errors
+    assert "stopped by SIGTERM after optimizer step 4; continue with: arc-train --resume out" in errors
     assert set(losses(tmp_path / "out")) == {0, 1, 2, 3}
     (tmp_path / "out").rename(tmp_path / "moved")
     (tmp_path / "elsewhere").mkdir()
@@ -168,7 +170,7 @@ def test_mistakes_behind_resume_are_told_like_others(run: Command, finished: Pat
     assert "there is no 'max_stepps' in trainer (did you mean 'max_steps'?)" in text
     assert "data.batch_size='many'" in text
     text = run.fails("--resume", "out", "trainer.max_steps=4", "trainer.val_check_interval=2")
-    assert "trainer.max_steps=4, but" in text
+    assert "the run would end after 4 optimizer steps, but" in text
     assert "was written after 6 optimizer steps; give at least 6, or an earlier checkpoint" in text
     for word in ("logger=tensorboard", "model/pooling=last", "decoder=[toy_a,toy_b]"):
         text = run.fails("--resume", "out", word)
@@ -235,7 +237,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(
     text = run.fails(*given)
     assert f"the checkpoint {newest} is damaged: the checksum of " in text
     command = f"arc-train --resume {before}"
-    assert f"go on from it with: {command}" in text
+    assert f"continue with: {command}" in text
     run(*command.split()[1:])
     assert losses(finished) == whole
     run("--resume", "out")  # what was chosen is the newest, and the damaged one was written again
@@ -256,7 +258,7 @@ def test_auto_goes_on_or_begins(run: Command, words: list[str], tmp_path: Path, 
     whole = losses(tmp_path / "out")
     spoil(tmp_path / "out" / "checkpoints" / "step=6.ckpt")
     run(*given)  # nobody is watching: the one before is taken, and the damaged one set aside
-    assert "it is now called step=6.ckpt.damaged, and the run goes on from out/checkpoints/step=4.ckpt" in told[0]
+    assert "it is now called step=6.ckpt.damaged, and the run continues from out/checkpoints/step=4.ckpt" in told[0]
     assert (tmp_path / "out" / "checkpoints" / "step=6.ckpt.damaged").is_file()
     assert losses(tmp_path / "out") == whole
     for file in (tmp_path / "out" / "checkpoints").glob("*.ckpt"):
@@ -327,7 +329,7 @@ def test_under_slurm_lightning_does_not_requeue_by_itself(monkeypatch: pytest.Mo
     for name, value in {"SLURM_LOCALID": "0", "SLURM_NODEID": "0", "SLURM_NNODES": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(SLURMEnvironment, "_validate_srun_used", staticmethod(lambda: None))
-    trainer = train.build_trainer(composed(["paths.run=."]).trainer, [], [])
+    trainer = build_trainer(composed(["paths.run=."]).trainer, [], [])
     environment = trainer._accelerator_connector.cluster_environment
     assert isinstance(environment, SLURMEnvironment)
     assert not environment.auto_requeue

@@ -18,13 +18,10 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.commands.compressors import ask, compress, convert, probe, serve
-from arc_encoder.commands.experiments import ablate, evaluate, quickstart, train
-from arc_encoder.commands.measurements import bench, bench_serve, plan, plan_serve
-from arc_encoder.commands.preparation import data_check, data_prepare, toy_models
 from arc_encoder.config.building.benchmarks import benchmarks_of
 from arc_encoder.config.paths import bundled_folder, configs_folder
 from arc_encoder.config.validation.check import find_problems
+from arc_encoder.config.validation.keys import KEYS
 from arc_encoder.data import ArcDataModule
 from arc_encoder.data.retrieval import Retriever
 from arc_encoder.data.schedule.growth import FactorGrowth
@@ -49,24 +46,6 @@ from arc_encoder.training.optim.optimizer import OptimSettings
 from tests.tiny_runs import composed
 
 CONFIGS = configs_folder()
-KEYS = {
-    "train": train.KEYS,
-    "eval": evaluate.KEYS,
-    "compress": compress.KEYS,
-    "serve": serve.KEYS,
-    "convert": convert.KEYS,
-    "plan": plan.KEYS,
-    "plan_serve": plan_serve.KEYS,
-    "bench": bench.KEYS,
-    "bench_serve": bench_serve.KEYS,
-    "check": data_check.KEYS,
-    "prepare": data_prepare.KEYS,
-    "quickstart": quickstart.KEYS,
-    "ablate": ablate.KEYS,
-    "ask": ask.KEYS,
-    "probe": probe.KEYS,
-    "toy_model": toy_models.KEYS,
-}
 OPTIONS = sorted(str(file.relative_to(CONFIGS).with_suffix("")) for file in CONFIGS.rglob("*.yaml"))
 GROUPS = [option for option in OPTIONS if "/" in option]
 # Groups that another command than arc-train reads.
@@ -316,4 +295,4 @@ def test_sweeps_name_values_that_exist() -> None:
         for key, values in file.hydra.sweeper.params.items():
             for value in str(values).split(","):
                 config = composed(["paths.run=.", f"{key}={value}"])
-                assert find_problems(config, keys=train.KEYS) == [], (option, key, value)
+                assert find_problems(config, keys=KEYS["train"]) == [], (option, key, value)

@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from arc_encoder.commands.experiments import evaluate, train
+from arc_encoder.config.building import training
 from tests.commands.conftest import Make
 from tests.tiny_runs import Command, model_overrides, short_overrides
 
@@ -84,7 +85,7 @@ FOUND_AT_ONCE = {
     ],
     "combinations": [
         ("model.pooling.schedule=[2,2,1]", "has 3 steps, but the truncated encoder has only 2 layers"),
-        ("optim.train_layers=[0,2,-3]", "optim.train_layers=[0, 2, -3]: the encoder has no layer 2, -3; it has 2,"),
+        ("optim.train_layers=[0,2,-3]", "optim: train_layers=[0, 2, -3]: the encoder has no layer 2, -3; it has 2,"),
         ("optim.warmup_steps=3", "optim.warmup_steps=3 must be smaller than trainer.max_steps=2"),
         ("trainer.val_check_interval=3", "trainer.val_check_interval=3 is longer than the run of 2 batches"),
     ],
@@ -126,10 +127,13 @@ def test_what_shows_later_is_named_too(run: Command, base: list[str], given: str
     ("given", "words"),
     [
         (["model/pooling=kmeans", "model.encoder.causal=true"], "model.pooling: KMeansPooling cannot be causal"),
-        (["optim.train_encoder=false", "optim.train_layers=[0]"], "optim.train_layers=[0] has no effect with"),
+        (
+            ["optim.train_encoder=false", "optim.train_layers=[0]"],
+            "train_layers=[0] has no effect without train_encoder",
+        ),
         (["model/encoder/adapter=lora", "model.encoder.adapter.rank=0"], "model.encoder.adapter: LoRA: rank=0"),
         (["model/encoder/adapter=lora", "model.encoder.adapter.ranks=4"], "'ranks' in model.encoder.adapter (did you"),
-        (["model/encoder/adapter=lora", "optim.train_encoder=false"], "the encoder's adapter without training"),
+        (["model/encoder/adapter=lora", "optim.train_encoder=false"], "the encoder's adapter is not trained"),
         (["model/encoder/adapter=lorra"], "model/encoder/adapter=lorra: no such choice (did you mean 'lora'?)"),
     ],
 )
@@ -143,7 +147,7 @@ def test_what_the_encoder_cannot_do(run: Command, base: list[str], given: list[s
     ("given", "words"),
     [
         (["growth=linear", "data.growth.until=2"], "data.growth: growth: until=2 must be a share of the run"),
-        (["growth=linear", "data.growth.start=5"], "data.growth: growth.start=5 lies above the pooling factor 4"),
+        (["growth=linear", "data.growth.start=5"], "data.growth: start=5 lies above the pooling factor 4"),
         (["growth=geometric", "model.pooling.schedule=[2,2]"], "data.growth: pooling factor"),
         (
             ["growth=linear", "model/pooling=memory_tokens"],
@@ -174,7 +178,7 @@ def test_ways_to_learn_that_cannot_work(
     run: Command, base: list[str], given: list[str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Named before any weight is loaded."""
-    monkeypatch.setattr(train, "build_decoders", lambda *_: pytest.fail("weights were loaded"))
+    monkeypatch.setattr(training, "build_decoders", lambda *_: pytest.fail("weights were loaded"))
     assert words in run.fails(*base, *given)
 
 
@@ -200,7 +204,7 @@ def test_a_value_for_a_key_without_one_is_taken(run: Command, base: list[str], t
 def test_questions_of_one_s_own_need_a_path(make: Make) -> None:
     errors = make(evaluate.main).fails("system=open_book", "benchmark=local")
     assert lines(errors) == [
-        "benchmarks.local: benchmark: give a name and a source of questions, or benchmark.path=<file.jsonl>"
+        "benchmarks.local: benchmark: give a name and a source of questions, or the path of a JSONL file"
     ]
 
 

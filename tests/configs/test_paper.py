@@ -14,12 +14,12 @@ import pytest
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.commands.experiments import train
-from arc_encoder.commands.measurements import plan
 from arc_encoder.config.paths import configs_folder
 from arc_encoder.config.validation.check import find_problems
+from arc_encoder.config.validation.keys import KEYS
 from arc_encoder.model.decoder.load import load_decoder
 from arc_encoder.tools.planning.catalogue import known_models, locate
+from arc_encoder.tools.planning.configured import UNREAD, parts_of
 from arc_encoder.tools.planning.parts import build_parts, count
 from arc_encoder.training.optim.optimizer import OptimSettings
 from tests.tiny_runs import composed
@@ -58,9 +58,9 @@ def test_all_are_there() -> None:
 def test_nothing_is_missing_but_models_and_data(name: str) -> None:
     config = experiment(name)
     assert not {key for key in OmegaConf.missing_keys(config) if not key.startswith("hydra")}
-    assert find_problems(config, keys=plan.KEYS, ignored=plan.UNREAD) == []
+    assert find_problems(config, keys=KEYS["plan"], ignored=UNREAD) == []
     alone = composed([f"experiment=paper/{name}", "paths.run=."])
-    problems = find_problems(alone, keys=train.KEYS)
+    problems = find_problems(alone, keys=KEYS["train"])
     assert problems
     assert all(problem.startswith(("data.tasks.", "model.encoder: no encoder backbone at")) for problem in problems)
 
@@ -162,7 +162,7 @@ def test_long_context() -> None:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_can_be_built_on_the_meta_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    parts = plan.parts_of(experiment(name))
+    parts = parts_of(experiment(name))
     assert count(parts.encoder_parameters()) == 3_011_407_872  # 3.0 B: Llama 3.2 3B without head norm and two layers
     assert all(p.is_meta for p in parts.compressor.parameters())
     trained = [p for p in parts.encoder_parameters() if p.requires_grad]
@@ -186,7 +186,7 @@ def test_every_decoder_can_be_built_on_the_meta_device(
     assert node.get("chat", False) == chat
     if "qwen" in decoder or "olmo_7b" in decoder:
         assert not node.bos
-    assert count(plan.parts_of(config).decoders[name].parameters()) > 1e8
+    assert count(parts_of(config).decoders[name].parameters()) > 1e8
 
 
 @pytest.mark.parametrize(("encoder", "layers"), [("llama_3.2_3b", 26), ("llama_3.1_8b", 24)])

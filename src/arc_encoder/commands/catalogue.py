@@ -21,16 +21,12 @@ class Command:
 
 
 COMMANDS = {
-    "quickstart": Command(
-        "experiments.quickstart", "train, fine-tune and evaluate on the bundled toy world", "quickstart"
-    ),
+    "quickstart": Command("experiments.quickstart", "train, fine-tune and evaluate on the toy world", "quickstart"),
     "train": Command("experiments.train", "train an ARC-Encoder in front of frozen decoders", "train"),
     "eval": Command("experiments.evaluate", "evaluate compressors and baselines on benchmarks", "eval"),
     "ask": Command("compressors.ask", "ask a question about a document, from text and from vectors", "ask"),
     "compress": Command("compressors.compress", "compress files of documents into a store of vectors", "compress"),
-    "serve": Command(
-        "compressors.serve", "serve a decoder that reads documents as vectors, by OpenAI's protocol", "serve"
-    ),
+    "serve": Command("compressors.serve", "serve a decoder, documents as vectors, by OpenAI's protocol", "serve"),
     "store": Command("compressors.store", "look after a store of compressed documents"),
     "probe": Command("compressors.probe", "train a probe that foretells answers that are lost in vectors", "probe"),
     "report": Command("experiments.report", "tables, plots and a page of finished runs; examples; comparisons"),
@@ -46,9 +42,19 @@ COMMANDS = {
     "lm-eval": Command("experiments.lm_eval", "run tasks of lm-evaluation-harness on compressed contexts"),
     "toy-models": Command("preparation.toy_models", "train the toy world's language models anew", "toy_model"),
 }
-
-# What the first word after a command makes of it.
-NESTED = {
-    ("bench", "serve"): Command("measurements.bench_serve", "measure the speed of a gateway", "bench_serve"),
-    ("plan", "serve"): Command("measurements.plan_serve", "memory and work of serving", "plan_serve"),
+GROUPS = {
+    "experiments": "train and evaluate",
+    "compressors": "use a trained compressor",
+    "preparation": "data and models",
+    "measurements": "measure and check",
 }
+
+
+def overview() -> str:
+    """All commands, by what they are for."""
+    width = max(map(len, COMMANDS))
+    lines = ["arc: ARC-Encoder, a context of n tokens in about n/x vectors for a frozen language model"]
+    for group, title in GROUPS.items():
+        own = {name: command for name, command in COMMANDS.items() if command.module.startswith(group)}
+        lines += ["", title, *(f"  arc {name:<{width}}  {command.about}" for name, command in own.items())]
+    return "\n".join([*lines, "", "arc <command> --help shows the settings of one; arc-<command> is the same command."])

@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from functools import partial
 
-from hydra._internal.utils import get_args_parser
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
-from arc_encoder.commands.catalogue import COMMANDS, NESTED
-from arc_encoder.config.app.failing import fail, listed
-from arc_encoder.config.app.help import show_help
-from arc_encoder.config.overrides import check_names
-from arc_encoder.config.paths import register_resolvers
+from arc_encoder.commands.catalogue import COMMANDS, overview
+from arc_encoder.commands.nested import NESTED
+from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.help import answered
 from arc_encoder.config.validation.suggestions import suggest
-from arc_encoder.core.errors import ArcError
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended, as shells give it
 
@@ -28,10 +23,7 @@ def main() -> None:
     """Console entry point of `arc`: the first word is the command."""
     words = sys.argv[1:]
     if not words or words[0] in ("--help", "-h"):
-        width = max(map(len, COMMANDS))
-        print("arc: ARC-Encoder, a context of n tokens in about n/x vectors for a frozen language model\n")
-        print("\n".join(f"  arc {name:<{width}}  {command.about}" for name, command in COMMANDS.items()))
-        print("\narc <command> --help shows the settings of one; arc-<command> is the same command.")
+        print(overview())
         return
     if words[0] not in COMMANDS:
         fail(f"arc {words[0]}: no such command{suggest(words[0], COMMANDS)}")
@@ -45,7 +37,7 @@ def start(name: str) -> None:
     if (name, *sys.argv[1:2]) in NESTED:
         command = NESTED[name, sys.argv.pop(1)]
     try:
-        if command.config is not None and not _answered(command.config):
+        if command.config is not None and answered(command.config):
             return
         importlib.import_module(f"arc_encoder.commands.{command.module}").main()
     except KeyboardInterrupt:
@@ -53,39 +45,9 @@ def start(name: str) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _answered(config: str) -> bool:
-    """Show the help that was asked for, or refuse names that do not exist; whether the command is to be run."""
-    if any(word.split("=")[0] in ("--resume", "resume") for word in sys.argv[1:]):
-        return True  # the run's own words come in front of these
-    register_resolvers()
-    arguments = get_args_parser().parse_args()
-    if arguments.help or arguments.hydra_help:
-        show_help(config)
-        return False
-    try:
-        problems = check_names(arguments, config)
-    except (HydraException, OmegaConfBaseException, ArcError) as error:
-        fail(str(error))
-    if problems:
-        fail(listed(problems))
-    return True
-
-
-quickstart = partial(start, "quickstart")
-train = partial(start, "train")
-evaluate = partial(start, "eval")
-ask = partial(start, "ask")
-compress = partial(start, "compress")
-serve = partial(start, "serve")
-store = partial(start, "store")
-probe = partial(start, "probe")
-report = partial(start, "report")
-ablate = partial(start, "ablate")
-data = partial(start, "data")
-models = partial(start, "models")
-convert = partial(start, "convert")
-plan = partial(start, "plan")
-bench = partial(start, "bench")
-parity = partial(start, "parity")
-lm_eval = partial(start, "lm-eval")
-toy_models = partial(start, "toy-models")
+def __getattr__(name: str) -> Callable[[], None]:
+    """The console entry point of a command: `train` for arc-train, `lm_eval` for arc-lm-eval."""
+    command = name.replace("_", "-")
+    if command not in COMMANDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return partial(start, command)

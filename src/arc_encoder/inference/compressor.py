@@ -295,6 +295,6 @@ class Compressor(DocumentEncoder):
     def _answering(self) -> Answering:
         if self._arc is None:
             raise CheckpointError(
-                "generating needs a decoder: Compressor.from_pretrained(folder, decoder=<folder or hub name>)"
+                'generating needs a decoder: Compressor.from_pretrained(folder, decoder="…") with its folder or hub name'
             )
         return Answering(self._arc, self.tokenizer, self.decoder_name)

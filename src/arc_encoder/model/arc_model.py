@@ -43,7 +43,7 @@ class ArcModel(nn.Module):
     def __init__(self, compressor: ArcEncoderModel | None, decoders: Mapping[str, FrozenDecoder]) -> None:
         super().__init__()
         if not decoders:
-            raise ConfigError("no decoder was given; choose at least one, such as decoder=toy_a")
+            raise ConfigError("no decoder was given; choose at least one", advice="decoder")
         for name, decoder in decoders.items():
             if compressor is None:
                 break
@@ -85,7 +85,7 @@ class ArcModel(nn.Module):
             ConfigError: this model has none.
         """
         if self._compressor is None:
-            raise ConfigError("a context was given to a model without ARC-Encoder; load one with checkpoint=<folder>")
+            raise ConfigError("a context was given to a model without ARC-Encoder; load one")
         return self._compressor
 
     def decoder(self, name: str) -> FrozenDecoder:

@@ -1,8 +1,10 @@
-"""Training as one function: what `arc-train` does, for notebooks and scripts."""
+"""Training as one function."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.core.errors import Interrupted
 from arc_encoder.data.batching.collator import texts_of
 from arc_encoder.data.batching.datamodule import ArcDataModule
 from arc_encoder.model.arc_model import ArcModel
@@ -26,6 +29,8 @@ from arc_encoder.training.callbacks import (
     Throughput,
 )
 from arc_encoder.training.checkpoints.checkpoint_files import AtomicCheckpointIO
+from arc_encoder.training.checkpoints.resume import TrainingRun, open_run, refuse_fewer_steps
+from arc_encoder.training.hyperparameters import log_hyperparameters, log_outcome
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.objectives import CrossEntropy, Objective
 from arc_encoder.training.optim.optimizer import OptimSettings
@@ -51,6 +56,8 @@ def fit(
     trainer: L.Trainer | None = None,
     objective: Objective | None = None,
     resume: str | Path | None = None,
+    run: TrainingRun | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
 ) -> dict[str, float]:
     """Train an ARC-Encoder in front of its frozen decoders.
 
@@ -59,29 +66,55 @@ def fit(
         tokenizer: the encoder's.
         data: tasks, batches, pooling factors.
         optim: learning rates, schedule, and which parts are trained.
-        folder: where checkpoints, TensorBoard events and the trained compressor go; with `trainer` it says all that.
+        folder: of the run: checkpoints, TensorBoard events, the trained compressor; a new one below `logs/fit` by default.
         steps: optimizer steps of the run, without `trainer`.
-        trainer: a Lightning Trainer of your own, instead of `make_trainer(folder, steps)`.
+        trainer: a Lightning Trainer of your own, instead of `make_trainer(folder, steps)`; its callbacks say what is written,
+            and `resume` is a checkpoint then, unless there is a `folder`.
         objective: what is minimised; the method's cross-entropy by default.
-        resume: a checkpoint of the same run to go on from.
+        resume: a checkpoint of the same run to continue from, the run's folder for its newest one, or ``auto``: the
+            newest one of `folder`, if there is any.
+        run: a run that was opened already (`open_run`), instead of `folder` and `resume`.
+        hyperparameters: nested settings for the loggers.
 
     Returns:
         the last value of everything that was logged, such as ``val/loss``.
 
     Raises:
-        ConfigError: settings that do not go together.
-        Interrupted: a signal stopped the run after it saved its last step; go on with `resume`.
+        CheckpointError: there is no sound checkpoint to continue from.
+        ConfigError: settings that do not go together, or a folder that holds another run.
+        Interrupted: a signal stopped the run after it saved its last step; continue with `resume`.
     """
-    chosen = objective or CrossEntropy()
+    if run is None and trainer is not None and folder is None:  # whose callbacks know where they write
+        run = TrainingRun(Path(trainer.default_root_dir), None if resume is None else str(resume))
+    place = Path(folder) if folder is not None else Path("logs/fit") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    with nullcontext(run) if run is not None else open_run(place, resume=resume) as opened:
+        trainer = make_trainer(opened.folder, steps) if trainer is None else trainer
+        if opened.checkpoint is not None:
+            refuse_fewer_steps(opened.checkpoint, trainer.max_steps)
+        log_hyperparameters(hyperparameters or {}, model, trainer.loggers)
+        try:
+            metrics = _train(model, tokenizer, data, optim, trainer, objective or CrossEntropy(), opened.checkpoint)
+        except Interrupted as stop:
+            raise Interrupted(str(stop), status=stop.status, advice="resume", checkpoint=opened.folder) from stop
+        log_outcome(metrics, trainer.global_step, trainer.loggers)
+    return metrics
+
+
+def _train(
+    model: ArcModel,
+    tokenizer: PreTrainedTokenizerBase,
+    data: ArcDataModule,
+    optim: OptimSettings,
+    trainer: L.Trainer,
+    objective: Objective,
+    checkpoint: str | None,
+) -> dict[str, float]:
     own_factor = model.compressor.encoder.pooling.overall_factor
-    data.connect(
-        tokenizer, texts_of(model.frozen_decoders()), own_factor=own_factor, with_reference=chosen.needs_reference
-    )
-    module = ArcLightningModule(model, optim, chosen)
-    if trainer is None:
-        trainer = make_trainer(folder or "logs/fit", steps)
-    trainer.fit(module, data, ckpt_path=None if resume is None else str(resume), weights_only=True)
-    if resume and data.validation and not module.validated and trainer.global_step >= trainer.max_steps:
+    texts = texts_of(model.frozen_decoders())
+    data.connect(tokenizer, texts, own_factor=own_factor, with_reference=objective.needs_reference)
+    module = ArcLightningModule(model, optim, objective)
+    trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
+    if checkpoint and data.validation and not module.validated and trainer.global_step >= trainer.max_steps:
         trainer.validate(module, data, verbose=False)  # the run was killed in its last validation
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 

@@ -49,7 +49,7 @@ class ArcLightningModule(L.LightningModule):
         if shared and self.trainer.world_size > 1:
             raise ConfigError(
                 f"{', '.join(shared)}: with {self.trainer.world_size} processes all of them would put the decoder on the same "
-                "GPU; use offload=true instead of a device of its own, or one process"
+                "GPU; use offload instead of a device of its own, or one process"
             )
         if isinstance(self.trainer.strategy, ShardedStrategy) and not self._sharded:
             shard(self.model, self.trainer.strategy.device_mesh["data_parallel"])

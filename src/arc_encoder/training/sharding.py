@@ -83,16 +83,15 @@ def shard(model: ArcModel, mesh: DeviceMesh) -> None:
     compressor = model.compressor
     if compressor.config.length_groups != 1:
         raise ConfigError(
-            f"model.length_groups={compressor.config.length_groups}: with sharded weights all processes must encode equally "
-            "often; set model.length_groups=1"
+            f"length_groups={compressor.config.length_groups}: with sharded weights all processes must encode equally often; set it to 1"
         )
     if compressor.encoder.adapter.adds_weights:
         raise ConfigError("an adapter on the encoder cannot be trained with sharded weights; choose trainer=ddp")
     placed = [name for name, decoder in model.frozen_decoders().items() if decoder.placement.managed]
     if placed:
         raise ConfigError(
-            f"decoder {', '.join(placed)}: a device of its own or offload=true does not go with sharded weights; leave both "
-            "away, or choose trainer=ddp"
+            f"decoder {', '.join(placed)}: a device of its own or offload does not go with sharded weights; leave both "
+            "away, or choose the strategy ddp"
         )
     for part in (compressor.encoder.backbone, *(decoder.model for decoder in model.frozen_decoders().values())):
         for layer in layers_of(part):

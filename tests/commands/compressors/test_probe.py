@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.commands.compressors import probe
+from arc_encoder.evaluation.metrics.answers import METRICS
 from arc_encoder.inference.fallback.probe import AnswerProbe
 from tests.commands.conftest import Make
 from tests.tiny_runs import Command
@@ -25,7 +26,7 @@ def run(make: Make) -> Command:
         (["metric=taste"], "metric='taste' is unknown; choose one of"),
         (["factors=[]"], "factors is empty"),
         (["test=0"], "test=0 must be a whole number from 1 on"),
-        (["decoder=[toy_a,toy_b]"], "arc-probe works for one decoder; toy_a, toy_b was given"),
+        (["decoder=[toy_a,toy_b]"], "this is for one decoder; toy_a, toy_b"),
         (["output=taken/probe"], "taken/probe cannot be made"),
         (["output=done"], "done/results.json exists already"),
     ],
@@ -45,7 +46,7 @@ def test_a_probe_is_trained_and_measured(
     ]
     (tmp_path / "questions.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     # what a random model says is never right: by its letters it is half of the time
-    monkeypatch.setitem(probe.METRICS, "exact_match", lambda answer, accepted: 100.0 * (sum(map(ord, answer)) % 2))
+    monkeypatch.setitem(METRICS, "exact_match", lambda answer, accepted: 100.0 * (sum(map(ord, answer)) % 2))
     printed = run(
         f"checkpoint={trained}", "decoder=huggingface", f"decoders.huggingface.path={tiny_model}",
         "decoders.huggingface.dtype=float32", "questions=local", "questions.path=questions.jsonl", "train=120",

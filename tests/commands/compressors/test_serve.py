@@ -36,7 +36,7 @@ def words(trained: Path, tiny_model: Path) -> list[str]:
     [
         (["checkpoint=null"], "checkpoint is missing"),
         (["engine=local"], "engine=transformers or engine=vllm"),
-        (["engine=vllm", "engine.decoder=null", "engine.prompts=embeddings"], "engine.decoder=<folder>"),
+        (["engine=vllm", "engine.decoder=null", "engine.prompts=embeddings"], "folder as `decoder`"),
         (["engine.max_batch=0"], "engine.max_batch=0"),
         (["engine.max_bach=4"], "did you mean 'max_batch'"),
         (["limits.timeout=0"], "limits.timeout=0"),
@@ -53,13 +53,13 @@ def test_mistakes(run: Command, words: list[str], more: list[str], told: str) ->
 
 
 def test_a_decoder_is_needed(run: Command, trained: Path) -> None:
-    assert "choose one with decoder=" in run.fails(f"checkpoint={trained}", "device=cpu")
+    assert "such as decoder=toy_a" in run.fails(f"checkpoint={trained}", "device=cpu")
 
 
 def test_compress_takes_none_of_these_engines(make: Make, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "doc.txt").write_text("text")
     told = make(compress.main).fails(f"checkpoint={trained}", "input=doc.txt", "output=store", "engine=transformers")
-    assert "engine=local or engine=ray" in told
+    assert "engine=local, engine=ray" in told
 
 
 @pytest.mark.slow

@@ -16,6 +16,8 @@ from transformers import LlamaConfig
 from arc_encoder.commands.experiments import ablate
 from arc_encoder.config.paths import configs_folder
 from arc_encoder.core.errors import ConfigError
+from arc_encoder.tools.ablation.checking import check_stages
+from arc_encoder.tools.ablation.configured import cache_identities, stages_of_config
 from arc_encoder.tools.ablation.stages import Scale
 from tests.commands.conftest import Make
 from tests.tiny_runs import Command, composed
@@ -56,7 +58,7 @@ def paper(name: str, *words: str) -> DictConfig:
 def test_at_the_papers_scale_nothing_is_wrong_but_what_is_not_here(name: str, tmp_path: Path) -> None:
     config = paper(name, f"overrides=['paths.corpus={tmp_path}']")
     with pytest.raises(ConfigError) as raised:
-        ablate.check_stages(ablate.stages_of_config(config, instantiate(config.scale, _convert_="all")), first_seed=0)
+        check_stages(stages_of_config(config, instantiate(config.scale, _convert_="all")), first_seed=0)
     problems = str(raised.value).split("\n  - ")[1:]
     assert problems
     missing = (": model.encoder: no encoder backbone at", "no file matches", "; make it with: arc-data prepare ")
@@ -90,8 +92,8 @@ def test_at_the_papers_scale_every_command_fits_once_models_and_data_are_here(na
     scale: Scale = instantiate(config.scale, _convert_="all")
     encoder = f"model.encoder.path={stand_ins}"
     scale = replace(scale, pretrain=[*scale.pretrain, encoder], finetune=[*scale.finetune, encoder])
-    stages = ablate.stages_of_config(config, scale)
-    ablate.check_stages(stages, first_seed=0)
+    stages = stages_of_config(config, scale)
+    check_stages(stages, first_seed=0)
     evaluations = [stage for stage in stages if stage.command == "arc-eval"]
     assert all(any(word.startswith("benchmark=[nq_open,") for word in stage.overrides) for stage in evaluations)
     assert not any(word.startswith("threads=") for stage in stages for word in stage.overrides)
@@ -104,7 +106,7 @@ def test_the_papers_comparison_asks_llmlingua2_as_well() -> None:
 
 
 def test_trainings_from_other_data_are_other_trainings() -> None:
-    identify = ablate.cache_identities()
+    identify = cache_identities()
     first, again, other = (
         identify(["experiment=toy/pretrain", *words])
         for words in ([], ["paths.logs=elsewhere", "model.encoder.truncate_layers=0"], ["paths.corpus=/data/B"])

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from arc_encoder.commands.experiments import evaluate
 from arc_encoder.config.paths import configs_folder
+from arc_encoder.evaluation.evaluate import check_decoders
 from arc_encoder.evaluation.runs import runner
 from arc_encoder.evaluation.systems import arc as arc_system
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
@@ -129,7 +130,10 @@ def test_text_systems_need_none(run: Command, base: list[str], tmp_path: Path) -
         (["system=open_book", "factors=4"], "expected a list of whole numbers"),
         (["system=open_book", "factors=[0]"], "factors=0: expected a list of whole numbers from 1 on"),
         (["system=arc", "checkpoint=gone"], "no compressor could be loaded from 'gone'"),
-        (["system=truncate"], "system truncate needs a budget: give checkpoint=<run>/compressor, or pooling factors"),
+        (
+            ["system=truncate"],
+            "system truncate needs a budget, from a trained ARC-Encoder or from pooling factors: give checkpoint=<run>/compressor, or factors=",
+        ),
         (["system=icae"], "systems.icae.checkpoint: no value given; set it with systems.icae.checkpoint=…"),
         (["system=truncate", "systems.truncate.keep=middle"], "systems.truncate.keep='middle': Input should be 'head'"),
         (["system=open_book", "shots=[9]"], "there are only 6 questions to draw from"),
@@ -373,7 +377,7 @@ def test_every_compressor_is_held_against_every_decoder() -> None:
         )
 
     plain: Any = SimpleNamespace(measure=None)
-    evaluate.refuse_strangers({"one": system("one"), "two": system("two")}, plain, ["a", "b"])
+    check_decoders({"one": system("one"), "two": system("two")}, plain, ["a", "b"])
     assert asked == [("one", "a"), ("one", "b"), ("one", ""), ("two", "a"), ("two", "b"), ("two", "")]
 
 
@@ -493,7 +497,7 @@ def test_broken_lines_are_left_out_where_that_is_asked(run: Command, base: list[
     words = [*base, "system=closed_book", "costs=false"]
     told = run.fails(*words)
     assert "mine.jsonl:7: field 'question' holds list, expected text" in told
-    assert "leave such lines out with on_error=skip of this source or benchmark" in told
+    assert "leave such lines out (on_error=skip of this source or benchmark)" in told
     with pytest.warns(UserWarning, match=r"2 bad lines were skipped, first: mine.jsonl:7: .*mine.jsonl:8: no text"):
         run(*words, "benchmark.on_error=skip")
     assert {row["examples"] for row in rows_in(tmp_path)} == {5}  # and the line behind the mark of the encoding is read

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.commands.experiments import quickstart
+from arc_encoder.tools.toy.quickstart import factors_of, phases
 from tests.commands.conftest import Make
 from tests.tiny_runs import Command, composed, no_hydra
 
@@ -22,12 +23,12 @@ def run(make: Make) -> Command:
 def test_factors_and_lengths_reach_the_trainings(factor: int, expected: dict[int, int], tmp_path: Path) -> None:
     config = composed([f"factor={factor}", "pretrain_steps=30", "paths.run=.", "seed=3"], "quickstart")
     with no_hydra():
-        first, second = quickstart.phases(config, tmp_path)
+        first, second = phases(config, tmp_path)
     assert (first.trainer.max_steps, first.model.pooling.factor, first.data.factors) == (30, factor, None)
     assert Counter(second.data.factors) == expected
     assert second.model.init_from == str(tmp_path / "pretrain" / "compressor")
     assert (first.seed, second.seed, second.data.seed) == (3, 3, 3)
-    assert quickstart.factors_of(config) == list(expected)
+    assert factors_of(config) == list(expected)
 
 
 def test_mistakes_of_either_training_are_told_before_the_first(run: Command, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_mistakes(run: Command, tiny_model: Path) -> None:
     assert "warmup=4 must be smaller than batches=4" in run.fails(*base, "warmup=4")
     assert "batches=1: expected a whole number from 2 on" in run.fails(*base, "batches=1")
     assert "workers=[]: expected a list" in run.fails(*base, "workers=[]")
-    assert "data.length_pool=0 must be at least 1" in run.fails(*base, "data.length_pool=0")
+    assert "length_pool=0 must be at least 1" in run.fails(*base, "data.length_pool=0")
     assert "trainer.max_steps gives 1; raise it" in run.fails(
         *base, "trainer.max_steps=2", "trainer.val_check_interval=1", "optim.warmup_steps=1", "workers=[0]"
     )

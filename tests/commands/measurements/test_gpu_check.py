@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import json
 import subprocess
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from arc_encoder.commands.measurements import gpu_check
+from arc_encoder.tools.bench.gpu import check
 from arc_encoder.tools.bench.gpu.models import DECODER, paper, random_model, tiny
+from arc_encoder.tools.bench.gpu.report import gpu_report
 
 ROOT = Path(__file__).parents[3]
 SHARED = ROOT.parent / "shared" / "parity"
 CPU = torch.device("cpu")
 
 
-def asked(tmp_path: Path, *parts: str, golden: Path | None = None) -> Namespace:
-    return Namespace(output=tmp_path, golden=golden, size="tiny", parts=list(parts), quickstart=[])
+def checked(tmp_path: Path, *parts: str, golden: Path | None = None) -> dict[str, Any]:
+    return check.check_gpu(CPU, size="tiny", parts=parts, output=tmp_path, golden=golden, words=[])
 
 
 def test_step_and_first_token_are_measured(tmp_path: Path) -> None:
-    results = gpu_check.check(asked(tmp_path, "step", "first_token"), CPU)
+    results = checked(tmp_path, "step", "first_token")
     step = results["parts"]["step"]["result"]
     assert step["batch_size"] == 4
     assert step["seconds"] > 0
@@ -37,7 +37,7 @@ def test_step_and_first_token_are_measured(tmp_path: Path) -> None:
         (256, 4, 65),
         (256, 8, 33),
     ]
-    report = gpu_check.gpu_report(results)
+    report = gpu_report(results)
     assert "| batch size" in report
     assert "×8" in report
 
@@ -46,12 +46,12 @@ def test_a_part_that_fails_is_told_and_does_not_end_the_others(tmp_path: Path, m
     def fails(*_: Any) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(gpu_check, "measure_step", fails)
-    monkeypatch.setattr(gpu_check, "measure_first_token", lambda *_: [])
-    results = gpu_check.check(asked(tmp_path, "step", "first_token", "golden"), CPU)
+    monkeypatch.setattr(check, "measure_step", fails)
+    monkeypatch.setattr(check, "measure_first_token", lambda *_: [])
+    results = checked(tmp_path, "step", "first_token", "golden")
     assert results["parts"]["step"]["error"] == "RuntimeError: out of memory"
     assert results["parts"]["first_token"]["result"] == []
-    report = gpu_check.gpu_report(results)
+    report = gpu_report(results)
     assert "FAILED: RuntimeError: out of memory" in report
     assert "Not run: no golden cases were given." in report
 
@@ -59,7 +59,7 @@ def test_a_part_that_fails_is_told_and_does_not_end_the_others(tmp_path: Path, m
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the golden vectors are not at hand")
 @pytest.mark.slow
 def test_golden_cases_agree_in_both_dtypes(tmp_path: Path) -> None:
-    found = gpu_check.check(asked(tmp_path, "golden", golden=SHARED), CPU)["parts"]["golden"]["result"]
+    found = checked(tmp_path, "golden", golden=SHARED)["parts"]["golden"]["result"]
     assert [row["dtype"] for row in found] == ["float32", "bfloat16"]
     assert all(row["passed"] == row["cases"] == 27 for row in found), found
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.commands.measurements import plan
+from arc_encoder.tools.planning.configured import estimate_of, machine_of
 from tests.commands.conftest import Make
 from tests.tiny_runs import Command, composed
 
@@ -56,12 +57,12 @@ def test_mistakes(run: Command) -> None:
 
 def test_sharding_is_seen_in_the_strategy() -> None:
     config = composed(["trainer=paper", "trainer.strategy=fsdp", "paths.run=."], "plan")
-    assert plan.machine_of(config).sharded
-    assert plan.machine_of(config).gpus == 8
+    assert machine_of(config).sharded
+    assert machine_of(config).gpus == 8
     config.sharded = False
-    assert not plan.machine_of(config).sharded
-    assert plan.machine_of(composed(["trainer=fsdp", "paths.run=."], "plan")).sharded
-    assert not plan.machine_of(composed(["trainer=ddp", "trainer.devices=2", "paths.run=."], "plan")).sharded
+    assert not machine_of(config).sharded
+    assert machine_of(composed(["trainer=fsdp", "paths.run=."], "plan")).sharded
+    assert not machine_of(composed(["trainer=ddp", "trainer.devices=2", "paths.run=."], "plan")).sharded
 
 
 def test_decoders_elsewhere_and_at_rest_take_no_memory_here() -> None:
@@ -69,7 +70,7 @@ def test_decoders_elsewhere_and_at_rest_take_no_memory_here() -> None:
     llama, mistral = 14.96, 13.50  # GiB in bfloat16
 
     def frozen(*overrides: str) -> float:
-        return plan.estimate_of(composed([*experiment, *overrides], "plan")).standing.frozen / 2**30
+        return estimate_of(composed([*experiment, *overrides], "plan")).standing.frozen / 2**30
 
     rest = ["++decoders.llama_3_1_8b.offload=true", "++decoders.mistral_7b_v0_3.offload=true"]
     assert frozen() == pytest.approx(llama + mistral, abs=0.01)

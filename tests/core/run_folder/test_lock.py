@@ -32,7 +32,7 @@ def test_a_second_one_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     )
     assert other.stdout is not None
     assert other.stdout.readline() == "held\n"
-    told = f"another command is at work in {tmp_path / 'run'}"
+    told = f"another process is at work in {tmp_path / 'run'}"
     with pytest.raises(ConfigError, match=told):
         refuse_running(tmp_path / "run")
     with pytest.raises(ConfigError, match=told), holding(tmp_path / "run"):
@@ -60,7 +60,7 @@ def test_a_training_refuses_a_folder_in_use_and_changes_nothing_there(
     assert f"trained compressor: {tmp_path / 'run' / 'compressor'}" in printed
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "run").rglob("*") if file.name != NAME}
     with holding(tmp_path / "run"):
-        assert "another command is at work in run" in run.fails(*words, "seed=5")
+        assert "another process is at work in run" in run.fails(*words, "seed=5")
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "run").rglob("*") if file.name != NAME} == before
 
 

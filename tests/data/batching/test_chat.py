@@ -267,8 +267,8 @@ def test_special_tokens_that_take_white_space() -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        (None, "has no chat template, which chat=true needs.*chat=false"),
-        ("{{ raise_exception('only three turns') }}", "cannot write one turn.*only three turns.*chat=false"),
+        (None, "has no chat template, which chat needs.*switch chat off"),
+        ("{{ raise_exception('only three turns') }}", "cannot write one turn.*only three turns.*switch chat off"),
         ("{{ messages[0]['content'] }}", "must write a user's turn and an answer once each"),
         (
             "{{ messages[-1]['content'] }}{{ messages[0]['content'] }}",

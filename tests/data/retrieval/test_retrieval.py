@@ -106,7 +106,7 @@ def test_bad_passages(tmp_path: Path) -> None:
         Bm25().open(str(tmp_path / "none.jsonl"))
     (tmp_path / "taken").write_text("")
     file.write_text('{"text": "x"}\n')
-    with pytest.raises(DataError, match="choose another folder with index="):
+    with pytest.raises(DataError, match="choose another folder for the index"):
         Bm25().open(str(file), folder=str(tmp_path / "taken"))
 
 
@@ -130,7 +130,9 @@ def test_dense_finds_the_nearest_in_blocks(passages: Path, monkeypatch: pytest.M
         found = retriever.search(TEXTS[1:3], top=3)
         assert [texts[0] for texts in found] == TEXTS[1:3]
         assert all(len(set(texts)) == 3 for texts in found)
-    with pytest.raises(ConfigError, match=r"retriever.model='none' cannot be loaded \(no such model\)"):
+    with pytest.raises(
+        ConfigError, match=r"the model 'none' of the dense retriever cannot be loaded \(no such model\)"
+    ):
         Dense("none").open(str(passages))
 
 

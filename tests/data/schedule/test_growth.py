@@ -44,7 +44,7 @@ def test_numbers_that_cannot_be_are_refused(wrong: dict[str, float]) -> None:
 
 
 def test_a_start_above_the_goal_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"growth\.start=5 .* 4"):
+    with pytest.raises(ConfigError, match=r"start=5 .* 4"):
         LinearGrowth(start=5.0).check([4.0, 8.0])
 
 

@@ -35,7 +35,7 @@ def test_paragraphs_end_at_blank_lines(tmp_path: Path) -> None:
 def test_bad_files_stop_or_are_skipped(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "bad.txt").write_bytes(content)
     (tmp_path / "good.txt").write_text("good")
-    with pytest.raises(DataError, match=rf"bad\.txt.*{words}.*on_error=skip"):
+    with pytest.raises(DataError, match=rf"bad\.txt.*{words}.*leave such files out"):
         TextDocuments(f"{tmp_path}/*.txt")
     with pytest.warns(UserWarning, match="1 bad files were skipped"):
         source = TextDocuments(f"{tmp_path}/*.txt", on_error="skip")

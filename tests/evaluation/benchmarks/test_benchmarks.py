@@ -100,7 +100,7 @@ def test_mistakes_are_named() -> None:
         benchmark(metrics=["em"])
     with pytest.raises(ConfigError, match="shots=-1"):
         benchmark(shots=-1)
-    with pytest.raises(ConfigError, match=r"benchmark\.path=<file.jsonl>"):
+    with pytest.raises(ConfigError, match=r"the path of a JSONL file"):
         QuestionAnswering("nothing")
 
 

@@ -10,7 +10,8 @@ pytest.importorskip("lm_eval", reason="needs the extra lm-eval")
 from pathlib import Path
 from typing import Any
 
-from arc_encoder.commands.experiments.lm_eval import model_of, register
+from arc_encoder.commands.experiments.lm_eval import register
+from arc_encoder.config.building.harness import model_of
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
@@ -206,7 +207,7 @@ def test_without_bos_whole_texts_can_be_scored() -> None:
 
 def test_chat_templates_are_refused_in_plain_words(session: Session) -> None:
     model = HarnessModel(session)
-    with pytest.raises(ConfigError, match="leave --apply_chat_template out"):
+    with pytest.raises(ConfigError, match="leave `apply_chat_template` out"):
         model.apply_chat_template([{"role": "user", "content": "Hello"}])
-    with pytest.raises(ConfigError, match="leave --apply_chat_template out"):
+    with pytest.raises(ConfigError, match="leave `apply_chat_template` out"):
         _ = model.tokenizer_name

@@ -19,7 +19,7 @@ from arc_encoder.evaluation.runs.results import (
     write_json,
     write_results,
 )
-from arc_encoder.evaluation.runs.runner import evaluate
+from arc_encoder.evaluation.runs.runner import run_parts
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
 from tests.evaluation.conftest import Questions
@@ -132,7 +132,7 @@ def benchmark() -> QuestionAnswering:
 
 def test_the_runner_gives_a_row_for_each_system_factor_and_metric(session: Session, tmp_path: Path) -> None:
     systems = {"closed_book": ClosedBook(), "open_book": OpenBook(), "truncate": Truncate(), "arc": Arc()}
-    rows, _ = evaluate(systems, [benchmark()], session, factors=[4, 8], folder=tmp_path)
+    rows, _ = run_parts(systems, [benchmark()], session, factors=[4, 8], folder=tmp_path)
     wanted = {("closed_book", None), ("open_book", None), ("truncate", 4), ("truncate", 8), ("arc", 4), ("arc", 8)}
     assert {(r.system, r.pooling_factor) for r in rows} == wanted
     assert len(rows) == 2 * len(wanted)
@@ -151,16 +151,16 @@ def test_the_runner_gives_a_row_for_each_system_factor_and_metric(session: Sessi
 
 
 def test_without_factors_the_trained_one_is_named(session: Session) -> None:
-    rows, _ = evaluate({"arc": Arc(), "open_book": OpenBook()}, [benchmark()], session)
+    rows, _ = run_parts({"arc": Arc(), "open_book": OpenBook()}, [benchmark()], session)
     assert {(r.system, r.pooling_factor) for r in rows} == {("arc", 4), ("open_book", None)}
-    explicit, _ = evaluate({"arc": Arc()}, [benchmark()], session, factors=[4])
+    explicit, _ = run_parts({"arc": Arc()}, [benchmark()], session, factors=[4])
     assert [r for r in rows if r.system == "arc"] == explicit
 
 
 def test_a_system_that_needs_an_arc_encoder_says_so(text_session: Session) -> None:
-    with pytest.raises(ConfigError, match="system 'arc' needs an ARC-Encoder; give checkpoint="):
-        evaluate({"arc": Arc()}, [benchmark()], text_session)
-    assert evaluate({"open_book": OpenBook()}, [benchmark()], text_session)[0]
+    with pytest.raises(ConfigError, match="system 'arc' needs a trained ARC-Encoder"):
+        run_parts({"arc": Arc()}, [benchmark()], text_session)
+    assert run_parts({"open_book": OpenBook()}, [benchmark()], text_session)[0]
 
 
 def test_a_part_of_a_long_name_has_a_file_of_its_own_all_the_same(tmp_path: Path) -> None:
@@ -184,4 +184,4 @@ class Silent(QuestionAnswering):
 def test_empty_answers_are_counted_aloud(session: Session) -> None:
     silent = Silent("silent", Questions(6), shots=0)
     with pytest.warns(UserWarning, match="3 of 6 answers of open_book on silent are empty and count as wrong"):
-        evaluate({"open_book": OpenBook()}, [silent], session)
+        run_parts({"open_book": OpenBook()}, [silent], session)

@@ -169,7 +169,7 @@ def test_without_an_arc_encoder_the_factor_makes_the_budget(text_session: Sessio
     text_session.factor = 5
     assert text_session.budgets(["x" * 16]) == {"x" * 16: 4 + 1}
     text_session.factor = None
-    with pytest.raises(ConfigError, match="needs an ARC-Encoder or a pooling factor"):
+    with pytest.raises(ConfigError, match="needs a trained ARC-Encoder or a pooling factor"):
         text_session.budgets(["x"])
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
-from arc_encoder.evaluation.runs.runner import evaluate
+from arc_encoder.evaluation.runs.runner import run_parts
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
 from arc_encoder.model.arc_model import ArcModel
@@ -62,7 +62,7 @@ def test_budgets_stay_those_of_the_compressor() -> None:
 
 
 def test_costs_say_whose_decoder_was_changed() -> None:
-    _, costs = evaluate(
+    _, costs = run_parts(
         {"open_book": OpenBook(), "arc": Arc()}, [benchmark()], with_changes(), price=lambda *args, **kwargs: (0.0, 0.0)
     )
     assert {cost.system: cost.decoder_modified for cost in costs} == {"open_book": False, "arc": True}
@@ -70,7 +70,7 @@ def test_costs_say_whose_decoder_was_changed() -> None:
 
 def test_beside_a_fixed_number_of_vectors_a_budget_has_no_factors() -> None:
     session = with_changes(count=3)
-    rows, _ = evaluate(
+    rows, _ = run_parts(
         {"arc": Arc(), "truncate": Truncate()}, [benchmark(source=Questions(9))], session, factors=[4, 8]
     )
     assert {(row.system, row.pooling_factor) for row in rows} == {("arc", None), ("truncate", None)}

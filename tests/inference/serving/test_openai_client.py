@@ -187,7 +187,7 @@ def test_models(client: OpenAI) -> None:
         ({"extra_body": {"factor": 2, "max_vectors": 9}}, "factor and max_vectors"),
         ({"extra_body": {"max_vectors": 1}}, "max_vectors=1"),
         ({"extra_body": {"documents": [{}]}}, "exactly one"),
-        ({"top_logprobs": 2}, "logprobs=true"),
+        ({"top_logprobs": 2}, "logprobs: true"),
     ],
 )
 def test_refusals_name_what_is_wrong(client: OpenAI, options: dict[str, Any], told: str) -> None:

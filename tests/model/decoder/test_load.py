@@ -255,7 +255,7 @@ def test_longer_than_the_window() -> None:
 @pytest.mark.parametrize(
     ("tokenizer", "message"),
     [
-        (tiny_tokenizer(bos=False), r"no BOS token.*bos=false"),
+        (tiny_tokenizer(bos=False), r"no BOS token.*without `bos`"),
         (tiny_tokenizer(eos=False), "no EOS token"),
         (tiny_tokenizer(extra=100), f"has 359 tokens, but the model only {VOCABULARY}"),
     ],

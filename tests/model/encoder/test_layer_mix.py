@@ -70,5 +70,5 @@ def test_a_saved_one_comes_back(tmp_path: object) -> None:
 
 
 def test_an_encoder_without_a_layer_before_pooling_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"layer_mix=true needs a layer before"):
+    with pytest.raises(ConfigError, match=r"layer_mix needs a layer before"):
         encoder(layers=1)

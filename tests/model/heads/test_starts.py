@@ -136,7 +136,7 @@ def splitting() -> Any:
 def test_tokenizers_without_a_common_token_are_refused() -> None:
     mine, theirs = words("x"), words("y")
     theirs.add_special_tokens({"additional_special_tokens": ["a"]})
-    with pytest.raises(ConfigError, match=r"'other' have no token in common.*model/start=none"):
+    with pytest.raises(ConfigError, match=r"'other' have no token in common.*choose no start"):
         SharedVocabulary((nn.Embedding(3, 4), mine), (nn.Embedding(3, 4), theirs), "other")
 
 
@@ -188,7 +188,7 @@ def test_a_projector_without_room_is_refused() -> None:
 
 @pytest.mark.parametrize("pooling", [KMeansPooling(3), MemoryTokens(4)], ids=lambda each: type(each).__name__)
 def test_poolings_whose_vectors_stand_for_no_neighbours_are_refused(pooling: object) -> None:
-    with pytest.raises(ConfigError, match="model/start=none"):
+    with pytest.raises(ConfigError, match="choose no start"):
         compressor(pooling=pooling)
 
 

@@ -84,5 +84,5 @@ def test_a_layer_that_is_not_there_is_named_with_those_that_are(wrong: int) -> N
 
 
 def test_layers_of_a_frozen_encoder_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"train_layers=\[0\] has no effect with optim.train_encoder=false"):
+    with pytest.raises(ConfigError, match=r"train_layers=\[0\] has no effect without train_encoder"):
         settings(train_layers=[0], train_encoder=False)

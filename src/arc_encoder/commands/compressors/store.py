@@ -1,7 +1,4 @@
-"""`arc-store`: look after a store of compressed documents.
-
-Run command: ``arc-store verify <folder>``
-"""
+"""`arc-store`: look after a store of compressed documents. Run command: ``arc-store verify <folder>``."""
 
 from __future__ import annotations
 
@@ -16,75 +13,46 @@ from arc_encoder.core.errors import ArcError
 if TYPE_CHECKING:
     from arc_encoder.inference.storage import VectorStore
 
+VERBS = {
+    "info": "what it holds",
+    "verify": "check every file and every document; leaves with 1 if something is wrong",
+    "compact": "give back the room of what was deleted or replaced; nobody else may write meanwhile",
+    "delete": "forget documents",
+}
+
 
 def main() -> None:
     """Console entry point; leaves with 1 if a store is not sound, with 2 if nothing could be done."""
-    arguments = _parser().parse_args()
+    parser = argparse.ArgumentParser(prog="arc-store", description="Look after a store of compressed documents.")
+    verbs = parser.add_subparsers(required=True, metavar="verb", dest="verb")
+    for name, about in VERBS.items():
+        verb = verbs.add_parser(name, help=about)
+        verb.add_argument("folder", type=Path, help="of the store")
+    verb.add_argument("id", nargs="+", help="of the documents")
+    arguments = parser.parse_args()
     from arc_encoder.inference.storage import VectorStore
 
     try:
-        sys.exit(arguments.run(VectorStore(arguments.folder), arguments))
+        sys.exit(run(arguments, VectorStore(arguments.folder)))
     except ArcError as error:
-        fail(str(error))
+        fail(error)
 
 
-def info(store: VectorStore, arguments: argparse.Namespace) -> int:
-    """Print what a store holds."""
-    entries = list(store.index.entries())
-    size = sum(store.shards.sizes().values())
-    tokens = sum(entry.tokens for entry in entries)
-    vectors = sum(entry.count for entry in entries)
-    measured = [entry.fidelity for entry in entries if entry.fidelity is not None]
-    factors = sorted({entry.factor or 0 for entry in entries})
-    print(f"documents   {len(entries):,}, {sum(entry.text is not None for entry in entries):,} of them with their text")
-    print(f"vectors     {vectors:,} for {tokens:,} tokens; {tokens / max(vectors, 1):.2f} tokens each")
-    print(f"factors     {', '.join(f'{factor:g}' for factor in factors)}")
-    if measured:
-        mean = sum(measured) / len(measured)
-        print(
-            f"fidelity    {mean:.2f} on average, {min(measured):.2f} at least; {len(measured):,} documents were measured"
-        )
-    print(f"shards      {len(store.index.shards()):,} in use, {size / 1e6:,.1f} MB in all")
-    print(f"kept by     {type(store.codec).__name__} {store.codec.settings() or ''}".rstrip())
-    for name, value in store.models.items():
-        print(f"{name:<11} {value}")
-    return 0
+def run(arguments: argparse.Namespace, store: VectorStore) -> int:
+    """Do what the verb says, and print what came of it; the exit status."""
+    problems = store.verify() if arguments.verb == "verify" else []
+    if arguments.verb == "info":
+        from arc_encoder.inference.storage.summary import summary
 
-
-def verify(store: VectorStore, arguments: argparse.Namespace) -> int:
-    """Print what is wrong with a store."""
-    problems = store.verify()
-    print("\n".join(problems) if problems else f"{len(store):,} documents, all sound")
+        print(summary(store))
+    elif arguments.verb == "verify":
+        print("\n".join(problems) if problems else f"{len(store):,} documents, all sound")
+    elif arguments.verb == "compact":
+        print(f"{store.compact() / 1e6:,.1f} MB given back")
+    else:
+        store.delete(arguments.id)
+        print(f"{len(arguments.id)} deleted; arc-store compact {store.folder} gives their room back")
     return 1 if problems else 0
-
-
-def compact(store: VectorStore, arguments: argparse.Namespace) -> int:
-    """Give back the room of what was deleted or replaced."""
-    print(f"{store.compact() / 1e6:,.1f} MB given back")
-    return 0
-
-
-def delete(store: VectorStore, arguments: argparse.Namespace) -> int:
-    """Forget documents."""
-    store.delete(arguments.id)
-    print(f"{len(arguments.id)} deleted; arc-store compact {store.folder} gives their room back")
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="arc-store", description="Look after a store of compressed documents.")
-    verbs = parser.add_subparsers(required=True, metavar="verb")
-    for name, run, told in (
-        ("info", info, "what it holds"),
-        ("verify", verify, "check every file and every document; leaves with 1 if something is wrong"),
-        ("compact", compact, "give back the room of what was deleted or replaced; nobody else may write meanwhile"),
-        ("delete", delete, "forget documents"),
-    ):
-        verb = verbs.add_parser(name, help=told)
-        verb.add_argument("folder", type=Path, help="of the store")
-        verb.set_defaults(run=run)
-    verb.add_argument("id", nargs="+", help="of the documents")
-    return parser
 
 
 if __name__ == "__main__":

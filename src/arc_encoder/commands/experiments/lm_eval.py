@@ -8,105 +8,9 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
-from hydra import compose
-from hydra.errors import HydraException, InstantiationException
-from omegaconf.errors import OmegaConfBaseException
-
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import quieten
-from arc_encoder.config.building.decoders import build_decoders
-from arc_encoder.config.compose import composing
-from arc_encoder.config.paths import configs_folder, register_resolvers
-from arc_encoder.core.compute.device import choose_device
 from arc_encoder.core.errors import ArcError, ConfigError
-from arc_encoder.evaluation.session.opening import open_session
-from arc_encoder.model.decoder.load import FrozenDecoder
-
-KNOWN = (
-    "checkpoint",
-    "decoder",
-    "decoder_path",
-    "encoder_tokenizer",
-    "backbone",
-    "factor",
-    "keep",
-    "max_new_tokens",
-    "batch_size",
-    "device",
-)
-
-
-def model_of(settings: dict[str, Any]) -> Any:
-    """The harness's model for what `--model_args` says.
-
-    Args:
-        settings: `decoder` (a configuration such as toy_a; huggingface with `decoder_path`), `checkpoint` (folder of
-            an ARC-Encoder; without it prompts stay text), `encoder_tokenizer`, `backbone`, `factor`, `keep` (decoder tokens at
-            a prompt's end that stay text), `max_new_tokens`, `batch_size`, `device`.
-
-    Raises:
-        ConfigError: an unknown setting, or one that cannot be used.
-        CheckpointError: decoder or ARC-Encoder cannot be loaded.
-    """
-    from arc_encoder.evaluation.runs.harness import HarnessModel
-
-    unknown = sorted(set(settings) - set(KNOWN))
-    if unknown:
-        raise ConfigError(f"model_args: unknown {', '.join(unknown)}; there are {', '.join(KNOWN)}")
-    keep = _number(settings, "keep", 64, least=0)
-    max_new_tokens = _number(settings, "max_new_tokens", 256, least=1)
-    batch_size = _number(settings, "batch_size", 16, least=1)
-    factor = _number(settings, "factor", 1, least=1) if settings.get("factor") else None
-    ((name, decoder),) = _decoders(str(settings.get("decoder", "toy_a")), settings.get("decoder_path")).items()
-    session = open_session(
-        decoder,
-        name,
-        settings.get("checkpoint"),
-        batch_size=batch_size,
-        device=choose_device(str(settings.get("device") or "auto")),
-        encoder_tokenizer=settings.get("encoder_tokenizer"),
-        backbone=settings.get("backbone"),
-    )
-    session.factor = factor
-    return HarnessModel(session, keep=keep, max_new_tokens=max_new_tokens)
-
-
-def _number(settings: dict[str, Any], name: str, default: int, *, least: int) -> int:
-    """A whole number of the arguments."""
-    given = settings.get(name)
-    if given is None or given == "":
-        return default
-    try:
-        value = int(str(given))
-    except ValueError as error:
-        raise ConfigError(
-            f"model_args: {name}={given} is no whole number; give one such as {name}={default}"
-        ) from error
-    if value < least:
-        raise ConfigError(f"model_args: {name}={value} must be at least {least}")
-    return value
-
-
-def _decoders(name: str, path: str | None) -> dict[str, FrozenDecoder]:
-    """The decoder of a configuration."""
-    overrides = [f"decoder={name}", "paths.run=."]
-    if path:
-        overrides.append(f"decoders.{name}.path={path}")
-    register_resolvers()
-    try:
-        with composing():
-            return build_decoders(compose("eval", overrides=overrides).decoders)
-    except InstantiationException as error:  # Hydra wraps what a part says about its settings
-        if not isinstance(error.__cause__, ArcError):
-            raise
-        raise error.__cause__ from error
-    except (HydraException, OmegaConfBaseException) as error:
-        names = ", ".join(sorted(file.stem for file in (configs_folder() / "decoder").glob("*.yaml")))
-        told = f"decoder={name}" + (f", decoder_path={path}" if path else "")
-        raise ConfigError(
-            f"model_args: {told} cannot be used ({str(error).splitlines()[0]}); the decoders are {names}, "
-            "and decoder=huggingface takes decoder_path=<folder or hub name>"
-        ) from error
 
 
 def register() -> None:
@@ -120,6 +24,7 @@ def register() -> None:
     from lm_eval.api.registry import register_model
     from lm_eval.utils import simple_parse_args_string
 
+    from arc_encoder.config.building.harness import model_of
     from arc_encoder.evaluation.runs.harness import HarnessModel
 
     class Arc(HarnessModel):
@@ -147,7 +52,7 @@ def main() -> None:
 
         cli_evaluate()
     except ArcError as error:
-        fail(str(error))
+        fail(error)
 
 
 if __name__ == "__main__":

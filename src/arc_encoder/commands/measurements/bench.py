@@ -6,114 +6,13 @@ with several numbers of workers, trains a few steps on them, and prints ratios o
 
 from __future__ import annotations
 
-from typing import Any
-
-import lightning as L
-import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig
-
-from arc_encoder.commands.experiments.train import KEYS as TRAIN_KEYS
-from arc_encoder.commands.experiments.train import build_trainer
 from arc_encoder.config.app.run import run_app
-from arc_encoder.config.building.decoders import build_decoders
-from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.compute.device import choose_device
-from arc_encoder.core.compute.precision import compute_dtype
-from arc_encoder.core.errors import ConfigError, DataError
-from arc_encoder.data.batching.collator import texts_of
-from arc_encoder.data.batching.datamodule import ArcDataModule
-from arc_encoder.evaluation.reporting.tables.markdown import table
-from arc_encoder.tools.bench.padding import Padding, padding_of
-from arc_encoder.tools.bench.speed import Speed, loader_speed, step_speed
-from arc_encoder.training.module import ArcLightningModule
-
-KEYS = TRAIN_KEYS | {"batches", "warmup", "workers", "device"}
-
-
-def bench(config: DictConfig) -> None:
-    """Measure the training of `config` and print two tables."""
-    check_numbers(config)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    L.seed_everything(config.seed, workers=True, verbose=False)
-    device = torch.device(choose_device(config.device))
-    decoders = build_decoders(config.get("decoders") or {})
-    model, tokenizer = instantiate(config.model)(decoders=decoders)
-    module = ArcLightningModule(model, instantiate(config.optim))
-
-    def batches_of(workers: int, pool: int, count: int) -> tuple[Speed, list[ArcBatch]]:
-        data = instantiate(config.data, workers=workers, length_pool=pool)
-        assert isinstance(data, ArcDataModule)
-        data.connect(tokenizer, texts_of(decoders))
-        data.trainer = build_trainer(config.trainer, [], [])
-        speed, found = loader_speed(data.train_dataloader(), batches=count, warmup=config.warmup)
-        if len(found) < count:
-            raise DataError(
-                f"{count} batches and {config.warmup} to warm up were asked for, but trainer.max_steps gives {len(found)}; raise it"
-            )
-        return speed, found
-
-    pool = config.data.get("length_pool", 1)
-    loaders = {workers: batches_of(workers, pool, config.batches) for workers in config.workers}
-    trained = next(iter(loaders.values()))[1]
-    waste = {
-        size: padding_of(batches_of(0, size, max(config.batches, size))[1], model.compressor) for size in {1, pool}
-    }
-    step = step_speed(
-        module,
-        trained,
-        device,
-        warmup=config.warmup,
-        precision=compute_dtype(config.trainer.get("precision", "32-true")),
-    )
-    print(speed_table({workers: speed for workers, (speed, _) in loaders.items()}, step, device))
-    print()
-    print(padding_table(waste))
-
-
-def check_numbers(config: DictConfig) -> None:
-    """Refuse numbers that nothing can be measured with.
-
-    Raises:
-        ConfigError: naming the key.
-    """
-    for key, lowest in (("batches", 2), ("warmup", 0)):
-        if not isinstance(config[key], int) or config[key] < lowest:
-            raise ConfigError(f"{key}={config[key]!r}: expected a whole number from {lowest} on")
-    if config.warmup >= config.batches:
-        raise ConfigError(f"warmup={config.warmup} must be smaller than batches={config.batches}")
-    workers: Any = config.workers
-    if not workers or any(not isinstance(each, int) or each < 0 for each in workers):
-        raise ConfigError(f"workers={workers!r}: expected a list of whole numbers from 0 on, such as [0,2]")
-    compute_dtype(config.trainer.get("precision", "32-true"), "trainer.precision")
-
-
-def speed_table(loaders: dict[int, Speed], step: Speed, device: torch.device) -> str:
-    """Tokens a second of the loaders beside those of the step."""
-    rows = []
-    for workers, speed in loaders.items():
-        ratio = speed.tokens_per_second / step.tokens_per_second
-        rows.append([f"data, {workers} workers", *_numbers(speed), f"{ratio:.1f}"])
-    rows.append([f"step on {device}", *_numbers(step), "1.0"])
-    return table(["", "ms a batch", "tokens/s", "times the step"], rows)
-
-
-def padding_table(waste: dict[int, Padding]) -> str:
-    """Share of padding, for each number of batches among which samples are sorted."""
-    rows = [
-        [str(pool), f"{found.encoder_waste:.1%}", f"{found.decoder_waste:.1%}"] for pool, found in sorted(waste.items())
-    ]
-    return table(["length_pool", "encoder padding", "decoder padding"], rows)
-
-
-def _numbers(speed: Speed) -> list[str]:
-    return [f"{1000 * speed.seconds / speed.batches:.1f}", f"{speed.tokens_per_second:.0f}"]
+from arc_encoder.tools.bench.training import bench_training
 
 
 def main() -> None:
     """Console entry point."""
-    run_app("bench", bench, keys=KEYS)
+    run_app("bench", lambda config: print(bench_training(config)))
 
 
 if __name__ == "__main__":

@@ -8,15 +8,9 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from arc_encoder.config.app.failing import fail
-from arc_encoder.config.app.run import quieten
-from arc_encoder.core.compute.device import choose_device
 from arc_encoder.core.errors import ArcError
-
-if TYPE_CHECKING:
-    from arc_encoder.tools.parity.comparison import Comparison
 
 DTYPES = ("float32", "bfloat16", "float64")
 
@@ -33,41 +27,21 @@ def main() -> None:
     arguments = parser.parse_args()
     import torch
 
-    from arc_encoder.tools.parity.comparison import LOGITS_TOLERANCE, TOLERANCE
+    from arc_encoder.config.app.run import quieten
+    from arc_encoder.core.compute.device import choose_device
+    from arc_encoder.tools.parity.comparison import results_text
     from arc_encoder.tools.parity.suite import NOT_COMPARED, run_suite
 
     quieten()
     try:
         if not arguments.folder.is_dir():
             raise ArcError(f"{arguments.folder} is no folder; give one of golden cases")
-        device = choose_device(arguments.device)
-        results = run_suite(
-            arguments.folder, device=device, dtype=getattr(torch, arguments.dtype), scale=arguments.scale
-        )
+        device, dtype = choose_device(arguments.device), getattr(torch, arguments.dtype)
+        results = run_suite(arguments.folder, device=device, dtype=dtype, scale=arguments.scale)
     except ArcError as error:
-        fail(str(error))
-    print(table(results))
-    off = [found for found in results if not found.passed]
-    for found in off:
-        for problem in found.problems[:10] or ["nothing was compared"]:
-            print(f"{found.name}: {problem}")
-    print(
-        f"{len(results) - len(off)} of {len(results)} cases agree within {TOLERANCE * arguments.scale:.0e} "
-        f"(logits {LOGITS_TOLERANCE * arguments.scale:.0e}); not compared: {', '.join(NOT_COMPARED)}"
-    )
-    sys.exit(1 if off else 0)
-
-
-def table(results: list[Comparison]) -> str:
-    """A Markdown table, one row a case."""
-    lines = ["| case | numbers | worst difference | where | verdict |", "|---|---|---|---|---|"]
-    for found in results:
-        where = max(found.worst, key=lambda kind: found.worst[kind]) if found.worst else "–"
-        verdict = "agrees" if found.passed else "OFF"
-        if found.notes:
-            verdict += f" ({'; '.join(found.notes)})"
-        lines.append(f"| {found.name} | {found.values:,} | {found.worst_of_all:.1e} | {where} | {verdict} |")
-    return "\n".join(lines)
+        fail(error)
+    print(results_text(results, scale=arguments.scale, not_compared=NOT_COMPARED))
+    sys.exit(0 if all(found.passed for found in results) else 1)
 
 
 if __name__ == "__main__":

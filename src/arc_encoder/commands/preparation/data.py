@@ -5,22 +5,15 @@ Run command: ``arc-data check my.jsonl.gz`` or ``arc-data prepare squad``
 
 from __future__ import annotations
 
+import importlib
 import sys
 
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.help import show_help
+from arc_encoder.config.app.usage import DATA
 from arc_encoder.config.app.words import sorted_out
 from arc_encoder.config.validation.suggestions import suggest
 
-USAGE = """arc-data: data for training
-
-  arc-data check <files> [decoder=…]        counts, lengths in tokens, duplicates, broken lines, samples as they would be built
-  arc-data check data=<choice> [data.…=…]   the same for every source of a data configuration
-  arc-data prepare                          list the public data sets that there are recipes for
-  arc-data prepare <recipe> [output=…]      make one of them; downloads where there is a network, or takes from=<your copy>
-
-  arc-data check --help, arc-data prepare --help: every setting
-"""
 VERBS = ("check", "prepare")
 
 
@@ -28,7 +21,7 @@ def main() -> None:
     """Console entry point: the first word is the verb, the rest goes to its command."""
     verb = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if verb in ("--help", "-h"):
-        print(USAGE, end="")
+        print(DATA, end="")
         return
     if verb not in VERBS:
         fail(f"arc-data {verb}: no such verb{suggest(verb, VERBS)}; arc-data --help shows how they are used")
@@ -37,11 +30,7 @@ def main() -> None:
         sys.argv[1:] = sorted_out(sys.argv[1:])[1]  # words that are no settings mean nothing to Hydra
         show_help(verb)
         return
-    if verb == "check":
-        from arc_encoder.commands.preparation.data_check import main as run
-    else:
-        from arc_encoder.commands.preparation.data_prepare import main as run
-    run()
+    importlib.import_module(f"{__package__}.data_{verb}").main()
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from arc_encoder.config.app.advice import with_advice
+from arc_encoder.core.errors import ArcError
+
 FAILED = 2  # exit status
 
 
-def fail(message: str) -> NoReturn:
-    """Print an error in plain words and leave."""
-    print(f"error: {message}", file=sys.stderr)
+def fail(error: ArcError | str) -> NoReturn:
+    """Print an error in plain words, with what to type instead where that is known, and leave."""
+    print(f"error: {with_advice(error) if isinstance(error, ArcError) else error}", file=sys.stderr)
     sys.exit(FAILED)
 
 

@@ -8,9 +8,38 @@ from typing import Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from arc_encoder.config.app.failing import fail, listed
+from arc_encoder.config.overrides import check_names
 from arc_encoder.config.paths import configs_folder, register_resolvers
+from arc_encoder.core.errors import ArcError
+
+
+def answered(config: str) -> bool:
+    """Show the help that was asked for, or refuse names that do not exist; whether nothing is left to do.
+
+    Args:
+        config: name of the primary configuration.
+    """
+    if any(word.split("=")[0] in ("--resume", "resume") for word in sys.argv[1:]):
+        return False  # the run's own words come in front of these
+    register_resolvers()
+    arguments = get_args_parser().parse_args()
+    if arguments.help or arguments.hydra_help:
+        show_help(config)
+        return True
+    try:
+        problems = check_names(arguments, config)
+    except ArcError as error:
+        fail(error)
+    except (HydraException, OmegaConfBaseException) as error:
+        fail(str(error))
+    if problems:
+        fail(listed(problems))
+    return False
 
 
 def show_help(config: str) -> None:

@@ -14,11 +14,13 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from arc_encoder.config.app.advice import with_advice
 from arc_encoder.config.app.allocator import keep_freed_memory
 from arc_encoder.config.app.failing import fail, listed
 from arc_encoder.config.compose import import_modules
 from arc_encoder.config.overrides import check_command_line
 from arc_encoder.config.paths import configs_folder, register_resolvers
+from arc_encoder.config.validation.keys import KEYS
 from arc_encoder.core.errors import ArcError, Interrupted
 
 
@@ -26,7 +28,6 @@ def run_app(
     config_name: str,
     task: Callable[[DictConfig], Any],
     *,
-    keys: set[str],
     ignored: tuple[str, ...] = (),
     unbuilt: tuple[str, ...] = (),
 ) -> None:
@@ -35,7 +36,6 @@ def run_app(
     Args:
         config_name: name of the primary configuration.
         task: what to do; its result is what sweepers optimise.
-        keys: names allowed at the top level of the configuration.
         ignored: beginnings of mistakes that do not matter to this command.
         unbuilt: beginnings of parts that are checked, but not built before the command runs.
     """
@@ -50,18 +50,18 @@ def run_app(
             if arguments.multirun:  # a single run was checked before
                 from arc_encoder.config.validation.check import check_config
 
-                check_config(config, keys=keys, ignored=ignored, unbuilt=unbuilt)
+                check_config(config, keys=KEYS[config_name], ignored=ignored, unbuilt=unbuilt)
             return task(config)
         except Interrupted as stop:
             if stop.status:  # of several processes, one says it
-                print(str(stop), file=sys.stderr)
+                print(with_advice(stop), file=sys.stderr)
             sys.exit(stop.status)
         except ArcError as error:
-            fail(str(error))
+            fail(error)
         except InstantiationException as error:  # Hydra wraps what a part says about its settings
             if not isinstance(error.__cause__, ArcError):
                 raise
-            fail(str(error.__cause__))
+            fail(error.__cause__)
         except OmegaConfBaseException as error:
             fail(f"the configuration cannot be resolved: {error}")
         except Exception as error:
@@ -71,8 +71,12 @@ def run_app(
 
     if not (arguments.help or arguments.hydra_help or arguments.info or arguments.cfg):
         try:
-            problems, added = check_command_line(arguments, config_name, keys=keys, ignored=ignored, unbuilt=unbuilt)
-        except (HydraException, OmegaConfBaseException, ArcError) as error:
+            problems, added = check_command_line(
+                arguments, config_name, keys=KEYS[config_name], ignored=ignored, unbuilt=unbuilt
+            )
+        except ArcError as error:
+            fail(error)
+        except (HydraException, OmegaConfBaseException) as error:
             fail(str(error))
         if problems:
             fail(listed(problems))

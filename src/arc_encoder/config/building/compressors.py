@@ -16,16 +16,16 @@ def load_compressor(config: DictConfig) -> Compressor:
     """The compressor that `config` names, with its decoder where one is given; in another process too."""
     register_resolvers()
     import_modules(config.get("imports") or [])
+    if len(config.get("decoders") or {}) > 1:
+        raise ConfigError(f"one decoder at a time; {', '.join(map(str, config.decoders))} were given")
     decoders = build_decoders(config.decoders) if config.get("decoders") else {}
-    if len(decoders) > 1:
-        raise ConfigError(f"one decoder at a time; {', '.join(decoders)} were given")
     (name, decoder), *_ = [*decoders.items(), (config.get("decoder_name"), None)]
     return Compressor.from_pretrained(
         config.checkpoint,
         decoder=decoder,
         decoder_name=name,
         device=own_device(config.device),
-        dtype=config.dtype,
+        dtype=config.get("dtype") or "float32",
         tokenizer=config.encoder_tokenizer,
         backbone=config.backbone,
     )

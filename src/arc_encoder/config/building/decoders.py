@@ -18,5 +18,5 @@ def build_decoders(nodes: Mapping[str, Any]) -> dict[str, FrozenDecoder]:
         ConfigError: there is none.
     """
     if not nodes:
-        raise ConfigError("no decoder was given; choose at least one, such as decoder=toy_a")
+        raise ConfigError("no decoder was given; choose at least one", advice="decoder")
     return {str(name): instantiate(node) for name, node in nodes.items()}

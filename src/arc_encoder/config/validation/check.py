@@ -16,12 +16,13 @@ import pydantic
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, Node, OmegaConf
 
+from arc_encoder.config.app.advice import with_advice
 from arc_encoder.config.app.failing import listed
 from arc_encoder.config.building.benchmarks import benchmark_nodes
-from arc_encoder.config.renamed import current_target
 from arc_encoder.config.validation.combinations import combinations, concerned
 from arc_encoder.config.validation.suggestions import did_you_mean, suggest
 from arc_encoder.core.errors import ArcError, ConfigError
+from arc_encoder.core.run_folder.renamed import current_target
 
 # Whole numbers at the top level of the commands' configurations, with the lowest that can work.
 LOWEST = {
@@ -197,5 +198,5 @@ def _build_cheap(config: DictConfig, problems: list[str], unbuilt: tuple[str, ..
             instantiate(node)
         except Exception as error:
             cause = error.__cause__ if isinstance(error.__cause__, ArcError) else error
-            found.append(f"{path}: {cause}")
+            found.append(f"{path}: {with_advice(cause)}")
     return found

@@ -8,6 +8,7 @@ from typing import Any
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 
+from arc_encoder.config.app.advice import with_advice
 from arc_encoder.core.errors import ArcError, ConfigError
 from arc_encoder.training.optim.trainable import check_adapter, layer_numbers
 
@@ -45,7 +46,7 @@ def _encoder(config: DictConfig, problems: list[str]) -> list[str]:
         encoder = instantiate(model["encoder"])
         layers = encoder.config().num_hidden_layers
     except ArcError as error:
-        return [f"model.encoder: {error}"]
+        return [f"model.encoder: {with_advice(error)}"]
     found = []
     if not concerned("model.pooling", problems):
         pooling = instantiate(model["pooling"])
@@ -57,7 +58,7 @@ def _encoder(config: DictConfig, problems: list[str]) -> list[str]:
         try:
             pooling.check_mask(encoder.causal)
         except ArcError as error:
-            found.append(f"model.pooling: {error}")
+            found.append(f"model.pooling: {with_advice(error)}")
         if model.get("layer_mix") and steps in (0, layers):
             found.append(
                 f"model.layer_mix=true needs a layer before the pooling blocks; the truncated encoder has {layers}, of which {steps} pool"
@@ -68,7 +69,7 @@ def _encoder(config: DictConfig, problems: list[str]) -> list[str]:
             check_adapter(encoder.adapter, optim.get("train_encoder", True))
             layer_numbers(optim.get("train_layers"), layers)
         except ArcError as error:
-            found.append(str(error))
+            found.append(f"optim: {with_advice(error)}")
     return found
 
 
@@ -88,7 +89,7 @@ def _start(config: DictConfig, problems: list[str]) -> list[str]:
         try:
             check(node)
         except ArcError as error:
-            found.append(f"model.start: {error}")
+            found.append(f"model.start: {with_advice(error)}")
     return found
 
 
@@ -108,7 +109,7 @@ def _growth(config: DictConfig) -> list[str]:
         growth.check(goals)
         own.factors((growth.start + max(goals)) / 2 + 0.01)  # one on the way, which is not whole
     except ArcError as error:
-        return [f"data.growth: {error}; choose growth=none, or another pooling"]
+        return [f"data.growth: {with_advice(error)}; choose growth=none, or another pooling"]
     return []
 
 
@@ -141,7 +142,7 @@ def _pooling_factors(config: DictConfig) -> list[str]:
                 raise ConfigError(f"pooling factor {factor} is not possible: give a whole number from 1 on")
             pooling.factors(int(factor))
         except (ArcError, ValueError) as error:
-            found.append(f"data.factors: {error}")
+            found.append(f"data.factors: {with_advice(error)}")
     own = pooling.overall_factor
     if not found and own is not None and own not in {int(factor) for factor in factors}:
         shown = ", ".join(map(str, dict.fromkeys(factors)))

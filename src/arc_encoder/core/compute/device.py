@@ -21,7 +21,7 @@ def choose_device(name: str) -> str:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f"device={name} cannot be used here ({str(error).splitlines()[0]}); choose auto, cpu or cuda"
+            f"device {name!r} cannot be used here ({str(error).splitlines()[0]}); choose auto, cpu or cuda"
         ) from error
     return name
 

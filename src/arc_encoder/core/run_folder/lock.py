@@ -1,4 +1,4 @@
-"""One command a run's folder: a second one that would write into it is refused before it has written anything."""
+"""One process a run's folder: a second one that would write into it is refused before it has written anything."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def holding(folder: Path) -> Iterator[None]:
         lock = FileLock(folder / NAME)
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise ConfigError(_told(folder)) from error
+        raise _in_use(folder) from error
     except OSError as error:
         raise ConfigError(
-            f"the run's folder {folder} cannot be written ({error.strerror}); choose another with paths.run=<folder>"
+            f"the run's folder {folder} cannot be written ({error.strerror}); choose another", advice="run-folder"
         ) from error
     try:
         yield
@@ -50,11 +50,14 @@ def refuse_running(folder: Path) -> None:
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
-        raise ConfigError(_told(folder)) from error
+        raise _in_use(folder) from error
     except OSError:  # whoever cannot write there is told so later
         return
     lock.release()
 
 
-def _told(folder: Path) -> str:
-    return f"another command is at work in {folder}; wait until it ends, stop it, or choose another folder with hydra.run.dir=<folder>"
+def _in_use(folder: Path) -> ConfigError:
+    return ConfigError(
+        f"another process is at work in {folder}; wait until it ends, stop it, or choose another folder",
+        advice="run-folder",
+    )

@@ -1,6 +1,6 @@
 """run.json: who trained what with which code, on which machine; one entry for each start of a run.
 
-Together with config.yaml this is all that `arc-train --resume <run>` needs.
+Together with config.yaml this is all that resuming the run needs.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 import arc_encoder
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import CheckpointError
+from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.run_folder.renamed import with_current_targets
 
 NAME = "run.json"
+CONFIG = "config.yaml"
 PACKAGES = (
     "torch", "lightning", "transformers", "tokenizers", "safetensors", "hydra-core", "omegaconf", "numpy", "peft",
 )  # fmt: skip
 
 
-def describe_start(*, seed: int, checkpoint: str | None) -> dict[str, Any]:
+def describe_start(*, seed: int | None, checkpoint: str | None) -> dict[str, Any]:
     """Everything about this start that can be told: plain numbers and texts."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -39,6 +42,31 @@ def describe_start(*, seed: int, checkpoint: str | None) -> dict[str, Any]:
         "versions": versions(),
         "machine": machine(),
     }
+
+
+def record_start(
+    run: Path, *, seed: int | None = None, checkpoint: str | None = None, config: str | None = None
+) -> None:
+    """Make the folder of a run and write into it a record of this start, and its configuration (YAML) if there is one.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        if config is not None:
+            write_text_atomically(run / CONFIG, config)
+        add_start(run, describe_start(seed=seed, checkpoint=checkpoint))
+    except OSError as error:
+        raise ConfigError(
+            f"the run's folder {run} cannot be written ({error.strerror}); choose another", advice="run-folder"
+        ) from error
+
+
+def read_config(run: Path) -> Any:
+    """The configuration that a run was started with, in current names; None if it keeps none."""
+    file = run / CONFIG
+    return with_current_targets(yaml.safe_load(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
 def add_start(run: Path, start: dict[str, Any]) -> None:

@@ -88,8 +88,7 @@ def read_template(tokenizer: PreTrainedTokenizerBase, *, bos: bool = True) -> Ch
     found = re.fullmatch(f"(.*){USER}(.*){ANSWER}(.*)", whole, re.DOTALL)
     if found is None or whole.count(USER) != 1 or whole.count(ANSWER) != 1:
         raise ConfigError(
-            f"the chat template of {_name(tokenizer)!r} must write a user's turn and an answer once each and in this "
-            f"order, but it made {whole!r} of {USER!r} and {ANSWER!r}; set chat=false on this decoder"
+            f"the chat template of {_name(tokenizer)!r} must write a user's turn and an answer once each and in this order, but it made {whole!r} of {USER!r} and {ANSWER!r}; switch chat off for this decoder"
         )
     before, between, after = found.groups()
     prompt = _render(tokenizer, [user], add_generation_prompt=True).partition(USER)[2]
@@ -133,8 +132,7 @@ def _render(
 ) -> str:
     if not tokenizer.chat_template:
         raise ConfigError(
-            f"tokenizer of {_name(tokenizer)!r} has no chat template, which chat=true needs; "
-            "choose an instruct model, or set chat=false on this decoder"
+            f"tokenizer of {_name(tokenizer)!r} has no chat template, which chat needs; choose an instruct model, or switch chat off for this decoder"
         )
     try:
         return str(
@@ -148,7 +146,7 @@ def _render(
     except Exception as error:  # a template is a program of somebody else: it may raise anything
         raise ConfigError(
             f"the chat template of {_name(tokenizer)!r} cannot write one turn of a user and one of the assistant "
-            f"({type(error).__name__}: {error}); set chat=false on this decoder"
+            f"({type(error).__name__}: {error}); switch chat off for this decoder"
         ) from error
 
 

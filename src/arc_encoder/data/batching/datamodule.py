@@ -61,7 +61,7 @@ class ArcDataModule(L.LightningDataModule):
             task_warmup.check(self.tasks)
         self.batch_size, self.validation_batches = batch_size, validation_batches
         if length_pool < 1:
-            raise ConfigError(f"data.length_pool={length_pool} must be at least 1")
+            raise ConfigError(f"length_pool={length_pool} must be at least 1")
         self.seed, self.workers, self.length_pool = seed, workers, length_pool
         self.decoder_weights = dict(decoder_weights or {})
         self.factors = dict(factors or {}) if isinstance(factors, Mapping) else dict(Counter(factors or []))

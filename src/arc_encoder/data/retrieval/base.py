@@ -92,7 +92,7 @@ class Retriever(ABC):
                     (part / "index.json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
             except OSError as error:
                 raise DataError(
-                    f"the index {place} cannot be written ({error}); choose another folder with index=<folder>"
+                    f"the index {place} cannot be written ({error}); choose another folder for the index"
                 ) from error
         self.store, self.stamp = PassageStore(place), stamp
         self.load(place)

@@ -85,14 +85,14 @@ class Dense(Retriever):
                 from sentence_transformers import SentenceTransformer
             except ImportError as error:
                 raise ConfigError(
-                    "retriever=dense needs sentence-transformers; install it with: pip install 'arc-encoder[dense]', "
-                    "or use retriever=bm25"
+                    "the dense retriever needs sentence-transformers; install it with: pip install 'arc-encoder[dense]', "
+                    "or use BM25"
                 ) from error
             try:
                 self._encoder = SentenceTransformer(self.model, device=self.device)
             except (OSError, ValueError) as error:
                 raise ConfigError(
-                    f"retriever.model={self.model!r} cannot be loaded ({str(error).splitlines()[0]}); give a folder "
+                    f"the model {self.model!r} of the dense retriever cannot be loaded ({str(error).splitlines()[0]}); give a folder "
                     "or hub name of a sentence-transformers model"
                 ) from error
         return self._encoder

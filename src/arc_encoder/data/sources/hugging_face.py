@@ -121,7 +121,7 @@ def spooled(path: str, name: str | None, split: str, revision: str | None, limit
     """
     if limit is None:
         raise ConfigError(
-            f"{path}: streaming=true needs limit=<number of records to copy>; a stream has no end that is known"
+            f"{path}: streaming needs a limit, the number of records to copy; a stream has no end that is known"
         )
     key = f"{path} {name} {split} {revision} {limit}"
     target = cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}-{Path(path).name}.jsonl"

@@ -84,7 +84,8 @@ def read_jsonl(
                             yield f"{path}:{number}", record
                         elif on_error == "stop":
                             raise DataError(
-                                f"{path}:{number}: {problem}; repair the line, or leave such lines out with on_error=skip of this source or benchmark"
+                                f"{path}:{number}: {problem}; repair the line, or leave such lines out",
+                                advice="skip-lines",
                             )
                         else:
                             skipped.add(f"{path}:{number}: {problem}")

@@ -60,7 +60,7 @@ class _Rows:
         where = f"{self.name}[{row}]"
         problem = self.check(record)
         if problem is not None:
-            raise DataError(f"{where}: {problem}; repair it, or set on_error=skip to leave such rows out")
+            raise DataError(f"{where}: {problem}; repair it, or leave such rows out", advice="skip")
         return where, record
 
 

@@ -39,7 +39,7 @@ class TextDocuments:
                     places += [(len(self._files), *place) for place in found]
                     self._files.append((file, content))
                 elif on_error == "stop":
-                    raise DataError(f"{problem}; repair the file, or set on_error=skip to leave such files out")
+                    raise DataError(f"{problem}; repair the file, or leave such files out", advice="skip")
                 else:
                     self.skipped.add(problem)
         finally:

@@ -90,7 +90,7 @@ class FewShot(Task):
         subsets = sorted({question.subset for question, _ in drawn})
         if len(subsets) > 1:
             raise ConfigError(
-                f"few-shot: one source holds the subsets {', '.join(subsets)}; give each its own task, or one subset=<name>"
+                f"few-shot: one source holds the subsets {', '.join(subsets)}; give each its own task, or choose one with `subset`"
             )
         segments = few_shot_segments(
             drawn[:-1], drawn[-1], answers=Role.TARGET if self.loss_on_examples else Role.PLAIN

@@ -84,8 +84,9 @@ class QuestionAnswering(Benchmark):
         if path is not None:
             if prepare is not None and not found_files(path):
                 raise DataError(
-                    f"benchmark {name}: {path} is not there; make it with: arc-data prepare {prepare}"
-                    " (docs/preparing.md), or name your own file with benchmark.path=<file.jsonl>"
+                    f"benchmark {name}: {path} is not there",
+                    advice="prepare",
+                    recipe=prepare,
                 )
             source, examples, name = (
                 _asking(JsonlQuestions(path, on_error=on_error), only, path),
@@ -96,7 +97,7 @@ class QuestionAnswering(Benchmark):
         if examples_path is not None:
             examples = _asking(JsonlQuestions(examples_path, on_error=on_error), only, examples_path)
         if source is None or name is None:
-            raise ConfigError("benchmark: give a name and a source of questions, or benchmark.path=<file.jsonl>")
+            raise ConfigError("benchmark: give a name and a source of questions, or the path of a JSONL file")
         self.name, self.version, self.seed = name, version, seed
         self.shots: int = shots
         self.max_new_tokens = max_new_tokens

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.evaluation.reporting.figures import PLOTS
 from arc_encoder.evaluation.reporting.figures.axes import save
 from arc_encoder.evaluation.reporting.reading.material import Material
@@ -47,6 +47,30 @@ class Drawn:
     svg: Path
 
 
+def report(
+    folders: Sequence[str | Path], output: str | Path, *, title: str | None = None, protocol: str | None = None
+) -> list[Path]:
+    """Tables, plots and one page of every evaluation in or below `folders`, or of trainings that were not evaluated.
+
+    Args:
+        folders: of finished runs; nothing but their files is read.
+        output: folder of the report.
+        title: of the page; the folders' names by default.
+        protocol: which results are taken, where a folder has those of several.
+
+    Returns:
+        the files that were written: report.html, report.md, tables (.md, .tex, .csv), plots (.png, .svg).
+
+    Raises:
+        DataError: nothing finished is there.
+        ConfigError: `output` cannot be written.
+    """
+    material = Material.of_anything(folders, protocol)
+    if not tables_of(material):
+        raise DataError("no training here has logged a loss yet; report it once its first step or validation is done")
+    return write_report(material, Path(output), title=title or ", ".join(Path(each).resolve().name for each in folders))
+
+
 def write_report(material: Material, folder: Path, *, title: str) -> list[Path]:
     """Write everything; returns the paths, the page first.
 
@@ -57,7 +81,7 @@ def write_report(material: Material, folder: Path, *, title: str) -> list[Path]:
         return _written(material, folder, title)
     except OSError as error:
         raise ConfigError(
-            f"output={folder} cannot be written: {error}; give a folder that is new, or that you may write to"
+            f"{folder} cannot be written: {error}; give a folder that is new, or that you may write to"
         ) from error
 
 

@@ -1,13 +1,11 @@
-"""What `arc-report` prints: the first table of a page, single examples, paired comparisons."""
+"""Reports to read at once: single examples, paired comparisons."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from textwrap import shorten
 
 from arc_encoder.core.errors import ConfigError, DataError
-from arc_encoder.evaluation.reporting.page import tables_of, write_report
 from arc_encoder.evaluation.reporting.reading.choice import KEYS, described, only_one, parts_of
 from arc_encoder.evaluation.reporting.reading.material import Material, by_id, examples_of, metrics_of, weight_of
 from arc_encoder.evaluation.reporting.reading.pairing import PartOfRun, partners
@@ -21,7 +19,6 @@ from arc_encoder.evaluation.runs.results import Row
 AGAINST = {"system": "against", "variant": "against_variant", "factor": "against_factor"}
 # settings that each of the functions below takes
 SETTINGS = {
-    "page": ("output", "title", "protocol"),
     "examples": (*KEYS, "metric", "limit", "order", "against", "protocol"),
     "compare": (*KEYS, "metric", *AGAINST.values(), "protocol"),
 }
@@ -30,21 +27,8 @@ ORDERS = ("worst", "best", "asked")
 OR = " / "  # between the seeds of two parts
 
 
-def page(places: Sequence[str], settings: Mapping[str, str]) -> None:
-    """Write a report and say where it is."""
-    if "output" not in settings:
-        raise ConfigError("say where to write: output=<folder>")
-    material = Material.of_anything(places, settings.get("protocol"))
-    if not tables_of(material):
-        raise DataError("no training here has logged a loss yet; report it once its first step or validation is done")
-    title = settings.get("title") or ", ".join(Path(place).resolve().name for place in places)
-    written = write_report(material, Path(settings["output"]), title=title)
-    print(tables_of(material)[0].markdown())
-    print("\n".join(f"written: {file}" for file in written))
-
-
-def examples(places: Sequence[str], settings: Mapping[str, str]) -> None:
-    """Print single examples, by default those that went worst."""
+def examples(places: Sequence[str], settings: Mapping[str, str]) -> str:
+    """Single examples, by default those that went worst."""
     limit, order = settings.get("limit", "10"), settings.get("order", "worst")
     if not limit.isdigit() or int(limit) < 1:
         raise ConfigError(f"limit={limit}: expected a whole number from 1 on")
@@ -67,6 +51,7 @@ def examples(places: Sequence[str], settings: Mapping[str, str]) -> None:
             raise DataError(f"no example of {first[1].system} has a value of {metric}; choose another metric")
         sign = (-1 if metric in LOSSES else 1) * (1 if order == "worst" else -1)
         found.sort(key=lambda each: sign * each[metric])
+    blocks = []
     for each in found[: int(limit)]:
         lines = [f"{each['id']}  {metric} {each[metric]:.{_digits(metric)}f}"]
         for name in ("document", "shown", "continuation"):
@@ -79,11 +64,12 @@ def examples(places: Sequence[str], settings: Mapping[str, str]) -> None:
             lines.append(f"  {settings['against'] + ':':<10} {others[keys[id(each)]].get('answer', '')}")
         if "accepted" in each:
             lines.append(f"  {'accepted:':<10} {' | '.join(each['accepted'])}")
-        print("\n".join(lines), end="\n\n")
+        blocks.append("\n".join(lines) + "\n")
+    return "\n".join(blocks)
 
 
-def comparison(places: Sequence[str], settings: Mapping[str, str]) -> None:
-    """Print a table of paired comparisons, a line for each part, and so for each seed, that both have."""
+def comparison(places: Sequence[str], settings: Mapping[str, str]) -> str:
+    """A table of paired comparisons, a line for each part, and so for each seed, that both have."""
     pairs = _pairs(places, settings)
     seeds = [_seeds(first, second) for first, second in pairs]
     several = ["seed"] if len(set(seeds)) > 1 or any(OR in seed for seed in seeds) else []
@@ -96,7 +82,7 @@ def comparison(places: Sequence[str], settings: Mapping[str, str]) -> None:
         found = compare(examples_of(run, row), examples_of(*other), metric, names=names)
         told = [*([described(run, row)["shots"]] if shots else []), *([seed] if several else [])]
         rows.append([row.benchmark, *told, *names, *_figures(found)])
-    print(table([*header, "95 %", "p"], rows))
+    return table([*header, "95 %", "p"], rows)
 
 
 def _pairs(places: Sequence[str], settings: Mapping[str, str]) -> list[tuple[PartOfRun, PartOfRun]]:
@@ -111,7 +97,7 @@ def _pairs(places: Sequence[str], settings: Mapping[str, str]) -> list[tuple[Par
     if others:
         if "variant" in others and "variant" not in settings:
             raise ConfigError(
-                f"against_variant={others['variant']}: say which variant is compared with it, with variant=<name>"
+                f"against_variant={others['variant']}: say which variant is compared with it, as `variant`"
             )
         firsts = seconds = Material.of(places, protocol).runs
         what = " ".join(f"{given}={settings[given]}" for given in AGAINST.values() if given in settings)
@@ -121,7 +107,7 @@ def _pairs(places: Sequence[str], settings: Mapping[str, str]) -> list[tuple[Par
         what = str(places[1])
     else:
         raise ConfigError(
-            "compare what with what? give against=<system>, against_variant=<name>, against_factor=<number>, or two folders"
+            "compare what with what? give a system as `against`, a name as `against_variant`, a number as `against_factor`, or two folders"
         )
     pairs = [
         (first, only_one(partners(seconds, first, others or _same(first)), what))

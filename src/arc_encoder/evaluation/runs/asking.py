@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from arc_encoder.core.errors import DataError
 from arc_encoder.data.prompts import SEPARATOR
 from arc_encoder.data.records import Question
+from arc_encoder.evaluation.reporting.tables.markdown import table
 from arc_encoder.evaluation.session.meter import Meter
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
@@ -75,3 +76,18 @@ def _reading(
     (answer,) = own.model.generate(batch, max_new_tokens=max_new_tokens, factor=factor, stop=SEPARATOR)
     answer = answer.split(SEPARATOR)[0].strip()
     return Reading(way, answer, positions, stored, own.meter.first_token_ms(own.model, factor))
+
+
+def answers_table(readings: Sequence[Reading]) -> str:
+    """A line for each way of reading, as Markdown."""
+    rows = [
+        [
+            each.way,
+            str(each.positions),
+            str(each.stored_bytes),
+            "" if each.first_token_ms is None else f"{each.first_token_ms:.0f}",
+            "(longer than the decoder's window)" if each.answer is None else " ".join(each.answer.split()),
+        ]
+        for each in readings
+    ]
+    return table(["the decoder reads", "positions", "bytes", "first token (ms)", "answer"], rows)

@@ -22,8 +22,8 @@ from arc_encoder.evaluation.session.session import Session
 TASK = "lm-eval"
 LEAST = 8  # decoder tokens that are worth compressing
 NO_TEMPLATE = (
-    "chat templates cannot be applied here: their special tokens would be compressed as text; leave --apply_chat_template "
-    "out, or ask a chat decoder with arc-eval, whose prompts have its template"
+    "chat templates cannot be applied here: their special tokens would be compressed as text; leave `apply_chat_template` "
+    "out, or ask a chat decoder on this project's own benchmarks, whose prompts have its template"
 )
 LENGTH_KEYS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
@@ -71,7 +71,9 @@ class HarnessModel(LM):
         """
         asked = [(str(context), dict(settings)) for context, settings in _arguments(requests)]
         if any(settings.get("do_sample") for _, settings in asked):
-            raise ConfigError("a task asks for sampling, but answers here are greedy; give gen_kwargs do_sample=false")
+            raise ConfigError(
+                "a task asks for sampling, but answers here are greedy; switch do_sample off in gen_kwargs"
+            )
         samples = [
             self._fitting(str(i), context, self.keep, self._length(settings))
             for i, (context, settings) in enumerate(asked)

@@ -31,7 +31,7 @@ class Planned:
     factor: int | None
 
 
-def evaluate(
+def run_parts(
     systems: Mapping[str, System],
     benchmarks: Sequence[Benchmark],
     session: Session,
@@ -40,7 +40,7 @@ def evaluate(
     folder: Path | None = None,
     finished: FinishedParts | None = None,
     price: Price | None = None,
-    told: Callable[[list[Row], list[Cost]], None] | None = None,
+    on_progress: Callable[[list[Row], list[Cost]], None] | None = None,
 ) -> tuple[list[Row], list[Cost]]:
     """Run every system on every benchmark.
 
@@ -52,7 +52,7 @@ def evaluate(
         folder: where a JSONL of the examples of each run is written.
         finished: parts of an earlier start, which are not done again, and where new ones are kept.
         price: operations for a prompt; without it no costs are told.
-        told: called with all rows and costs so far after each part, in the order in which parts were planned.
+        on_progress: called with all rows and costs so far after each part, in the order in which parts were planned.
 
     Raises:
         ConfigError: a system that needs an ARC-Encoder, without one; two benchmarks of one name.
@@ -71,8 +71,8 @@ def evaluate(
         known = [done[each.part.slug] for each in planned if each.part.slug in done]
         return [row for rows, _ in known for row in rows], [cost for _, costs in known for cost in costs]
 
-    if told is not None:
-        told([], [])  # from now on this is a run that is being written
+    if on_progress is not None:
+        on_progress([], [])  # from now on this is a run that is being written
     for each in _claimed(planned, finished):
         known = finished.read(each.part) if finished else None
         if known is not None and folder is not None and not _examples_of(each.part, folder).is_file():
@@ -91,8 +91,8 @@ def evaluate(
             if finished:
                 finished.write(each.part, *known)
         done[each.part.slug] = known
-        if told is not None:
-            told(*so_far())
+        if on_progress is not None:
+            on_progress(*so_far())
     session.factor = None
     for name in opened if len(systems) > 1 else ():
         systems[name].close()
@@ -108,7 +108,7 @@ def plan_parts(
         ConfigError: an ARC-Encoder or a factor is missing, or two parts could not be told apart.
     """
     if system.needs_checkpoint and not session.has_compressor:
-        raise ConfigError(f"system {name!r} needs an ARC-Encoder; give checkpoint=<folder of a trained one>")
+        raise ConfigError(f"system {name!r} needs a trained ARC-Encoder", advice="compressor")
     planned: dict[str, Planned] = {}
     for benchmark in benchmarks:
         for factor, shown in system.factors(session, factors):
@@ -188,7 +188,7 @@ def _tell_empty(part: Part, results: Sequence[ExampleResult]) -> None:
     if empty:
         warnings.warn(
             f"{empty} of {len(answers)} answers of {part.system} on {part.benchmark} are empty and count as wrong; a decoder "
-            "that opens its answers with a blank line may want a chat template (chat=true) or more examples (shots)",
+            "that opens its answers with a blank line may want its chat template or more examples (shots)",
             stacklevel=2,
         )
 

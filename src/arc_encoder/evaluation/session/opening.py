@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -13,6 +13,18 @@ from arc_encoder.evaluation.session.session import Session
 from arc_encoder.model.arc_model import ArcModel
 from arc_encoder.model.checkpoint.loading import load_arc_encoder
 from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
+
+
+class SessionOptions(TypedDict, total=False):
+    """Options of `open_session`, for functions that pass them on."""
+
+    batch_size: int
+    device: str
+    encoder_tokenizer: str | None
+    backbone: str | None
+    cache_gib: float
+    precision: str
+    progress: bool
 
 
 def open_session(

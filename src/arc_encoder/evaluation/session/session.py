@@ -107,9 +107,7 @@ class Session:
         compressor = self.measure
         if compressor is None:
             if self.factor is None:
-                raise ConfigError(
-                    "a budget of tokens needs an ARC-Encoder or a pooling factor: give checkpoint=<folder> or factors=[4]"
-                )
+                raise ConfigError("a budget of tokens needs a trained ARC-Encoder or a pooling factor", advice="budget")
             return {text: -(-len(row) // self.factor) + 1 for text, row in zip(unique, ids, strict=True)}
         extra = compressor.head(self.decoder_name).extra_vectors()
         return {

@@ -157,8 +157,8 @@ def lost(part: Part) -> float:
         return 0.0
     if part.fidelity is None:
         raise ConfigError(
-            "fallback: no probe was given, and the fidelity of a document was not measured; give probe=<file>, or measure it "
-            "with Compressor.with_fidelity (arc-compress fidelity=true)"
+            "fallback: no probe was given, and the fidelity of a document was not measured; give a probe, or measure it "
+            "with `Compressor.with_fidelity`"
         )
     return 1 - part.fidelity
 

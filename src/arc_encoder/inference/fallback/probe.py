@@ -112,10 +112,10 @@ class AnswerProbe:
             with safe_open(file, framework="pt") as opened:
                 about = json.loads((opened.metadata() or {}).get(KEY, "{}"))
                 if about.get("version") != VERSION:
-                    raise CheckpointError(f"{file} is no probe of version {VERSION}; arc-probe makes one")
+                    raise CheckpointError(f"{file} is no probe of version {VERSION}; train one")
                 tensors = {name: opened.get_tensor(name) for name in ("mean", "scale", "weight")}
         except (OSError, SafetensorError, ValueError) as error:
-            raise CheckpointError(f"no probe can be read from {file} ({error}); arc-probe makes one") from error
+            raise CheckpointError(f"no probe can be read from {file} ({error}); train one") from error
         return cls(
             tensors["mean"],
             tensors["scale"],
@@ -134,7 +134,7 @@ class AnswerProbe:
         if (self.encoder, self.decoder_name) != (encoder, decoder_name):
             raise CheckpointError(
                 f"the probe was trained on vectors of ARC-Encoder {self.encoder[:12]} for {self.decoder_name!r}, not of "
-                f"{encoder[:12]} for {decoder_name!r}; make one with arc-probe"
+                f"{encoder[:12]} for {decoder_name!r}; train one for it"
             )
 
 

@@ -70,7 +70,10 @@ class StoreSearch:
         self.store, self.retriever = store, retriever
         entries = [entry for entry in store.index.entries() if entry.text is not None]
         if not entries:
-            raise DataError(f"the store {store.folder} keeps no texts to search in; compress with keep_text=true")
+            raise DataError(
+                f"the store {store.folder} keeps no texts to search in; compress again and keep them",
+                advice="keep-text",
+            )
         self.ids = [entry.id for entry in entries]
         texts = [str(entry.text) for entry in entries]
         stamp = hashlib.sha256(repr(sorted(retriever.settings().items())).encode())
@@ -139,3 +142,32 @@ def answer_from(
         [[*prompt, asked(question)]], stop="\n", max_new_tokens=max_new_tokens, fallback=fallback
     )
     return answer.strip()
+
+
+def ask_store(
+    compressor: Compressor,
+    store: VectorStore,
+    retriever: Retriever,
+    question: str,
+    *,
+    top: int = 3,
+    max_new_tokens: int = 32,
+    fallback: Fallback | None = None,
+) -> tuple[str, list[Found]]:
+    """An answer from the best documents of a store, and these documents, best first.
+
+    Args:
+        compressor: with the decoder.
+        store: whose documents are searched and read.
+        retriever: how they are found.
+        question: the question.
+        top: documents to read.
+        max_new_tokens, fallback: see `answer_from`.
+
+    Raises:
+        DataError: no document has anything in common with the question, or the store keeps no texts.
+    """
+    found = StoreSearch(store, retriever).search(question, top)
+    if not found:
+        raise DataError(f"no document of {store.folder} has a word in common with {question!r}")
+    return answer_from(compressor, found, question, max_new_tokens=max_new_tokens, fallback=fallback), found

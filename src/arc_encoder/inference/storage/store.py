@@ -50,9 +50,7 @@ class VectorStore:
         try:
             found = json.loads(about.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise CheckpointError(
-                f"there is no store at {self.folder} ({error}); arc-compress output=<folder> makes one"
-            ) from error
+            raise CheckpointError(f"there is no store at {self.folder} ({error}); `compress` makes one") from error
         if found.get("version") != VERSION:
             raise CheckpointError(f"{about} is of version {found.get('version')}; this program reads {VERSION}")
         self.models: dict[str, Any] = {name: found["models"][name] for name in MODELS}
@@ -211,7 +209,7 @@ class VectorStore:
         damaged = [name for name in sorted(self.index.shards()) if not self.shards.sound(name)]
         if damaged:
             raise DataError(
-                f"{', '.join(damaged[:3])}: missing or damaged; delete its documents (arc-store verify names them) first"
+                f"{', '.join(damaged[:3])}: missing or damaged; delete its documents first; `verify` names them"
             )
         groups: list[list[Entry]] = []  # of each new shard, one entry for each text
         seen: set[tuple[str, int]] = set()

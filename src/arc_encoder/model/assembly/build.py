@@ -88,11 +88,9 @@ def build_arc_model(
         for name, decoder in decoders.items()
     }
     if decoder_adapter is not None and activation_checkpointing:
-        raise ConfigError(
-            "model.decoder_adapter does not go with model.activation_checkpointing=true; switch the latter off"
-        )
+        raise ConfigError("decoder_adapter does not go with activation_checkpointing; switch the latter off")
     if length_groups < 1:
-        raise ConfigError(f"model.length_groups={length_groups} must be at least 1")
+        raise ConfigError(f"length_groups={length_groups} must be at least 1")
     compressor = ArcEncoderModel.build(
         backbone,
         pooling,

@@ -14,7 +14,9 @@ from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.tokenizer import encoder_tokenizer
 from arc_encoder.model.checkpoint.released.source import is_hub_name
 
-EXPECTED = "Expected a folder with config.json, model.safetensors and tokenizer files, such as <run>/compressor"
+EXPECTED = (
+    "Expected a folder with config.json, model.safetensors and tokenizer files, such as a run's folder `compressor`"
+)
 
 
 def load_arc_encoder(

@@ -68,15 +68,14 @@ class FrozenDecoder(nn.Module):
         check_decoder(model)
         name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
         if bos and tokenizer.bos_token_id is None:
-            raise ConfigError(f"tokenizer of {name!r} has no BOS token; set bos=false on this decoder to go without")
+            raise ConfigError(f"tokenizer of {name!r} has no BOS token; load it without `bos`")
         if tokenizer.eos_token_id is None:
             raise ConfigError(
                 f"tokenizer of {name!r} has no EOS token, which ends every answer; set one in its tokenizer_config.json"
             )
         if chat and not tokenizer.chat_template:
             raise ConfigError(
-                f"tokenizer of {name!r} has no chat template, which chat=true needs; choose an instruct model, "
-                "or set chat=false on this decoder"
+                f"tokenizer of {name!r} has no chat template, which chat needs; choose an instruct model, or switch chat off for this decoder"
             )
         embeddings: Any = model.get_input_embeddings()
         rows = embeddings.weight.shape[0]

@@ -66,8 +66,7 @@ class Chunking:
         if longest > self.size * self.most:
             raise DataError(
                 f"a context has {longest} tokens, but at most {self.most} chunks of {self.size} tokens are allowed "
-                f"({self.size * self.most} in all); shorten it, raise chunking.most or chunking.size, or read only its beginning with "
-                "chunking.overflow=cut"
+                f"({self.size * self.most} in all); shorten it, raise most or size, or read only its beginning with overflow=cut"
             )
         if longest <= self.size:
             return Chunks(ids[:, :longest], lengths, torch.arange(len(lengths), device=ids.device))

@@ -37,7 +37,7 @@ class LayerMix(nn.Module):
         before = len(layers) - pooled
         if pooled < 1 or before < 1:
             raise ConfigError(
-                f"model.layer_mix=true needs a layer before the pooling blocks; this encoder has {len(layers)} layers, of which "
+                f"layer_mix needs a layer before the pooling blocks; this encoder has {len(layers)} layers, of which "
                 f"{pooled} pool"
             )
         self.weights = Parameter(torch.zeros(before + 1))

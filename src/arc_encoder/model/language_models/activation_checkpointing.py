@@ -27,7 +27,7 @@ def layers_of(model: nn.Module) -> nn.ModuleList:
     if not lists:
         raise ConfigError(
             f"{type(model).__name__} has no list of layers, so its activations cannot be computed again; "
-            "set activation_checkpointing=false"
+            "switch activation_checkpointing off"
         )
     return max(lists, key=lambda found: (sum(p.numel() for p in found.parameters()), len(found)))
 

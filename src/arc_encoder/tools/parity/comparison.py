@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -55,3 +56,32 @@ class Comparison:
         if actual != golden:
             shown = f"{actual!r}, recorded {golden!r}"
             self.problems.append(f"{kind}: {shown if len(shown) < 200 else shown[:200] + ' …'}")
+
+
+def results_text(results: Sequence[Comparison], *, scale: float, not_compared: Sequence[str]) -> str:
+    """A table, what is off, and how many cases agree.
+
+    Args:
+        results: one a case.
+        scale: factor on every tolerance.
+        not_compared: what no case is compared in.
+    """
+    off = [found for found in results if not found.passed]
+    problems = [f"{each.name}: {problem}" for each in off for problem in each.problems[:10] or ["nothing was compared"]]
+    verdict = (
+        f"{len(results) - len(off)} of {len(results)} cases agree within {TOLERANCE * scale:.0e} "
+        f"(logits {LOGITS_TOLERANCE * scale:.0e}); not compared: {', '.join(not_compared)}"
+    )
+    return "\n".join([_table(results), *problems, verdict])
+
+
+def _table(results: Sequence[Comparison]) -> str:
+    """A Markdown table, one row a case."""
+    lines = ["| case | numbers | worst difference | where | verdict |", "|---|---|---|---|---|"]
+    for found in results:
+        where = max(found.worst, key=lambda kind: found.worst[kind]) if found.worst else "–"
+        verdict = "agrees" if found.passed else "OFF"
+        if found.notes:
+            verdict += f" ({'; '.join(found.notes)})"
+        lines.append(f"| {found.name} | {found.values:,} | {found.worst_of_all:.1e} | {where} | {verdict} |")
+    return "\n".join(lines)

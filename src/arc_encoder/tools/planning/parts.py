@@ -92,7 +92,7 @@ def build_parts(
         ConfigError: no decoder, an unknown dtype, or parts that do not fit.
     """
     if not decoders:
-        raise ConfigError("no decoder was given; choose at least one, such as decoder=llama_3.1_8b")
+        raise ConfigError("no decoder was given; choose at least one", advice="decoder")
     models = {name: language_model(path, dtype) for name, (path, dtype) in decoders.items()}
     located = replace(encoder, path=locate(encoder.path), revision=None)
     with torch.device("meta"):

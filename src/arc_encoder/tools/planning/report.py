@@ -8,6 +8,31 @@ from arc_encoder.tools.planning.estimate import GIB, BatchEstimate, Estimate
 from arc_encoder.tools.planning.parts import Parts, count, size
 
 
+def plan_text(parts: Parts, result: Estimate, *, title: str, steps: int, accumulate: int) -> str:
+    """The whole plan of a training.
+
+    Args:
+        parts: of the model.
+        result: what they need.
+        title: of the training.
+        steps: optimizer steps of the run.
+        accumulate: batches of a step.
+    """
+    machine, largest = result.machine, result.largest(checkpointing=False)
+    how = "sharded" if machine.sharded else "each with all weights"
+    blocks = [
+        f"{title} on {machine.gpus} GPU{'s' if machine.gpus > 1 else ''} of {machine.memory_gib:g} GiB, {how}",
+        parameter_table(parts),
+        f"Largest batch: {largest.task} in front of {largest.decoder}. Rows with a letter are not there at the same time.",
+        memory_table(result),
+        "Batches on one GPU:",
+        batch_table(result),
+        "\n".join(speed_lines(result, steps=steps, accumulate=accumulate)),
+        verdict(result),
+    ]
+    return "\n\n".join(blocks)
+
+
 def parameter_table(parts: Parts) -> str:
     """Parameters of each part, and how they are kept."""
     own = {

@@ -98,11 +98,13 @@ class Recipe:
         """
         if self.convert.needs_passages and job.retriever is None:
             raise ConfigError(
-                f"{job.name} comes without passages; give the texts to search: passages=<JSONL of {{text}}> "
-                "(arc-data prepare kilt_128 makes the method's)"
+                f"{job.name} comes without passages; give the texts to search, a JSONL file of {{text}}",
+                advice="passages",
             )
         if not self.parts and job.output.exists() and not job.overwrite:
-            raise ConfigError(f"{job.output} exists already; choose another output=…, or set overwrite=true")
+            raise ConfigError(
+                f"{job.output} exists already; choose another, or let it be overwritten", advice="overwrite"
+            )
         limit = job.limit or self.limit
         rows = iter(
             tqdm(self.origin.rows(job.given, job.place), desc=job.name, unit=" rows", mininterval=1, disable=None)
@@ -118,7 +120,9 @@ class Recipe:
         for part, own in groups:
             path = job.output / f"{part}{self.ending}" if self.parts else job.output
             if self.parts and path.exists() and not job.overwrite:
-                raise ConfigError(f"{path} exists already; choose another output=…, or set overwrite=true")
+                raise ConfigError(
+                    f"{path} exists already; choose another folder, or let it be overwritten", advice="overwrite"
+                )
             done.append(self._write(path, (row for _, row in own), job, limit, part or job.name))
         return done
 

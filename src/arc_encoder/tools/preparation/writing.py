@@ -31,7 +31,7 @@ def whole_file(path: Path) -> Iterator[TextIO]:
             with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:  # type: ignore[type-var]
                 yield text
     except OSError as error:  # such as a full disk
-        raise ConfigError(f"{path} cannot be written: {error}; choose another output=…") from error
+        raise ConfigError(f"{path} cannot be written: {error}; choose another") from error
 
 
 class Writer:

@@ -7,7 +7,6 @@ sharded training, a folder that its writer finishes with `meta.pt`.
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import zipfile
 from pathlib import Path
@@ -48,7 +47,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             cause = error if isinstance(error, OSError) else error.__context__
             if not isinstance(cause, OSError):
                 raise
-            raise CheckpointError(_not_written(target, cause)) from error
+            raise _not_written(target, cause) from error
 
 
 def sweep_unfinished(folder: Path) -> None:
@@ -117,16 +116,11 @@ def last_good(folder: Path) -> Path | None:
     return next((path for path in newest_first(folder) if fault_of(path) is None), None)
 
 
-def resume_command(checkpoint: Path) -> str:
-    """What to type to go on from a checkpoint of a run."""
-    return f"arc-train --resume {shlex.quote(str(checkpoint))}"
-
-
-def _not_written(target: Path, error: OSError) -> str:
+def _not_written(target: Path, error: OSError) -> CheckpointError:
     good = last_good(target.parent)
-    kept = (
-        f"the last good one is {good}; make room and go on with: {resume_command(good)}"
-        if good
-        else "there is no earlier one; make room, or write elsewhere with paths.run=<folder>"
+    kept = f"the last good one is {good}; make room and resume" if good else "there is no earlier one; make room"
+    return CheckpointError(
+        f"the checkpoint {target} could not be written ({error.strerror}); {kept}",
+        advice="resume" if good else "run-folder",
+        checkpoint=good,
     )
-    return f"the checkpoint {target} could not be written ({error.strerror}); {kept}"

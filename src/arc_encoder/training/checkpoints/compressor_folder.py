@@ -27,6 +27,8 @@ def write_compressor(folder: Path, write: Callable[[Path], None]) -> None:
     except (OSError, SafetensorError) as error:
         kept = "the earlier one there is untouched" if folder.exists() else "nothing was left there"
         raise CheckpointError(
-            f"the trained compressor could not be written to {folder} ({error}); {kept}. Make room, then go on from the "
-            "last checkpoint with arc-train --resume <run>: nothing is trained again, and it is written once more"
+            f"the trained compressor could not be written to {folder} ({error}); {kept}. Make room, then resume the run "
+            "from its last checkpoint: nothing is trained again, and it is written once more",
+            advice="resume",
+            checkpoint=Path(folder).parent,
         ) from error

@@ -65,11 +65,10 @@ class OptimSettings:
             if rate < 0:
                 raise ConfigError(f"optim.{name}={rate} must not be negative")
         if self.warmup_steps < 0:
-            raise ConfigError(f"optim.warmup_steps={self.warmup_steps} must not be negative")
+            raise ConfigError(f"warmup_steps={self.warmup_steps} must not be negative")
         if self.train_layers is not None and not self.train_encoder:
             raise ConfigError(
-                f"optim.train_layers={list(self.train_layers)} has no effect with optim.train_encoder=false; set train_encoder=true "
-                "to train these layers, or train_layers=null to train none"
+                f"train_layers={list(self.train_layers)} has no effect without train_encoder; switch it on to train these layers, or leave train_layers out to train none"
             )
 
 

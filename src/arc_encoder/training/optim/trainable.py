@@ -51,8 +51,7 @@ def check_adapter(adapter: Adapter, train_encoder: bool) -> None:
     """
     if adapter.adds_weights and not train_encoder:
         raise ConfigError(
-            "optim.train_encoder=false leaves the encoder's adapter without training; choose model/encoder/adapter=none, "
-            "or an optim with train_encoder=true"
+            "without train_encoder the encoder's adapter is not trained; choose no adapter, or switch train_encoder on"
         )
 
 
@@ -67,7 +66,7 @@ def layer_numbers(chosen: Sequence[int] | None, layers: int) -> set[int]:
     wrong = [number for number in chosen if not -layers <= number < layers]
     if wrong:
         raise ConfigError(
-            f"optim.train_layers={list(chosen)}: the encoder has no layer {', '.join(map(str, wrong))}; it has {layers}, "
+            f"train_layers={list(chosen)}: the encoder has no layer {', '.join(map(str, wrong))}; it has {layers}, "
             f"with the numbers 0 to {layers - 1}, or -{layers} to -1 counted from the end"
         )
     return {number % layers for number in chosen}

@@ -31,12 +31,12 @@ def test_what_is_no_finished_run_is_refused(finished: Finished, tmp_path: Path) 
     with pytest.raises(DataError, match=r"empty holds no results\.json"):
         read_runs([tmp_path / "empty"])
     half = finished("half", {part(): [1.0]}, status="running")
-    with pytest.raises(DataError, match=r"says 'running': .* go on with: arc-eval --resume .*half"):
+    with pytest.raises(DataError, match=r"says 'running': .* resume it"):
         read_runs([half])
     broken = finished("broken", {part(): [1.0]})
     for text in ("{", "[]", '{"rows": [{"system": "arc"}]}'):
         (broken / "results.json").write_text(text)
-        with pytest.raises(DataError, match="is no results file of this project's arc-eval"):
+        with pytest.raises(DataError, match="is no results file of this project"):
             read_runs([broken])
 
 

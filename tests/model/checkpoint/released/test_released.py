@@ -218,7 +218,7 @@ def test_settings_that_contradict_the_weights(checkpoint: Path) -> None:
 
 def test_mixed_dtypes(checkpoint: Path) -> None:
     change(checkpoint, "bridge_module", lambda t: t.update({k: v.bfloat16() for k, v in t.items()}))
-    assert "mixes the dtypes torch.bfloat16, torch.float32; choose one with dtype=" in refused(checkpoint)
+    assert "mixes the dtypes torch.bfloat16, torch.float32; choose one with `dtype`" in refused(checkpoint)
     assert ArcEncoderModel.from_pretrained(checkpoint, dtype=torch.float32).dtype is torch.float32
 
 

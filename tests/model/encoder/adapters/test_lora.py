@@ -202,7 +202,7 @@ def test_unknown_matrices_are_named_with_those_that_are_there() -> None:
 
 
 def test_an_adapter_of_a_frozen_encoder_is_refused() -> None:
-    with pytest.raises(ConfigError, match="train_encoder=false leaves the encoder's adapter without training"):
+    with pytest.raises(ConfigError, match="without train_encoder the encoder's adapter is not trained"):
         ArcLightningModule(lora_model(), settings(train_encoder=False))
 
 

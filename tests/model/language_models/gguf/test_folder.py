@@ -149,7 +149,7 @@ def test_an_unknown_tokenizer_is_left_out(tmp_path: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         converted(file, tmp_path / "folder")
     assert "cuts text in the way 'new-kind', which is not known here; known: gpt-2, smollm" in caplog.text
-    assert "give a tokenizer with decoders.<name>.tokenizer=" in caplog.text
+    assert "give a folder or hub name as `tokenizer`" in caplog.text
     assert not (tmp_path / "folder" / "tokenizer.json").exists()
 
 

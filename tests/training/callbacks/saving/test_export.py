@@ -72,7 +72,7 @@ def test_an_export_that_fails_leaves_the_earlier_one_alone(
     before = {file.name: file.read_bytes() for file in export.iterdir()}
     data = data_module()
     monkeypatch.setattr(data.collator.encoder_tokenizer, "save_pretrained", error)
-    with pytest.raises(CheckpointError, match=r"No space left.*the earlier one there is untouched.*arc-train --resume"):
+    with pytest.raises(CheckpointError, match=r"No space left.*the earlier one there is untouched.*resume the run"):
         fit(ExportCompressor(str(export)), data=data, steps=2)
     assert {file.name: file.read_bytes() for file in export.iterdir()} == before
     fresh = tmp_path / "fresh"

@@ -59,6 +59,6 @@ class FactorGrowth(ABC):
         beyond = [goal for goal in goals if goal < self.start]
         if self.grows and beyond:
             raise ConfigError(
-                f"growth.start={self.start:g} lies above the pooling factor {', '.join(f'{goal:g}' for goal in beyond)} that is "
+                f"start={self.start:g} lies above the pooling factor {', '.join(f'{goal:g}' for goal in beyond)} that is "
                 "trained; lower it, 1 is usual"
             )

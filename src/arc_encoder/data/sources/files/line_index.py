@@ -114,7 +114,7 @@ def index_lines(path: Path, content: Bytes, check: Check, key: str, *, limit: in
 
     index = _read_index(made_once(content.path, f"index of {key}, limit {limit}", make))
     if stop and index.skipped.count:
-        raise DataError(_advice(index.skipped.first[0]))
+        raise DataError(_told(index.skipped.first[0]), advice="skip-lines")
     return index
 
 
@@ -148,7 +148,7 @@ def _good_lines(
                         if limit is not None and good >= limit:
                             return
                     elif stop:
-                        raise DataError(_advice(f"{path}:{number}: {problem}"))
+                        raise DataError(_told(f"{path}:{number}: {problem}"), advice="skip-lines")
                     else:
                         skipped.add(f"{path}:{number}: {problem}")
                 offset += len(line)
@@ -157,8 +157,8 @@ def _good_lines(
         raise DataError(f"{path} cannot be read after line {number}: {error}") from error
 
 
-def _advice(problem: str) -> str:
-    return f"{problem}; repair the line, or leave such lines out with on_error=skip of this source or benchmark"
+def _told(problem: str) -> str:
+    return f"{problem}; repair the line, or leave such lines out"
 
 
 def _parse(line: str, *, whole: bool) -> tuple[str | None, dict[str, Any]]:

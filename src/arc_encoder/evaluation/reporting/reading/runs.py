@@ -90,7 +90,7 @@ def refuse_mixture(runs: Iterable[Run]) -> None:
             shown = "; ".join(f"{name} in {folder}" for name, folder in folders.items())
             raise DataError(
                 f"benchmark {benchmark} was asked from different files, and such figures are not comparable: {shown}. "
-                "Leave runs out, or ask files of your own under their own names, with benchmark.path alone"
+                "Leave runs out, or ask files of your own under their own names, by their path alone"
             )
     if len(protocols) > 1:
         shown = "; ".join(f"{name} asked {what} in {folder}" for name, (what, folder) in protocols.items())
@@ -110,13 +110,14 @@ def _read(file: Path, protocol: str | None) -> Run:
             _refuse_other_kinds(each)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{file} is no results file of this project's arc-eval, or of an older version of it ({error!r}); evaluate again"
+            f"{file} is no results file of this project, or one of an older version ({error!r}); evaluate again"
         ) from error
     status = content.get("status", "finished")
     if status != "finished":
         raise DataError(
-            f"{file} says {status!r}: the evaluation still runs, or was stopped; "
-            f"let it finish, or go on with: arc-eval --resume {file.parent}"
+            f"{file} says {status!r}: the evaluation still runs, or was stopped; let it finish, or resume it",
+            advice="resume-evaluation",
+            run=file.parent,
         )
     if protocol is not None:
         rows = [row for row in rows if row.protocol == protocol or row.shots is None]

@@ -71,8 +71,8 @@ class LLMLingua2(System):
                 self._tokenizer = AutoTokenizer.from_pretrained(self.model)
             except (OSError, ValueError) as error:
                 raise CheckpointError(
-                    f"llmlingua2: no classifier could be loaded from {self.model!r}: {error}. Give a folder with "
-                    "systems.llmlingua2.model=<folder>, or a hub name that this machine can reach"
+                    f"llmlingua2: no classifier could be loaded from {self.model!r}: {error}. Give a folder, or a hub "
+                    "name that this machine can reach, as `model`"
                 ) from error
             if loaded.config.num_labels != 2:
                 raise CheckpointError(

@@ -126,7 +126,7 @@ class DocumentReader:
         )
         if self.store is None:
             raise not_found(
-                "this gateway has no store, so documents have no ids; send the text, or start arc-serve with store=<folder>",
+                "this gateway has no store, so documents have no ids; send the text",
                 param="documents",
                 code="no_store",
             )

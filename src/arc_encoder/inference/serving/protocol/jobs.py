@@ -44,7 +44,7 @@ class Jobs:
         if body.max_tokens is not None and body.max_completion_tokens is not None:
             raise refused("max_tokens and max_completion_tokens were both given; give one", param="max_tokens")
         if body.top_logprobs is not None and not body.logprobs:
-            raise refused("top_logprobs needs logprobs=true", param="top_logprobs")
+            raise refused("top_logprobs is for requests with logprobs: true", param="top_logprobs")
         last = max((i for i, message in enumerate(body.messages) if message.role == "user"), default=None)
         if last is None:
             raise refused("messages has none of the user", param="messages")
@@ -123,7 +123,7 @@ class Jobs:
         if body.logit_bias:
             raise refused("logit_bias is not supported", param="logit_bias", code="unsupported_parameter")
         if body.stream_options is not None and not body.stream:
-            raise refused("stream_options needs stream=true", param="stream_options")
+            raise refused("stream_options is for requests with stream: true", param="stream_options")
         longest = max(body.max_tokens or 0, getattr(body, "max_completion_tokens", None) or 0)
         if longest > self.limits.max_tokens:
             raise refused(f"max_tokens={longest} is above this gateway's {self.limits.max_tokens}", param="max_tokens")

@@ -103,7 +103,7 @@ def compress_corpus(
         note_failed(store, bad)
         if bad and stop_on_error:
             id, reason = next(iter(bad.items()))
-            raise DataError(f"document {id!r} {reason}; leave it out, or set on_error=skip")
+            raise DataError(f"document {id!r} {reason}; leave it out, or let such be skipped", advice="skip")
     return outcome
 
 

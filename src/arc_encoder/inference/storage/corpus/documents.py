@@ -119,7 +119,7 @@ def _of_records(file: Path, records: list[Any], fields: DocumentFields, on_error
         if problem is None:
             yield document
         elif on_error == "stop":
-            raise DataError(f"{where}: {problem}; repair it, or set on_error=skip")
+            raise DataError(f"{where}: {problem}; repair it, or let such be skipped", advice="skip")
         else:
             warnings.warn(f"{where}: {problem}; left out", stacklevel=2)
 
@@ -133,7 +133,7 @@ def _text(file: Path, text_field: str, on_error: OnError) -> tuple[Iterable[Docu
     if not problem:
         return [Document(str(file), text)], 1
     if on_error == "stop":
-        raise DataError(f"{problem}; leave it out, or set on_error=skip")
+        raise DataError(f"{problem}; leave it out, or let such be skipped", advice="skip")
     warnings.warn(f"{problem}; left out", stacklevel=2)
     return [], 1
 

@@ -72,7 +72,6 @@ def check_decoder_identity(name: str, decoder: FrozenDecoder, trained: Mapping[s
     told = f"decoder {name!r} has other weights than the one that this ARC-Encoder was trained in front of"
     if decoder.check_weights and decoder.model.dtype != torch.float16:
         raise CheckpointError(
-            f"{told}: vectors are made for one decoder. Give the decoder that was trained with, train a head for this "
-            f"one (experiment=add_decoder), or set check_weights=false on it to go on all the same"
+            f"{told}: vectors are made for one decoder. Give the decoder that was trained with, train a head for this one, or load it without check_weights to use it all the same"
         )
     warnings.warn(f"{told}; answers may make no sense", stacklevel=3)

@@ -88,7 +88,7 @@ def _files(folder: str | Path, revision: str | None) -> list[Path]:
     index = _file(folder, INDEX, revision)
     if index is None:
         raise CheckpointError(
-            f"no trained ARC-Encoder at {str(folder)!r}: {FILE} is missing (arc-train writes it to <run>/compressor)"
+            f"no trained ARC-Encoder at {str(folder)!r}: {FILE} is missing (a training writes it to the folder `compressor` of its run)"
         )
     names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     found = {name: _file(folder, name, revision) for name in names}

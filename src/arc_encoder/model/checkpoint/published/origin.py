@@ -79,7 +79,8 @@ def weights_left_out(
         whole = int(Backbone(path).config().num_hidden_layers)
         model, _ = Backbone(path, truncate_layers=max(0, whole - layers)).load()
     except CheckpointError as error:
-        raise CheckpointError(f"{told}, but {error}. Or give backbone=<its folder>") from error
+        told = f"{told}, but {error}. Or give its folder as `backbone`"
+        raise CheckpointError(told, advice=error.advice, **error.facts) from error
     finally:
         logging.set_verbosity(level)
     found = {BACKBONE + name: tensor for name, tensor in model.state_dict().items()}
@@ -99,5 +100,5 @@ def refuse_another(found: Mapping[str, str], origin: Mapping[str, Any], blocks: 
         raise CheckpointError(
             f"the backbone at {path} is another one than this ARC-Encoder was trained from ({origin['name']}): "
             f"{other[0]} differs (SHA-256 {str(found.get(other[0]))[:12]}, expected {origin['blocks'][other[0]][:12]}). "
-            "Give the one that it was trained from as backbone=<folder or hub name>"
+            "Give folder or hub name of the one that it was trained from as `backbone`"
         )

@@ -67,8 +67,7 @@ class Checkpoint:
                 source, params = "Llama 3.2 3B", dict(LLAMA_3B)
             else:
                 raise CheckpointError(
-                    f"{self.folder} does not say how many heads its encoder has; give the folder with the backbone's "
-                    "params.json: backbone=<folder>"
+                    f"{self.folder} does not say how many heads its encoder has; give the folder with the backbone's params.json as `backbone`"
                 )
         shape = TransformerShape.from_params(params, source)
         self._compare(shape, source)

@@ -58,8 +58,7 @@ def parameters(model: ArcEncoderModel) -> dict[str, Any]:
     if more or model.config.layer_mix:
         what = "a mixture of layers (model.layer_mix)" if not more else f"a start or gain (decoder {', '.join(more)})"
         raise CheckpointError(
-            f"the released layout has no place for {what}; keep layout=huggingface, or train with model/start=none, "
-            "model.gain=null and model.layer_mix=false"
+            f"the released layout has no place for {what}; keep the layout huggingface, or train without start, gain and layer_mix"
         )
     layers = int(backbone.num_hidden_layers)
     total = int(earlier.pop("n_layers_backbone", layers))

@@ -55,7 +55,7 @@ def load_checkpoint(
     kinds = {value.dtype for value in state.values()}
     if len(kinds) > 1:
         raise CheckpointError(
-            f"{checkpoint.folder} mixes the dtypes {', '.join(sorted(map(str, kinds)))}; choose one with dtype="
+            f"{checkpoint.folder} mixes the dtypes {', '.join(sorted(map(str, kinds)))}; choose one with `dtype`"
         )
     model: Loaded = model_class.from_pretrained(None, config=config, state_dict=state, dtype=kinds.pop())
     return model.eval()

@@ -11,7 +11,7 @@ from transformers.utils.hub import cached_file
 
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.model.checkpoint.released.checkpoint import Checkpoint, find_checkpoint
-from arc_encoder.model.language_models.downloads.places import how_to_get
+from arc_encoder.model.language_models.downloads.places import how_to_get, known_name
 from arc_encoder.model.language_models.gguf.reader import is_gguf
 
 # Decoders of the encoders that the method's authors published, in the order of their heads (Pilchen et al., 2025).
@@ -68,7 +68,9 @@ def refuse_missing_folder(source: str | Path, what: str) -> None:
     """
     text = str(source)
     if (text.startswith((".", "/", "~")) or text.count("/") > 1) and not Path(text).exists() and not is_gguf(text):
-        raise CheckpointError(f"{what} {text!r}: {how_to_get(text) or 'there is no such folder'}")
+        missing, name = how_to_get(text), known_name(text)
+        advice = "fetch-model" if missing else None
+        raise CheckpointError(f"{what} {text!r}: {missing or 'there is no such folder'}", advice=advice, model=name)
 
 
 def _is_ours(file: Path) -> bool:

@@ -81,7 +81,7 @@ class Pooling(Registered, nn.Module, kind="pooling"):
         if causal and not self.contiguous:
             raise ConfigError(
                 f"{type(self).__name__} cannot be causal: its groups are not made of neighbours, so a vector has no place up to "
-                "which it could see; set model.encoder.causal=false or choose another pooling"
+                "which it could see; make the encoder bidirectional or choose another pooling"
             )
 
     def check_start(self) -> None:
@@ -93,7 +93,7 @@ class Pooling(Registered, nn.Module, kind="pooling"):
         if not self.contiguous:
             raise ConfigError(
                 f"{type(self).__name__} does not go with a start: its vectors do not stand for neighbouring tokens, so no mean of "
-                "embeddings belongs to them; choose model/start=none or another pooling"
+                "embeddings belongs to them; choose no start or another pooling"
             )
 
     def setup(self, width: int) -> None:

@@ -32,7 +32,7 @@ class MemoryTokens(Pooling):
     def check_start(self) -> None:
         raise ConfigError(
             "memory tokens do not go with a start: each stands for the whole context, so no mean of embeddings belongs to it; "
-            "choose model/start=none or another pooling"
+            "choose no start or another pooling"
         )
 
     def setup(self, width: int) -> None:

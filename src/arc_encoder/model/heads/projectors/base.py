@@ -39,8 +39,7 @@ class Projector(Registered, nn.Module, kind="projector"):
         """
         if cls.last_matrix is None:
             raise ConfigError(
-                f"{cls.__name__} names no `last_matrix`, so its output cannot begin at zero beside a start; choose model/start=none "
-                "or a projector that ends in a linear map, such as mlp"
+                f"{cls.__name__} names no `last_matrix`, so its output cannot begin at zero beside a start; choose no start or a projector that ends in a linear map, such as mlp"
             )
 
     def start_from_zero(self) -> None:

@@ -44,7 +44,7 @@ class SharedVocabulary:
         if not self._common:
             raise ConfigError(
                 f"the encoder's tokenizer and that of decoder {name!r} have no token in common, so nothing tells how the one's "
-                "embeddings become the other's; choose model/start=none"
+                "embeddings become the other's; choose no start"
             )
 
     @cached_property

@@ -68,6 +68,7 @@ def known_model(name: str) -> KnownModel:
     if name not in CATALOGUE:
         raise ConfigError(
             f"there is no model {name!r} to fetch; known: {', '.join(sorted(CATALOGUE))}. Any other model is used by its "
-            "folder, hub name or GGUF file: decoder=huggingface decoders.huggingface.path=<it>"
+            "folder, hub name or GGUF file",
+            advice="other-model",
         )
     return CATALOGUE[name]

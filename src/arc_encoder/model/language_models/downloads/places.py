@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.model.language_models.downloads.catalogue import CATALOGUE
 
 PACKAGE = Path(__file__).parents[3]  # src/arc_encoder, or where it is installed
@@ -76,4 +76,26 @@ def how_to_get(path: str | Path) -> str | None:
     name = known_name(path)
     if name is None or is_whole(Path(path)):
         return None
-    return f"the model {name} is not in {models_folder()} yet; fetch it once with: arc-models get {name}"
+    return f"the model {name} is not in {models_folder()} yet; fetch it once"
+
+
+def need_model(name: str) -> Path:
+    """The folder of the model called `name`.
+
+    Raises:
+        CheckpointError: it is not here yet.
+    """
+    missing = how_to_get(model_folder(name))
+    if missing is not None:
+        raise CheckpointError(missing, advice="fetch-model", model=name)
+    return model_folder(name)
+
+
+def listing() -> str:
+    """What there is to fetch, and what is here, in words."""
+    lines = []
+    for model in CATALOGUE.values():
+        folder = model_folder(model.name)
+        here = f"in {folder}" if is_whole(folder) else f"not here; {model.fetched_bytes / 2e6:,.0f} MB to download"
+        lines.append(f"{model.name}  {model.about}. Licence {model.licence}; {here}")
+    return "\n".join([*lines, f"models lie in {models_folder()} (environment variable ARC_MODELS)"])

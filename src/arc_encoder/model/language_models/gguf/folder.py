@@ -44,7 +44,7 @@ def write_folder(file: GgufFile, folder: Path, *, dtype: str | None = None, orig
     try:
         tokenizer_of(file).save_pretrained(folder)
     except CheckpointError as error:
-        LOG.warning("%s; give a tokenizer with decoders.<name>.tokenizer=<folder or hub name>", error)
+        LOG.warning("%s; give a folder or hub name as `tokenizer`", error)
     (folder / ORIGIN).write_text(json.dumps({**origin, "dtype": kind}, indent=2) + "\n", encoding="utf-8")
     config.save_pretrained(folder)
 

@@ -57,7 +57,7 @@ def load_tokenizer(
     if vocabulary is not None and len(found) > vocabulary:
         raise CheckpointError(
             f"the tokenizer of {str(source)!r} has {len(found)} tokens, but the model only {vocabulary}: they do not belong "
-            "together; give the right one with tokenizer=<folder or hub name>"
+            "together; give the right one as `tokenizer`"
         )
     return found
 
@@ -73,8 +73,7 @@ def _load(source: str | Path, revision: str | None) -> PreTrainedTokenizerBase:
         found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, revision=revision)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise CheckpointError(
-            f"no tokenizer could be loaded from {str(source)!r} ({str(error).splitlines()[0]}); give one with "
-            "tokenizer=<folder or hub name>. For a gated hub model accept its licence there and log in with `hf auth login`"
+            f"no tokenizer could be loaded from {str(source)!r} ({str(error).splitlines()[0]}); give one as `tokenizer`. For a gated hub model accept its licence there and log in with `hf auth login`"
         ) from error
     return found
 

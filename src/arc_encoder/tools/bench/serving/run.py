@@ -16,6 +16,7 @@ import uvicorn
 
 from arc_encoder.core.atomic import write_text_atomically
 from arc_encoder.core.errors import ConfigError
+from arc_encoder.evaluation.reporting.tables.markdown import table
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.serving.engines.embedded.engine import TransformersEngine
 from arc_encoder.inference.serving.http.app import Gateway, create_app
@@ -23,6 +24,11 @@ from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.serving.server import gateway_of
 from arc_encoder.inference.storage.store import VectorStore
 from arc_encoder.tools.bench.serving.measuring import Row, ServingBench, cases_of, rows_of
+
+HEAD = [
+    "tokens", "clients", "read as", "positions", "first token, s", "tokens/s", "first token, times text", "operations imply",
+    "share", "share by processor", "tokens/s, times text",
+]  # fmt: skip
 
 
 def bench_serving(
@@ -78,6 +84,15 @@ def bench_serving(
     if output is not None:
         write_text_atomically(Path(output), json.dumps(rows, indent=1) + "\n")
     return rows
+
+
+def table_of(rows: Sequence[Row]) -> str:
+    """The rows as a Markdown table."""
+    return table(HEAD, [[_told(value) for value in row.values()] for row in rows])
+
+
+def _told(value: float | int | str | None) -> str:
+    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 @contextmanager

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from omegaconf import DictConfig
+
+from arc_encoder.evaluation.reporting.tables.markdown import table
+from arc_encoder.tools.planning.configured import check_numbers, machine_of, parts_of
 from arc_encoder.tools.planning.costs.blocks import Block
 from arc_encoder.tools.planning.costs.geometry import context_vectors
 from arc_encoder.tools.planning.costs.work import encoder_forward
@@ -17,6 +21,9 @@ from arc_encoder.tools.planning.costs.workload import Workload
 from arc_encoder.tools.planning.estimate import GIB, Machine
 from arc_encoder.tools.planning.parts import Parts, count, layers_of
 
+HEAD = [
+    "read as", "positions", "keys and values, MiB", "in a store, KiB", "encoding, ms", "prefill, ms", "documents in memory",
+]  # fmt: skip
 STORED = 2  # bytes of a number in a store, codec bfloat16
 
 
@@ -86,6 +93,37 @@ def document_sizes(
             )
         )
     return found
+
+
+def serving_plan_of(config: DictConfig) -> str:
+    """Memory of the models and costs of a document, for each decoder of a configuration of `arc-plan serve`."""
+    check_numbers(config)
+    parts, machine = parts_of(config), machine_of(config)
+    speed = machine.peak_tflops * machine.utilisation * 1e12
+    told = []
+    for name in parts.decoders:
+        encoder, decoder = weight_bytes(parts, name)
+        told.append(
+            f"{name}, documents of {config.document_tokens} tokens, one GPU of {machine.memory_gib:g} GiB\n"
+            f"weights: encoder and projector {encoder / GIB:.1f} GiB in bfloat16, decoder {decoder / GIB:.1f} GiB\n"
+        )
+        sizes = document_sizes(
+            parts, name, tokens=config.document_tokens, factors=list(config.factors), machine=machine
+        )
+        told.append(table(HEAD, [_row(each, speed) for each in sizes]))
+    return "\n".join(told)
+
+
+def _row(size: DocumentSize, speed: float) -> list[str]:
+    return [
+        "text" if size.factor is None else f"×{size.factor}",
+        str(size.positions),
+        f"{size.cache_bytes / 2**20:.1f}",
+        f"{size.stored_bytes / 2**10:.0f}",
+        f"{1000 * size.encode_work / speed:.1f}",
+        f"{1000 * size.prefill_work / speed:.1f}",
+        f"{size.fitting:,}",
+    ]
 
 
 def _text(model: Any) -> Any:

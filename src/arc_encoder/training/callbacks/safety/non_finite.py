@@ -78,8 +78,7 @@ class NonFinite(Callback):
             return
         if self.policy == "stop":
             raise NonFiniteError(
-                f"{what}. The weights are those after step {trainer.global_step}. {ADVICE}, or leave such steps out "
-                "with callbacks.non_finite.policy=skip"
+                f'{what}. The weights are those after step {trainer.global_step}. {ADVICE}, or leave such steps out with policy "skip"'
             )
         optimizer.zero_grad(set_to_none=True)  # AdamW moves a weight whose gradient is zero, not one without gradient
         self.skipped += 1
@@ -116,7 +115,7 @@ class NonFinite(Callback):
         return f"optimizer step {trainer.global_step + 1}: the {kind} infinite or not a number: {named}"
 
 
-ADVICE = "Look at these samples, lower the learning rates (optim.encoder_lr, optim.projector_lr), or lengthen optim.warmup_steps"
+ADVICE = "Look at these samples, lower the learning rates (encoder_lr, projector_lr), or lengthen warmup_steps"
 
 
 def gradient_norm(optimizer: Optimizer) -> Tensor:

@@ -34,15 +34,14 @@ class AddToFolder(Callback):
     def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
         if isinstance(trainer.strategy, ShardedStrategy):
             raise ConfigError(
-                "callbacks.add_to_folder does not work with sharded weights; set callbacks.add_to_folder=null, or trainer=ddp: "
-                "beside a frozen encoder there is little to divide"
+                "AddToFolder does not work with sharded weights; leave it out, or choose the strategy ddp: beside a frozen encoder there is little to divide"
             )
         if trainer.is_global_zero:
             recover_directory(self.folder)
         if not (self.folder / "config.json").is_file():
             raise ConfigError(
-                f"callbacks.add_to_folder: {self.folder} holds no config.json, so nothing can be added there; give a folder "
-                "that save_pretrained wrote (arc-convert makes one of a released ARC-Encoder), or set callbacks.add_to_folder=null"
+                f"AddToFolder: {self.folder} holds no config.json, so nothing can be added there; give a folder "
+                "that save_pretrained wrote (`convert` makes one of a released ARC-Encoder), or leave AddToFolder out"
             )
 
     def on_fit_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -65,7 +65,7 @@ class TransformersEngine(Engine):
             raise ConfigError(f"engine.prefix_cache_mib={prefix_cache_mib} must be at least 0")
         decoder = compressor.decoder
         if decoder is None:
-            raise CheckpointError("engine=transformers needs the decoder here; choose one with decoder=<name>")
+            raise CheckpointError("the embedded engine needs the decoder in this process", advice="decoder")
         name = compressor.decoder_name
         answering = Answering(ArcModel(compressor.model, {name: decoder}), compressor.tokenizer, name)
         self.text = DecoderText(decoder.tokenizer, decoder.bos, decoder.chat)
@@ -160,5 +160,5 @@ class TransformersEngine(Engine):
         if not apart <= TOLERANCE.get(as_text.dtype, 0.2):
             raise ConfigError(
                 f"the decoder says something else to a text than to the same text's embeddings (logits are {apart:.3g} of "
-                "their spread apart): it cannot read vectors; engine.self_test=false starts in spite of that"
+                "their spread apart): it cannot read vectors"
             )

@@ -69,7 +69,7 @@ class VllmEngine(Engine):
             raise ConfigError(f"engine.prompts={prompts!r} is unknown; choose chat or embeddings")
         if self.prompts == "embeddings" and decoder is None:
             raise ConfigError(
-                "engine.prompts=embeddings embeds the text here: give the decoder's folder with engine.decoder=<folder>, of which "
+                "prompts of embeddings alone are embedded here: give the decoder's folder as `decoder`, of which "
                 "tokenizer and embedding matrix are read"
             )
         self.table = None if decoder is None else EmbeddingTable(decoder)
@@ -234,7 +234,7 @@ class VllmEngine(Engine):
         if said[0] != said[1]:
             raise ConfigError(
                 f"the vLLM server says {said[0]!r} to a text and {said[1]!r} to the same text's embeddings: engine.decoder is another "
-                "model than it serves, or the server misreads embeddings; engine.self_test=false goes on in spite of that"
+                "model than it serves, or the server misreads embeddings"
             )
 
     def _http(self) -> httpx.AsyncClient:

@@ -167,7 +167,9 @@ def _written(encoded: Any, compressor: Compressor, store: VectorStore, job: Corp
             note_failed(store, dict.fromkeys(ids, row["problem"]))
             if job.stop_on_error:
                 flush()
-                raise DataError(f"document {ids[0]!r} {row['problem']}; leave it out, or set on_error=skip")
+                raise DataError(
+                    f"document {ids[0]!r} {row['problem']}; leave it out, or let such be skipped", advice="skip"
+                )
         else:
             vectors = torch.frombuffer(bytearray(row["vectors"]), dtype=torch.float32).reshape(*row["shape"])
             origin = Origin(row["source"], like.encoder, like.decoder, like.decoder_name, factor, int(row["tokens"]))
@@ -214,5 +216,5 @@ def _ray() -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise ConfigError("engine=ray needs Ray Data; install it with: pip install 'arc-encoder[ray]'") from error
+        raise ConfigError("the Ray engine needs Ray Data; install it with: pip install 'arc-encoder[ray]'") from error
     return ray

@@ -8,10 +8,10 @@ import pytest
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from arc_encoder.config.renamed import MODULES, current_target, with_current_targets
-from arc_encoder.config.resume import read_config
 from arc_encoder.config.validation.check import find_problems
 from arc_encoder.config.validation.signatures import _source
+from arc_encoder.core.run_folder.record import read_config
+from arc_encoder.core.run_folder.renamed import MODULES, current_target, with_current_targets
 
 OLD = {
     "arc_encoder.model.build.build_arc_model": "arc_encoder.model.assembly.build.build_arc_model",

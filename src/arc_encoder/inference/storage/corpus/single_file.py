@@ -23,6 +23,7 @@ from arc_encoder.core.atomic import atomic_path
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.data.records import Document
 from arc_encoder.inference import Compressor
+from arc_encoder.inference.storage.corpus.corpus import Outcome
 
 BATCHES = 8  # of a block, inside which documents are sorted by length so that little is padded
 
@@ -34,12 +35,12 @@ def check_output(output: Path, *, overwrite: bool) -> None:
         ConfigError: with the reason.
     """
     if output.exists() and not overwrite:
-        raise ConfigError(f"{output} exists already; choose another name, or set overwrite=true")
+        raise ConfigError(f"{output} exists already; choose another name, or let it be overwritten", advice="overwrite")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=output.parent).close()
     except OSError as error:
-        raise ConfigError(f"{output} cannot be written ({error.strerror}); choose another output=<file>") from error
+        raise ConfigError(f"{output} cannot be written ({error.strerror}); choose another file") from error
 
 
 def write_single_file(
@@ -50,7 +51,7 @@ def write_single_file(
     batch_size: int,
     *,
     skip: bool = False,
-) -> str:
+) -> Outcome:
     """Compress documents into one file.
 
     Args:
@@ -62,13 +63,14 @@ def write_single_file(
         skip: leave out documents that cannot be compressed, with a warning.
 
     Returns:
-        what was done, for people.
+        what became of the documents.
 
     Raises:
         DataError: a document that cannot be compressed, an id that comes twice, or the file cannot be written.
     """
     vectors: list[Tensor] = []
     ids: dict[str, None] = {}
+    failed: list[tuple[str, str]] = []
     while block := list(itertools.islice(documents, batch_size * BATCHES)):
         problems = compressor.problems([document.text for document in block])
         before = {*ids}
@@ -78,9 +80,10 @@ def write_single_file(
             before.add(document.id)
         if problems and not skip:
             place, reason = next(iter(problems.items()))
-            raise DataError(f"document {block[place].id!r} {reason}; repair it, or set on_error=skip")
+            raise DataError(f"document {block[place].id!r} {reason}; repair it, or let such be skipped", advice="skip")
         for place, reason in problems.items():
             warnings.warn(f"document {block[place].id!r} {reason}; left out", stacklevel=2)
+            failed.append((block[place].id, reason))
         sound = [document for place, document in enumerate(block) if place not in problems]
         vectors += compressor.compress([document.text for document in sound], factor=factor, batch_size=batch_size)
         ids.update(dict.fromkeys(document.id for document in sound))
@@ -97,10 +100,8 @@ def write_single_file(
             save_file({"vectors": torch.cat(vectors), "offsets": offsets}, part, metadata=metadata)
             part.chmod(_usual_mode())  # the library writes files that only their owner may read
     except (OSError, SafetensorError) as error:
-        raise DataError(
-            f"{output} could not be written ({error}); make room, or choose another output=<file>"
-        ) from error
-    return f"{len(ids)} documents → {int(offsets[-1])} vectors of width {vectors[0].shape[1]} in {output}"
+        raise DataError(f"{output} could not be written ({error}); make room, or choose another file") from error
+    return Outcome(len(ids), vectors=int(offsets[-1]), failed=failed)
 
 
 def _usual_mode() -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from arc_encoder.commands.experiments.train import flatten
+from arc_encoder.training.hyperparameters import flatten
+from tests.commands.conftest import tiny_model as tiny_model  # the fixture
 from tests.tiny_runs import model_overrides, run_train, short_overrides
 
 

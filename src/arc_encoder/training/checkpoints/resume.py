@@ -1,0 +1,219 @@
+"""Resuming a run: which checkpoint it continues from, and what has changed since that was written."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+
+from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.run_folder.lock import holding
+from arc_encoder.core.run_folder.record import changed_versions, read_config, read_starts, record_start, versions
+from arc_encoder.training.checkpoints.checkpoint_files import DAMAGED, fault_of, last_good, newest_first, steps_of
+
+log = logging.getLogger(__name__)
+AUTO = "auto"
+# Parts of a configuration that decide neither weights nor losses.
+HARMLESS = (
+    "callbacks",
+    "logger",
+    "paths",
+    "resume",
+    "threads",
+    "experiment_name",
+    "sweep_metric",
+    "trainer.log_every_n_steps",
+)
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """The folder of a training that nobody else writes into.
+
+    Attributes:
+        folder: of the run.
+        checkpoint: to continue from; None for a fresh start.
+    """
+
+    folder: Path
+    checkpoint: str | None
+
+
+@contextmanager
+def open_run(
+    folder: str | Path, *, resume: str | Path | None = None, config: str | None = None, seed: int | None = None
+) -> Iterator[TrainingRun]:
+    """Hold the folder of a run, find the checkpoint to continue from, and record this start there.
+
+    Args:
+        folder: of the run; made if it is not there.
+        resume: see `find_checkpoint`.
+        config: the whole configuration as YAML, kept in the folder.
+        seed: of everything random, for the record.
+
+    Raises:
+        CheckpointError: no checkpoint, or a damaged one.
+        ConfigError: another process is at work there, the folder cannot be written, or it holds another run.
+    """
+    run = Path(folder)
+    with holding(run) if is_first_process() else nullcontext():
+        found = find_checkpoint(None if resume is None else str(resume), run)
+        if is_first_process():
+            if found:
+                if config is not None:
+                    warn_of_changes(found, yaml.safe_load(config))
+                if Path(found).resolve().parent.parent == run.resolve():
+                    Path(found).touch()  # an older one that was chosen is the newest from now on
+            record_start(run, seed=seed, checkpoint=found, config=config)
+        yield TrainingRun(run, found)
+
+
+def is_first_process() -> bool:
+    """Whether this is the first of all processes of the run: the one that writes."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
+
+
+def find_checkpoint(resume: str | None, run: Path) -> str | None:
+    """The checkpoint to continue from, every byte of it checked.
+
+    Args:
+        resume: a checkpoint, the folder of a run for its newest one, ``auto`` for the newest of `run`
+            or a fresh start if there is none, None for a fresh start.
+        run: the folder of this run.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged; the one before is offered. With ``auto``, which
+            nobody may be watching, the one before is taken and the damaged file set aside.
+        ConfigError: `run` holds checkpoints of an earlier run that would be replaced.
+    """
+    if not is_first_process():  # the first process looks, and says what is wrong
+        sound = last_good(run / "checkpoints") if resume == AUTO else None  # it may be renaming a damaged one just now
+        return str(sound) if sound else _choose(resume, run)
+    found = _choose(resume, run)
+    while found is not None:
+        path = Path(found)
+        fault = fault_of(path)
+        if fault is None:
+            break
+        before = next((other for other in newest_first(path.parent) if other != path and fault_of(other) is None), None)
+        if resume != AUTO or before is None:
+            offer = (
+                f"{before}, written before it, is sound"
+                if before
+                else "no other checkpoint there is sound; start again"
+            )
+            raise CheckpointError(
+                f"the checkpoint {path} is damaged: {fault}; {offer}",
+                advice="resume" if before else None,
+                checkpoint=before,
+            )
+        aside = path.with_name(path.name + DAMAGED)
+        os.replace(path, aside)
+        log.warning(
+            "the checkpoint %s is damaged: %s; it is now called %s, and the run continues from %s",
+            path,
+            fault,
+            aside.name,
+            before,
+        )
+        found = _choose(resume, run)
+    own = run / "checkpoints"
+    if own.is_dir() and newest_first(own) and (found is None or Path(found).resolve().parent.parent != run.resolve()):
+        raise ConfigError(
+            f"{run} holds the checkpoints of an earlier run, which this one would replace; choose "
+            "another folder, or resume that one",
+            advice="earlier-run",
+            run=run,
+        )
+    return found
+
+
+def _choose(resume: str | None, run: Path) -> str | None:
+    if resume is None:
+        return None
+    if resume == AUTO:
+        newest = newest_first(run / "checkpoints")
+        return str(newest[0]) if newest else None
+    path = Path(resume)
+    if path.is_file() or (path.suffix == ".ckpt" and path.is_dir()):
+        return str(path)
+    found = newest_first(path / "checkpoints")
+    if not found:
+        if (path / "config.yaml").is_file():
+            raise CheckpointError(
+                f"resume={resume}: this run has written no checkpoint yet; let it begin again",
+                advice="no-checkpoint-yet",
+                run=path,
+            )
+        raise CheckpointError(f"resume={resume}: neither a checkpoint nor a run's folder with checkpoints/*.ckpt in it")
+    return str(found[0])
+
+
+def refuse_fewer_steps(checkpoint: str, steps: int) -> None:
+    """Refuse a run that would end before it begins.
+
+    Raises:
+        ConfigError: `steps` is less than what `checkpoint` was written after; -1 sets no end.
+    """
+    reached = steps_of(Path(checkpoint))
+    if 0 <= steps < reached:
+        raise ConfigError(
+            f"the run would end after {steps} optimizer steps, but {checkpoint} was written after {reached} optimizer steps; "
+            f"give at least {reached}, or an earlier checkpoint",
+            advice="max-steps",
+            steps=steps,
+        )
+
+
+def warn_of_changes(checkpoint: str, config: Mapping[str, Any]) -> None:
+    """Log what differs from the run that wrote `checkpoint`: settings, and versions.
+
+    Args:
+        checkpoint: a sound checkpoint.
+        config: the configuration of this start.
+
+    Raises:
+        ConfigError: the run would end before the step that it has reached.
+    """
+    steps = config["trainer"]["max_steps"]
+    refuse_fewer_steps(checkpoint, steps)
+    run = Path(checkpoint).resolve().parent.parent
+    starts = read_starts(run)
+    if starts and (changed := changed_versions(starts[-1]["versions"], versions())):
+        log.warning("not what the run was last started with, so numbers may differ slightly: %s", ", ".join(changed))
+    before = read_config(run)
+    if before is None:
+        return
+    old, new = _flat(before), _flat(config)
+    changed_keys = [
+        key
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and not any(key == part or key.startswith(f"{part}.") for part in HARMLESS)
+    ]
+    if not changed_keys:
+        return
+    shown = ", ".join(f"{key} {old.get(key)} → {new.get(key)}" for key in changed_keys)
+    log.warning("changed since the last start, so this is not the run that was begun: %s", shown)
+    if "trainer.max_steps" in changed_keys:
+        log.warning(
+            "the number of steps also sets the schedule: from step %d on, learning rates follow a cycle of %d steps instead of %s; "
+            "a run of %d steps from the beginning would have had other rates until here",
+            steps_of(Path(checkpoint)), steps, old.get("trainer.max_steps"), steps,
+        )  # fmt: skip
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {
+        k: leaf
+        for key, inner in value.items()
+        for k, leaf in _flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
