@@ -31,6 +31,7 @@ from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.protocols import Protocol
 from arc_encoder.evaluation.systems import System
 from arc_encoder.inference.fallback.policies import Fallback
+from arc_encoder.inference.serving.engines import Engine as ServingEngine
 from arc_encoder.inference.storage import Codec
 from arc_encoder.inference.storage.corpus.engines import Engine
 from arc_encoder.model.decoder.load import FrozenDecoder
@@ -62,7 +63,7 @@ ROOT_OF = {
     "ablation": "ablate",
     "scale": "ablate",
 }
-# Their models lie on a hub that is not reached here, or are fetched first.
+# Their models are on a hub that is not reached here, or are fetched first.
 HUB = [
     option
     for option in GROUPS
@@ -95,6 +96,11 @@ def needs_library(option: str) -> None:
         pytest.importorskip("peft", reason="needs the extra lora (peft)")
 
 
+def is_engine(made: Any) -> bool:
+    """Of `arc-compress`, or what makes one of `arc-serve`."""
+    return isinstance(made, Engine) or issubclass(made.func, ServingEngine)
+
+
 def root_of(option: str) -> str:
     return ROOT_OF.get(option.split("/")[0], "train")
 
@@ -123,7 +129,7 @@ def with_option(option: str) -> DictConfig:
 
 
 def bundled(node: Any) -> bool:
-    """Whether every bundled model that a configuration names lies in this checkout."""
+    """Whether every bundled model that a configuration names is in this checkout."""
     text = OmegaConf.to_yaml(node, resolve=True)
     return not any(
         str(bundled_folder() / name) in text
@@ -176,7 +182,7 @@ def test_every_option_composes_and_binds(option: str) -> None:
 
 @pytest.mark.parametrize("option", sorted(FILES))
 def test_benchmarks_of_files_ask_them(option: str, tmp_path: Path) -> None:
-    """With a file in place, or with one's own instead, and a recipe that there is."""
+    """With a file in place, or with your own instead, and a recipe that there is."""
     assert (CONFIGS / "recipe" / f"{FILES[option]}.yaml").is_file()
     name = option.split("/")[1]
     asked = "Translate the previous document into {}."
@@ -237,7 +243,7 @@ def test_every_option_builds_what_it_names(option: str) -> None:
         ),
         "codec": lambda: isinstance(instantiate(config.codec), Codec),
         "questions": lambda: config.questions._target_.endswith("Questions"),
-        "engine": lambda: isinstance(instantiate(config.engine), Engine),
+        "engine": lambda: is_engine(instantiate(config.engine)),
         "fallback": lambda: config.fallback is None or isinstance(instantiate(config.fallback), Fallback),
         "growth": lambda: isinstance(instantiate(config.data.growth), FactorGrowth),
         "task_warmup": lambda: (

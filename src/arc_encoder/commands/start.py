@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from arc_encoder.commands.catalogue import COMMANDS, overview
+from arc_encoder.commands.nested import NESTED
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended, as shells give it
 
@@ -33,6 +34,8 @@ def main() -> None:
 def start(name: str) -> None:
     """Run the command `name` on the words of the command line."""
     command = COMMANDS[name]
+    if (name, *sys.argv[1:2]) in NESTED:
+        command = NESTED[name, sys.argv.pop(1)]
     try:  # around imports too
         from arc_encoder.config.app.help import answered
 

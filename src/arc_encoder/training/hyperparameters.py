@@ -9,13 +9,13 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 
 GROUPS = ("seed", "model", "optim", "objective", "trainer", "decoders", "data")
 SCORES = "at_end"  # beginning of what stands beside the settings; the page begins with what sorts first
 
 
-def log_hyperparameters(config: Mapping[str, Any], model: ArcModel, loggers: Iterable[Logger]) -> None:
+def log_hyperparameters(config: Mapping[str, Any], model: ArcForCausalLM, loggers: Iterable[Logger]) -> None:
     """Send the flattened configuration and the number of trained parameters to every logger."""
     trained = sum(p.numel() for p in model.compressor.parameters() if p.requires_grad)
     values: dict[str, Any] = {"trained_parameters": trained}
@@ -42,7 +42,7 @@ def log_outcome(metrics: Mapping[str, float], step: int, loggers: Iterable[Logge
 
 
 def _write(logger: TensorBoardLogger, summary: Any) -> None:
-    if rank_zero_only.rank == 0:  # elsewhere there is no writer
+    if getattr(rank_zero_only, "rank", 0) == 0:  # elsewhere there is no writer
         logger.experiment._get_file_writer().add_summary(summary)
 
 

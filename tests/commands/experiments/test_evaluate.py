@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from arc_encoder.commands.experiments import evaluate
 from arc_encoder.config.paths import configs_folder
-from arc_encoder.core.run_folder.sharing import sharing
+from arc_encoder.core.run_folder.sharing import share_run_folder
 from arc_encoder.evaluation.evaluate import check_decoders
 from arc_encoder.evaluation.runs import runner
 from arc_encoder.evaluation.systems import arc as arc_system
@@ -204,11 +204,11 @@ def test_what_is_finished_is_not_done_again(
     run: Command, base: list[str], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[tuple[str, int | None]] = []
-    most = [2]
+    limit = [2]
     original = runner._run
 
-    def watched(each: runner.Planned, *rest: Any) -> object:
-        if len(done) == most[0]:
+    def watched(each: runner.PendingPart, *rest: Any) -> object:
+        if len(done) == limit[0]:
             raise RuntimeError("the machine went down")
         done.append((each.part.system, each.part.pooling_factor))
         return original(each, *rest)
@@ -220,7 +220,7 @@ def test_what_is_finished_is_not_done_again(
     interrupted = json.loads(results.read_text())
     assert interrupted["status"] == "running"
     assert len(interrupted["rows"]) == 2 * 2
-    most[0] = 100
+    limit[0] = 100
     run("--resume", "out")
     assert done == [("open_book", None), ("arc", 4), ("arc", 8)]
     found = json.loads(results.read_text())
@@ -249,7 +249,7 @@ def test_files_that_changed_are_asked_anew_and_others_are_not(
     done: list[str] = []
     original = runner._run
 
-    def watched(each: runner.Planned, *rest: Any) -> object:
+    def watched(each: runner.PendingPart, *rest: Any) -> object:
         done.append(each.part.system)
         return original(each, *rest)
 
@@ -309,7 +309,7 @@ def test_other_settings_are_refused_where_an_evaluation_runs(run: Command, base:
     settings = yaml.safe_load((out / "config.yaml").read_text())
     assert "- system=open_book\n" in (out / "hydra" / "overrides.yaml").read_text()
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
-    with sharing(out, settings, lambda: None):
+    with share_run_folder(out, settings, lambda: None):
         errors = run.fails(*base, "system=closed_book", "hydra.run.dir=out")
         assert "another process is at work in out with other settings (systems.closed_book" in errors
         assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
@@ -317,7 +317,7 @@ def test_other_settings_are_refused_where_an_evaluation_runs(run: Command, base:
 
 
 OWN_BENCHMARK = '''
-"""A benchmark of one's own, with few settings."""
+"""A benchmark of your own, with few settings."""
 
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
 
@@ -403,7 +403,7 @@ def test_weights_that_change_while_an_evaluation_runs_are_not_those_of_its_parts
     done: list[str] = []
     original = runner._run
 
-    def watched(each: runner.Planned, *rest: Any) -> object:
+    def watched(each: runner.PendingPart, *rest: Any) -> object:
         done.append(each.part.slug)
         os.utime(folder / "model.safetensors", ns=(1, 1))
         return original(each, *rest)
@@ -440,7 +440,7 @@ def test_earlier_results_do_not_stand_for_those_of_a_new_start(
     assert json.loads(results.read_text()) == {**before, "status": "running"}
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    results.write_text("spoilt")
+    results.write_text("corrupted")
     run(*base, "system=open_book")
     assert json.loads(results.read_text())["status"] == "finished"
 

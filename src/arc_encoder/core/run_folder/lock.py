@@ -17,7 +17,7 @@ RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # what launchers tell the proces
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def lock_run_folder(folder: Path) -> Iterator[None]:
     """Within it nobody else may write into the run's folder, which is made if it is not there.
 
     Raises:
@@ -39,7 +39,7 @@ def holding(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def refuse_running(folder: Path) -> None:
+def check_unlocked(folder: Path) -> None:
     """Refuse a folder in which another command is at work; nothing is written.
 
     Raises:
@@ -58,7 +58,7 @@ def refuse_running(folder: Path) -> None:
 
 
 @contextmanager
-def making(target: Path, lock: Path | None = None) -> Iterator[None]:
+def lock_output(target: Path, lock: Path | None = None) -> Iterator[None]:
     """Within it nobody else may make the file or folder `target`; afterwards no lock is left.
 
     Args:

@@ -2,7 +2,7 @@
 
     <s>[INST] {prefix}{contexts and text}{request} [/INST] {suffix}{target} </s>
 
-What stands around the segments is the tokenizer's own template, rendered once with two marks
+What is around the segments is the tokenizer's own template, rendered once with two marks
 and cut at them. Its special tokens become ids one by one; the rest of it joins the text next
 to it. So a document that holds "[INST]" or "</s>" changes nothing.
 """
@@ -107,6 +107,20 @@ def read_template(tokenizer: PreTrainedTokenizerBase, *, bos: bool = True) -> Ch
         spaced=tokenizer.tokenize("a")[0].startswith("▁"),
         closing=tuple(closing[: end + 1]),
     )
+
+
+def rendered(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
+    """A chat of several turns as the template writes it, up to where the assistant begins.
+
+    Raises:
+        ConfigError: no template, or one that refuses these messages.
+    """
+    return _render(tokenizer, messages, add_generation_prompt=True)
+
+
+def template_pieces(text: str, tokenizer: PreTrainedTokenizerBase) -> list[Segment]:
+    """A piece of what a template wrote, cut at the tokenizer's special tokens."""
+    return _pieces(text, tokenizer, Role.PLAIN)
 
 
 def _name(tokenizer: PreTrainedTokenizerBase) -> str:

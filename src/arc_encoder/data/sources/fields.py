@@ -36,7 +36,7 @@ def missing(record: Mapping[str, Any], required: tuple[str, ...]) -> str | None:
 
 
 def named(record: Mapping[str, Any], where: str) -> str:
-    """The record's id, or where it stands if it has none."""
+    """The record's id, or where it is if it has none."""
     return where if record.get("id") in (None, "") else str(record["id"])
 
 
@@ -50,7 +50,9 @@ def texts(value: Any) -> tuple[str, ...]:
 
 def is_text(value: Any) -> bool:
     """Whether a value is a text, or a number that can stand for one; true, false and NaN cannot."""
-    return (isinstance(value, str | int) and not isinstance(value, bool)) or (isinstance(value, float) and isfinite(value))
+    return (isinstance(value, str | int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and isfinite(value)
+    )
 
 
 def text_fault(name: str, value: Any) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.core.run_folder.record import changed_settings, read_config
-from arc_encoder.model.language_models.state_dict_mismatch import misfits
+from arc_encoder.model.language_models.state_dict_mismatch import state_dict_mismatches
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.optim.optimizer import make_optimizer
 
@@ -18,7 +18,7 @@ DECIDING = ("model.", "decoders.", "optim.")  # settings that decide which weigh
 SHOWN = 6  # of each kind of difference
 
 
-def refuse_other_model(checkpoint: str, module: ArcLightningModule, settings: Mapping[str, Any] | None = None) -> None:
+def check_same_model(checkpoint: str, module: ArcLightningModule, settings: Mapping[str, Any] | None = None) -> None:
     """Refuse a checkpoint whose weights do not fit, before anything is written.
 
     A sharded checkpoint, a folder, is left to its own reader.
@@ -35,7 +35,7 @@ def refuse_other_model(checkpoint: str, module: ArcLightningModule, settings: Ma
     if path.is_dir():
         return
     content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    weights = misfits(content.get("state_dict", {}), module.state_dict())
+    weights = state_dict_mismatches(content.get("state_dict", {}), module.state_dict())
     problems = weights or _trained_otherwise(content, module)
     if not problems:
         return
