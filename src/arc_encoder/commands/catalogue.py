@@ -28,7 +28,7 @@ COMMANDS = {
     "compress": Command("compressors.compress", "compress files of documents into a store of vectors", "compress"),
     "serve": Command("compressors.serve", "serve a decoder, documents as vectors, by OpenAI's protocol", "serve"),
     "store": Command("compressors.store", "look after a store of compressed documents"),
-    "probe": Command("compressors.probe", "train a probe that predicts answers that are lost in vectors", "probe"),
+    "probe": Command("compressors.probe", "train a probe that predicts which answers vectors lose", "probe"),
     "report": Command("experiments.report", "tables, plots and a page of finished runs; examples; comparisons"),
     "ablate": Command("experiments.ablate", "train and evaluate the variants of an ablation", "ablate"),
     "data": Command("preparation.data", "look at data before training on it, and prepare public sets"),
