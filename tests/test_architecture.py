@@ -39,7 +39,7 @@ def part_of(file: Path) -> str:
 
 
 def imported(file: Path) -> Iterator[str]:
-    """Full names of what a file imports from arc_encoder, wherever in the file the import is."""
+    """Full names of what a file imports from arc_encoder, wherever in the file it is imported."""
     package = ["arc_encoder", *file.relative_to(SOURCE).parts[:-1]]
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

@@ -103,7 +103,7 @@ def test_empty_context_is_refused_also_beside_a_long_one(lengths: list[int]) -> 
         Chunking(10).cut(torch.ones(len(lengths), 25, dtype=torch.long), torch.tensor(lengths))
 
 
-@pytest.mark.parametrize(("size", "most"), [(0, 1), (1, 0), (-4, 2)])
+@pytest.mark.parametrize(("size", "max_chunks"), [(0, 1), (1, 0), (-4, 2)])
 def test_sizes_that_cannot_be(size: int, max_chunks: int) -> None:
     with pytest.raises(ConfigError, match=f"size={size} and max_chunks={max_chunks}"):
         Chunking(size, max_chunks)

@@ -52,7 +52,7 @@ class ToyQuestions:
         split: train, held_out or new_names.
         size: number of questions.
         documents: smallest and largest number of documents that one long document is made of, for ``qa``.
-            The asked one stands at a random place, and no other of them names whom the question is about.
+            The one that is asked about is at a random place, and no other names whom the question is about.
 
     Raises:
         ConfigError: unknown kind, or a range that is empty.

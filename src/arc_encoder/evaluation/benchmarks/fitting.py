@@ -134,7 +134,7 @@ def fitted(
 def warn_of_shortened(
     name: str, shots: int, prompts: Sequence[Fitted], session: Session, max_tokens: int | None
 ) -> None:
-    """Tell how many prompts did not fit as they were; `most` is the longest document that the encoder reads, if any."""
+    """Tell how many prompts did not fit as they were; `max_tokens` is the longest document that the encoder reads, if there is a limit."""
     fewer = sum(each.examples < shots for each in prompts)
     cut = sum(each.cut for each in prompts)
     examples = sum(each.examples_cut for each in prompts)

@@ -92,7 +92,7 @@ def _block(shown: Shown, *, asked_now: bool = False) -> str:
     question, documents = shown
     texts = [segment.text for segment in documents if segment is not None]
     words = asked(question.question)
-    if asked_now:  # the query's question keeps its line break even where no document is before it
+    if asked_now:  # the query's question keeps its line break even where no document comes before it
         return (DOCUMENT + "\n".join(texts) if texts else "") + words
     head = DOCUMENT + "\n".join(texts) + words if texts else words.lstrip("\n")
     return f"{head} {question.answers[0]}"

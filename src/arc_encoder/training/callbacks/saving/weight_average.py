@@ -48,7 +48,7 @@ class WeightAverage(Callback):
         if not self.averages:
             if trainer.global_step > 0:
                 raise CheckpointError(
-                    "the checkpoint holds no average of the weights, for it was written without; continue without it, "
+                    "the checkpoint holds no average of the weights, as it was written without one; continue without it, "
                     "or start a new run from the published folder with model.init_from"
                 )
             self.averages = {name: p.detach().clone() for name, p in trained.items()}
