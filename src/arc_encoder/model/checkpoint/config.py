@@ -53,7 +53,7 @@ class ArcEncoderConfig(PretrainedConfig):
         self.causal = causal
         self.chunk_size = chunk_size
         self.max_chunks = max_chunks
-        self.length_buckets = kwargs.pop("length_buckets", length_buckets)  # its name in folders of earlier versions
+        self.length_buckets = kwargs.pop("length_groups", length_buckets)  # its name in folders of earlier versions
         self.layer_mix = layer_mix
         self.rotary_scaling = rotary_scaling
         self.origin = origin
