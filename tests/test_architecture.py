@@ -137,7 +137,7 @@ def test_the_model_is_plain_torch() -> None:
 
 
 COMMANDS = sorted(file for file in FILES if part_of(file) == "commands" and file.name != "__init__.py")
-ENTRIES = ("start", "catalogue")  # how a command is found; they are no commands
+ENTRIES = ("start", "catalogue", "nested")  # how a command is found; they are no commands
 
 
 @pytest.mark.parametrize("file", COMMANDS, ids=name_of)
@@ -153,7 +153,7 @@ TYPED = re.compile(
     r"\barc-(?!encoder)[a-z]|=<|\b[a-z_]+=[a-z]{2,}\b|\b[a-z_]+/[a-z_]+=|"
     r"\b(model|data|optim|trainer|callbacks|decoders|systems|benchmark|paths|hydra)\.(?!safetensors)[a-z_.]+[ =]|(^| )--[a-z]"
 )
-NOT_OURS = ("llama-gguf-split --merge", "pip download --no-deps")  # other programs
+NOT_OURS = ("llama-gguf-split --merge", "pip download --no-deps", "--enable-prompt-embeds")  # other programs
 
 
 def messages(file: Path) -> Iterator[str]:

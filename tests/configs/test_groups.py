@@ -31,6 +31,7 @@ from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.protocols import Protocol
 from arc_encoder.evaluation.systems import System
 from arc_encoder.inference.fallback.policies import Fallback
+from arc_encoder.inference.serving.engines import Engine as ServingEngine
 from arc_encoder.inference.storage import Codec
 from arc_encoder.inference.storage.corpus.engines import Engine
 from arc_encoder.model.decoder.load import FrozenDecoder
@@ -93,6 +94,11 @@ def needs_library(option: str) -> None:
     """Skip an option of an extra that is not installed."""
     if option in ("model/encoder/adapter/lora", "experiment/baseline/pisco"):
         pytest.importorskip("peft", reason="needs the extra lora (peft)")
+
+
+def is_engine(made: Any) -> bool:
+    """Of `arc-compress`, or what makes one of `arc-serve`."""
+    return isinstance(made, Engine) or issubclass(made.func, ServingEngine)
 
 
 def root_of(option: str) -> str:
@@ -237,7 +243,7 @@ def test_every_option_builds_what_it_names(option: str) -> None:
         ),
         "codec": lambda: isinstance(instantiate(config.codec), Codec),
         "questions": lambda: config.questions._target_.endswith("Questions"),
-        "engine": lambda: isinstance(instantiate(config.engine), Engine),
+        "engine": lambda: is_engine(instantiate(config.engine)),
         "fallback": lambda: config.fallback is None or isinstance(instantiate(config.fallback), Fallback),
         "growth": lambda: isinstance(instantiate(config.data.growth), FactorGrowth),
         "task_warmup": lambda: (

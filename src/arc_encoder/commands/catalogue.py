@@ -26,6 +26,7 @@ COMMANDS = {
     "eval": Command("experiments.evaluate", "evaluate compressors and baselines on benchmarks", "eval"),
     "ask": Command("compressors.ask", "ask a question about a document, from text and from vectors", "ask"),
     "compress": Command("compressors.compress", "compress files of documents into a store of vectors", "compress"),
+    "serve": Command("compressors.serve", "serve a decoder, documents as vectors, by OpenAI's protocol", "serve"),
     "store": Command("compressors.store", "look after a store of compressed documents"),
     "probe": Command("compressors.probe", "train a probe that predicts answers that are lost in vectors", "probe"),
     "report": Command("experiments.report", "tables, plots and a page of finished runs; examples; comparisons"),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from arc_encoder.commands.catalogue import COMMANDS, overview
+from arc_encoder.commands.nested import NESTED
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.help import answered
 from arc_encoder.config.validation.suggestions import suggest
@@ -33,6 +34,8 @@ def main() -> None:
 def start(name: str) -> None:
     """Run the command `name` on the words of the command line."""
     command = COMMANDS[name]
+    if (name, *sys.argv[1:2]) in NESTED:
+        command = NESTED[name, sys.argv.pop(1)]
     try:
         if command.config is not None and answered(command.config):
             return

@@ -131,7 +131,8 @@ class Compressor(DocumentEncoder):
 
         Args:
             folder: made if it is not there.
-            dtype, whole: see `ArcEncoderModel.save_pretrained`.
+            dtype: see `ArcEncoderModel.save_pretrained`.
+            whole: likewise.
         """
         self.model.save_pretrained(folder, dtype=dtype, whole=whole)
         if whole or not comes_with(self.model.config.origin, self.tokenizer):
@@ -264,12 +265,11 @@ class Compressor(DocumentEncoder):
     ) -> list[str]:
         """Answers to many questions about one document, which is encoded once and read once by the decoder.
 
-        Each answer is what `generate` says to the same prompt alone.
+        Each answer is what `generate` says to the same prompt alone; the other arguments are those of `generate`.
 
         Args:
             context: the document: its text, or what `encode` made of it.
             questions: at least one.
-            max_new_tokens, factor, max_vectors, stop, batch_size, fallback: see `generate`.
 
         Raises: as `generate`.
         """

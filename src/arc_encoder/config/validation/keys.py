@@ -7,6 +7,10 @@ TRAIN = {
     "experiment_name", "seed", "threads", "imports", "ckpt", "resume", "sweep_metric", "callbacks", "data",
     "decoders", "logger", "model", "objective", "optim", "paths", "trainer",
 }
+PLAN = {
+    "gpus", "gpu_memory_gib", "reserve_gib", "peak_tflops", "utilisation", "sharded", "document_tokens",
+    "question_tokens", "answer_tokens",
+}
 KEYS: dict[str, set[str]] = {
     "train": TRAIN,
     "eval": {
@@ -32,6 +36,11 @@ KEYS: dict[str, set[str]] = {
         "decoder_name", "factor", "fidelity", "keep_text", "batch_size", "threads", "device", "dtype",
         "on_error", "overwrite", "codec", "decoders", "engine", "paths",
     },
+    "serve": {
+        "checkpoint", "encoder_tokenizer", "backbone", "imports", "decoder_name", "store", "model", "host", "port",
+        "api_key_file", "page", "batch_size", "cache_mib", "grace", "log_level", "threads", "device", "dtype",
+        "limits", "decoders", "engine", "paths",
+    },
     "convert": {
         "input", "output", "layout", "decoders", "backbone", "tokenizer", "dtype", "whole", "imports",
         "overwrite",
@@ -44,9 +53,13 @@ KEYS: dict[str, set[str]] = {
     "bench": TRAIN | {
         "batches", "warmup", "workers", "device",
     },
-    "plan": TRAIN | {
-        "gpus", "gpu_memory_gib", "reserve_gib", "peak_tflops", "utilisation", "sharded", "document_tokens",
-        "question_tokens", "answer_tokens",
+    "bench_serve": {
+        "checkpoint", "encoder_tokenizer", "backbone", "imports", "decoder_name", "text", "documents", "clients",
+        "factors", "answer_tokens", "rounds", "output", "threads", "device", "dtype", "decoders", "paths",
+    },
+    "plan": TRAIN | PLAN,
+    "plan_serve": TRAIN | PLAN | {
+        "factors",
     },
     "check": {
         "path", "kind", "text_field", "fields", "on_error", "shots", "max_passages", "limit", "samples",

@@ -109,6 +109,20 @@ def read_template(tokenizer: PreTrainedTokenizerBase, *, bos: bool = True) -> Ch
     )
 
 
+def rendered(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
+    """A chat of several turns as the template writes it, up to where the assistant begins.
+
+    Raises:
+        ConfigError: no template, or one that refuses these messages.
+    """
+    return _render(tokenizer, messages, add_generation_prompt=True)
+
+
+def template_pieces(text: str, tokenizer: PreTrainedTokenizerBase) -> list[Segment]:
+    """A piece of what a template wrote, cut at the tokenizer's special tokens."""
+    return _pieces(text, tokenizer, Role.PLAIN)
+
+
 def _name(tokenizer: PreTrainedTokenizerBase) -> str:
     return getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
 

@@ -142,7 +142,8 @@ class CompressedContext:
         """Refuse vectors that were made by or for another model.
 
         Args:
-            encoder, decoder: fingerprints of the models available; the decoder's may be unknown.
+            encoder: fingerprint of the ARC-Encoder at hand.
+            decoder: that of the decoder; None where it is unknown.
             decoder_name: the decoder's name.
 
         Raises:

@@ -190,7 +190,8 @@ class FrozenDecoder(nn.Module):
             embeddings: (B, T, E).
             mask: (B, T) True at real positions.
             max_new_tokens: most ids of a row.
-            stop, end_ids: what ends a row.
+            stop: texts that end a row.
+            end_ids: ids that do, besides EOS.
             processors: what changes the logits before the likeliest token is taken.
             streamer: is given each token at once; for a single row.
             criteria: what ends all rows besides.

@@ -64,6 +64,10 @@ def compress(
         DataError: no document, or one that cannot be used.
         CheckpointError: a store of other models.
     """
+    if engine is not None and not isinstance(engine, Engine):
+        raise ConfigError(
+            f"{type(engine).__name__} compresses no documents; choose LocalEngine or RayEngine (engine=local, engine=ray)"
+        )
     target = Path(output)
     single = target.suffix == SINGLE
     if single and int(os.environ.get("WORLD_SIZE", "1")) > 1:

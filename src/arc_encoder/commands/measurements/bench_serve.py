@@ -1,0 +1,32 @@
+"""`arc-bench serve`: how much faster a gateway answers from vectors than from text.
+
+Run command: ``arc-bench serve checkpoint=<run>/compressor decoder=toy_a documents=[256] clients=[1,8]``
+"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from arc_encoder.config.app.run import run_app
+from arc_encoder.config.building.compressors import load_compressor
+from arc_encoder.config.building.settings import need, set_up_process
+
+SETTINGS = ("text", "documents", "clients", "factors", "answer_tokens", "rounds", "output")
+
+
+def run(config: DictConfig) -> None:
+    """Measure as `config` says, and print a table."""
+    from arc_encoder.tools.bench.serving.run import bench_serving, table_of
+
+    need(config, "checkpoint", usage="arc-bench serve checkpoint=<run>/compressor decoder=<name>")
+    set_up_process(config)
+    print(table_of(bench_serving(load_compressor(config), **{key: config[key] for key in SETTINGS})))
+
+
+def main() -> None:
+    """Console entry point."""
+    run_app("bench_serve", run)
+
+
+if __name__ == "__main__":
+    main()

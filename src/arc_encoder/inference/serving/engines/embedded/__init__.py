@@ -1,0 +1,1 @@
+"""The decoder inside this process."""

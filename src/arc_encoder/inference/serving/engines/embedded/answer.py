@@ -1,0 +1,100 @@
+"""One answer that is being generated: its tokens, its text as far as it may be shown, and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+from arc_encoder.inference.generation.stops import cut
+from arc_encoder.inference.generation.streaming import UNFINISHED
+from arc_encoder.inference.serving.engines.base import Delta, Job, TokenLogprob
+
+
+class Answer:
+    """What one row of the batch says.
+
+    Args:
+        job: what is answered.
+        choice: which of its answers.
+        max_tokens: the longest that it may become.
+        end_ids: ids that end it.
+        decode: ids → text.
+    """
+
+    def __init__(
+        self, job: Job, choice: int, *, max_tokens: int, end_ids: frozenset[int], decode: Callable[[list[int]], str]
+    ) -> None:
+        self.job, self.choice, self.max_tokens, self.end_ids, self.decode = job, choice, max_tokens, end_ids, decode
+        self.ids: list[int] = []
+        self.finish: str | None = None
+        self._draw: Sequence[LogitsProcessor] = job.sampling.processors([choice])
+        self._settled = self._read = 0  # ids whose text is settled; ids whose text was handed on
+        self._held = ""  # may be the beginning of a stop
+        self._logprobs: list[TokenLogprob] = []
+        self._longest = max(map(len, job.stops), default=1)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether tokens are drawn, and not the likeliest taken."""
+        return bool(self._draw)
+
+    def draw(self, logits: Tensor) -> int:
+        """The next token of logits (V,)."""
+        scores = logits[None]
+        for each in self._draw:
+            scores = each(torch.empty(1, 0, dtype=torch.long), scores)  # type: ignore[arg-type]
+        return int(scores.argmax())
+
+    def add(self, token: int, logits: Tensor) -> Delta | None:
+        """One more token; what can be shown since, if anything."""
+        if token in self.end_ids:
+            return self._end("stop", self._text(whole=True))
+        self.ids.append(token)
+        if self.job.logprobs is not None:
+            self._logprobs.append(self._logprob(token, logits, self.job.logprobs))
+        text = self._text(whole=len(self.ids) >= self.max_tokens)
+        shown = cut(self._held + text, self.job.stops)
+        if len(shown) < len(self._held + text):
+            self._held = ""
+            return self._end("stop", shown)
+        if len(self.ids) >= self.max_tokens:
+            return self._end("length", text)
+        self._held += text
+        ready = len(self._held) - (self._longest - 1)
+        if ready <= 0:
+            return None
+        shown, self._held = self._held[:ready], self._held[ready:]
+        return self._delta(shown)
+
+    def _end(self, finish: str, text: str) -> Delta:
+        self.finish = finish
+        shown = cut(self._held + text, self.job.stops)
+        self._held = ""
+        return self._delta(shown)
+
+    def _delta(self, text: str) -> Delta:
+        told, self._logprobs = tuple(self._logprobs), []
+        return Delta(self.choice, text, self.finish, told)
+
+    def _text(self, *, whole: bool) -> str:
+        """Text of the tokens that were not handed on; half a character waits for its rest.
+
+        A token's text may depend on the one before it, so each is decoded behind those that came last.
+        """
+        before = self.decode(self.ids[self._settled : self._read])
+        now = self.decode(self.ids[self._settled :])
+        if not whole and now.endswith(UNFINISHED):
+            return ""
+        self._settled, self._read = self._read, len(self.ids)
+        return now[len(before) :]
+
+    def _logprob(self, token: int, logits: Tensor, count: int) -> TokenLogprob:
+        values = logits.float().log_softmax(-1)
+        top = values.topk(count) if count else None
+        told = [] if top is None else list(zip(top.indices.tolist(), top.values.tolist(), strict=True))
+        return TokenLogprob(
+            self.decode([token]), float(values[token]), tuple((self.decode([each]), value) for each, value in told)
+        )

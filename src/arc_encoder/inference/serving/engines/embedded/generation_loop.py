@@ -1,0 +1,196 @@
+"""The thread in which a decoder answers: waiting prompts in, tokens out, and what happens when a pass fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from arc_encoder.inference.serving.engines.base import Job, T
+from arc_encoder.inference.serving.engines.embedded.decoding import Decoding, Work
+from arc_encoder.inference.serving.prompts.prompt import length_of
+from arc_encoder.inference.serving.protocol.errors import told_without_text, unavailable
+
+RETRY_SECONDS = 1.0  # between two looks at a decoder that failed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """Something else that is to be done with the decoder."""
+
+    work: Callable[[], Any]
+    done: Future[Any]
+
+    def run(self) -> None:
+        """Do it, and tell."""
+        if not self.done.set_running_or_notify_cancel():
+            return
+        try:
+            self.done.set_result(self.work())
+        except Exception as error:  # told to whoever waits for it
+            self.done.set_exception(error)
+
+
+class GenerationLoop:
+    """Runs a `Decoding`.
+
+    Args:
+        decoding: the decoder.
+        max_positions: positions that all answers under way may come to, prompt and answer; more wait. One prompt always
+            goes.
+    """
+
+    def __init__(self, decoding: Decoding, *, max_positions: int) -> None:
+        self.decoding, self.max_positions = decoding, max_positions
+        self.failures = 0
+        self.broken: str | None = None
+        self._incoming: SimpleQueue[Work | Call | None] = SimpleQueue()
+        self._waiting: deque[Work] = deque()
+        self._thread: threading.Thread | None = None
+        self._ending = False
+
+    @property
+    def waiting(self) -> int:
+        """Prompts that were not begun."""
+        return len(self._waiting) + self._incoming.qsize()
+
+    def start(self) -> None:
+        """Begin to work, also after the thread died."""
+        if self._thread is None or not self._thread.is_alive():
+            self._ending = False
+            self._thread = threading.Thread(target=self._run, name="decoder", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End; what is under way is told that the engine is gone."""
+        if self._thread is not None:
+            self._ending = True
+            self._incoming.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def submit(self, work: Work) -> None:
+        """Answer a prompt."""
+        if self._ending:
+            work.tell(unavailable("the gateway is shutting down"))
+            return
+        self._incoming.put(work)
+        self.start()
+
+    def call(self, work: Callable[[], T]) -> Future[T]:
+        """Run something else with the decoder, between two tokens: it has one user at a time."""
+        done: Future[T] = Future()
+        self._incoming.put(Call(work, done))
+        self.start()
+        return done
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        finally:  # where it ends by itself, nobody may wait for it for ever
+            self._give_up(self._all(), "the engine ended; try again")
+
+    def _work(self) -> None:
+        while not self._ending:
+            if self.broken is not None and not self._works_again():
+                continue
+            self._take()
+            works = self._admitted()
+            for group in self.decoding.groups(works):
+                try:
+                    self.decoding.read(group)
+                except Exception as error:  # nobody but these is concerned, if the decoder still works
+                    self._failed(group, error)
+                    break
+            else:
+                try:
+                    self.decoding.step()
+                except Exception as error:
+                    self._failed([], error)
+
+    def _take(self) -> None:
+        """Fetch what came in; with nothing to do, wait for it."""
+        idle = not (self._waiting or self.decoding.active or self.decoding.pending)
+        try:
+            while (work := self._incoming.get(block=idle)) is not None:
+                if isinstance(work, Call):
+                    work.run()
+                else:
+                    self._waiting.append(work)
+                    idle = False
+        except Empty:
+            pass
+
+    def _admitted(self) -> list[Work]:
+        """Waiting prompts for which there is room, in the order in which they came."""
+        taken = sum(self._size(work) for work in self.decoding.works)
+        room, found = self.decoding.room, []
+        while self._waiting and room > 0:
+            work = self._waiting[0]
+            if work.cancelled:
+                self._waiting.popleft()
+                continue
+            if taken and taken + self._size(work) > self.max_positions:
+                break
+            found.append(self._waiting.popleft())
+            taken += self._size(work)
+            room -= work.job.n
+        return found
+
+    @staticmethod
+    def _size(work: Work) -> int:
+        return (length_of(work.runs) + work.max_tokens) * work.job.n
+
+    def _failed(self, group: list[Work], error: Exception) -> None:
+        """A pass failed: everybody under way is told, and the decoder is looked at before it goes on."""
+        self.failures += 1
+        log.error("pass failed", extra={"fields": {"error": told_without_text(error), "prompts": len(group)}})
+        self.broken = type(error).__name__
+        self._give_up([*group, *self.decoding.works], "the engine failed while it answered; try again")
+        self.decoding.reset()
+
+    def _works_again(self) -> bool:
+        """Try one pass; while it fails, whoever comes is told at once."""
+        probe = Work(Job(()), [[next(iter(self.decoding.end_ids))]], 1, lambda _: None)
+        try:
+            self.decoding.read([probe])
+            self.decoding.reset()
+        except Exception as error:
+            self.broken = type(error).__name__
+            self.decoding.reset()
+            try:
+                work = self._incoming.get(timeout=RETRY_SECONDS)
+                self._give_up([work] if isinstance(work, Work) else [], "the engine does not work at the moment")
+            except Empty:
+                pass
+            self._give_up(list(self._waiting), "the engine does not work at the moment")
+            self._waiting.clear()
+            return False
+        self.broken = None
+        return True
+
+    def _all(self) -> list[Work]:
+        found = [*self.decoding.works, *self._waiting]
+        try:
+            while True:
+                work = self._incoming.get_nowait()
+                found += [work] if isinstance(work, Work) else []
+        except Empty:
+            pass
+        self.decoding.reset()
+        self._waiting.clear()
+        return found
+
+    @staticmethod
+    def _give_up(works: list[Work], why: str) -> None:
+        for work in works:
+            if not work.cancelled:
+                work.cancelled = True
+                work.tell(unavailable(why))

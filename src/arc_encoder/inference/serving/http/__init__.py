@@ -1,0 +1,1 @@
+"""The HTTP side: what every request passes, the routes, metrics, the log."""

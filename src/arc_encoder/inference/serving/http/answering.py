@@ -1,0 +1,136 @@
+"""A job → the HTTP answer, whole or as a stream of server-sent events; a client that leaves stops its generation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from arc_encoder.inference.serving.engines.base import Delta, Engine, Finished, Job
+from arc_encoder.inference.serving.http.guard import NOTES
+from arc_encoder.inference.serving.http.metrics import Metrics
+from arc_encoder.inference.serving.protocol.errors import ApiError, timed_out
+from arc_encoder.inference.serving.protocol.limits import Limits
+from arc_encoder.inference.serving.protocol.shapes import Shape
+from arc_encoder.inference.serving.protocol.usage import DocumentCost
+
+T = TypeVar("T")
+
+
+class Responder:
+    """Lets an engine answer.
+
+    Args:
+        engine: that answers.
+        limits: of time.
+        metrics: counts.
+    """
+
+    def __init__(self, engine: Engine, limits: Limits, metrics: Metrics) -> None:
+        self.engine, self.limits, self.metrics = engine, limits, metrics
+
+    async def whole(self, request: Request, job: Job, shape: Shape) -> Response:
+        """The answer in one piece."""
+        deltas: list[list[Delta]] = [[] for _ in range(job.n)]
+        usage: dict[str, Any] = {}
+        async with aclosing(self._events(request, job)) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    usage = self._counted(request, job, event)
+                else:
+                    deltas[event.choice].append(event)
+        return JSONResponse(shape.whole(deltas, usage))
+
+    async def stream(self, request: Request, job: Job, shape: Shape, *, include_usage: bool) -> Response:
+        """The answer piece by piece. What fails before its first one has a status of its own."""
+        events = self._events(request, job)
+        first = await anext(events)
+
+        async def lines() -> AsyncIterator[str]:
+            said = [0] * job.n
+            begun = [False] * job.n
+            event: Delta | Finished = first
+            async with aclosing(events):
+                try:
+                    while True:
+                        if isinstance(event, Finished):
+                            usage = self._counted(request, job, event)
+                            if include_usage:
+                                yield _line(shape.last(usage))
+                            break
+                        yield _line(shape.piece(event, said[event.choice], first=not begun[event.choice]))
+                        said[event.choice] += len(event.text)
+                        begun[event.choice] = True
+                        event = await anext(events)
+                except ApiError as error:  # the status is sent already
+                    request.scope[NOTES]["error"] = error.code
+                    yield _line(error.body())
+                    return
+            yield "data: [DONE]\n\n"
+
+        return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+
+    async def _events(self, request: Request, job: Job) -> AsyncGenerator[Delta | Finished]:
+        """What the engine says, within the time that an answer may take."""
+        begun, first = time.perf_counter(), True
+        end = asyncio.get_running_loop().time() + self.limits.timeout
+        async with aclosing(self.engine.generate(job)) as events:
+            while True:
+                try:
+                    async with asyncio.timeout_at(end):
+                        event = await anext(events)
+                except TimeoutError as error:
+                    raise timed_out(self.limits.timeout) from error
+                except StopAsyncIteration:
+                    return
+                if first:
+                    first = False
+                    self.metrics.first_token.observe(time.perf_counter() - begun)
+                yield event
+
+    def _counted(self, request: Request, job: Job, end: Finished) -> dict[str, Any]:
+        cost = DocumentCost.of(job.parts)
+        usage = cost.usage(end.prompt_tokens, end.completion_tokens)
+        self.metrics.text_tokens.inc(usage["text_tokens"])
+        self.metrics.vectors.inc(cost.vectors)
+        self.metrics.document_tokens.inc(cost.tokens)
+        self.metrics.completion_tokens.inc(end.completion_tokens)
+        request.scope[NOTES].update(
+            {name: usage[name] for name in ("text_tokens", "vectors", "document_tokens", "completion_tokens")}
+        )
+        return usage
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which is given up when the client leaves.
+
+    Raises:
+        ApiError: 499, which nobody reads.
+    """
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ApiError(499, "the client left", code="client_left")
+    finally:
+        for each in (task, gone):
+            each.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _line(content: dict[str, Any]) -> str:
+    return f"data: {json.dumps(content, separators=(',', ':'))}\n\n"

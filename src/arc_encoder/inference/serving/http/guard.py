@@ -1,0 +1,143 @@
+"""What every request passes first: key, limits of size and number, and the line in the log that it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from arc_encoder.inference.serving.http.keys import ApiKeys
+from arc_encoder.inference.serving.http.metrics import Metrics
+from arc_encoder.inference.serving.protocol.errors import ApiError, told_without_text, too_busy
+from arc_encoder.inference.serving.protocol.limits import Limits
+
+OPEN = frozenset({"/", "/health", "/ready", "/metrics", "/openapi.json"})  # no key, and never too busy
+NOTES = "arc.notes"  # in a request's scope: what its log line says besides
+
+log = logging.getLogger("arc_encoder.inference.serving.requests")
+
+
+class Guard:
+    """Outermost part of the gateway.
+
+    Args:
+        app: what is guarded.
+        keys: that open it.
+        limits: of size, number and time.
+        metrics: counts.
+    """
+
+    def __init__(self, app: ASGIApp, keys: ApiKeys, limits: Limits, metrics: Metrics) -> None:
+        self.app, self.keys, self.limits, self.metrics = app, keys, limits, metrics
+        self.in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        answered: dict[str, int] = {}
+        id, begun = f"req-{secrets.token_hex(8)}", time.perf_counter()
+        notes: dict[str, Any] = {}
+        scope[NOTES] = notes
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered["status"] = message["status"]
+                message = {**message, "headers": [*message["headers"], (b"x-request-id", id.encode())]}
+            await send(message)
+
+        try:
+            await self._pass(scope, receive, told)
+        except ApiError as error:
+            notes["error"] = error.code or error.kind
+            if not answered:
+                await _send(told, error)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            notes["error"] = told_without_text(error)
+            if not answered:
+                await _send(
+                    told,
+                    ApiError(500, "the gateway failed; its log says where", kind="server_error", code="internal_error"),
+                )
+        finally:
+            seconds = time.perf_counter() - begun
+            status = answered.get("status", 499)  # nobody was there any more
+            route = getattr(scope.get("route"), "path", "other")
+            self.metrics.requests.labels(route, str(status)).inc()
+            self.metrics.seconds.labels(route).observe(seconds)
+            line = {"id": id, "method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 4)}
+            level = logging.ERROR if status >= 500 else logging.DEBUG if route in OPEN else logging.INFO
+            log.log(level, "request", extra={"fields": {**line, **notes}})
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in OPEN:
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if not self.keys.opens(headers.get(b"authorization")):
+            raise ApiError(
+                401, "the API key is missing or wrong; send it as Authorization: Bearer <key>", code="invalid_api_key"
+            )
+        if self.in_flight >= self.limits.max_requests:
+            raise too_busy(f"{self.in_flight} requests are under way, and no more are taken; come back in a second")
+        self.in_flight += 1
+        self.metrics.in_flight.set(self.in_flight)
+        try:
+            body = await self._body(headers, receive)
+            given = False
+
+            async def replay() -> Message:
+                nonlocal given
+                if given:
+                    return await receive()
+                given = True
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            await self.app(scope, replay, send)
+        finally:
+            self.in_flight -= 1
+            self.metrics.in_flight.set(self.in_flight)
+
+    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """The whole body, as far as it may be long and may take time."""
+        most = self.limits.max_body_bytes
+        too_large = ApiError(
+            413,
+            f"the body is larger than {self.limits.max_body_mib:g} MiB; send fewer or shorter documents",
+            code="body_too_large",
+        )
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > most:
+            raise too_large
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self.limits.body_timeout):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        raise ApiError(400, "the client left before its request was here", code="client_left")
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > most:
+                        raise too_large
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
+        except TimeoutError as error:
+            raise ApiError(
+                408, f"the body was not here within {self.limits.body_timeout:g} seconds", code="body_timeout"
+            ) from error
+
+
+async def _send(send: Send, error: ApiError) -> None:
+    content = json.dumps(error.body()).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,1 @@
+"""Messages and prompts → what the decoder reads."""
