@@ -73,7 +73,7 @@ class ToyQuestions:
         if not 1 <= low <= high:
             raise ConfigError(f"toy questions: documents=({low}, {high}) must be an increasing range from 1 on")
         if kind != "qa" and high > 1:
-            raise ConfigError(f"toy questions: documents=({low}, {high}) is for kind=qa, not for {kind}")
+            raise ConfigError(f"toy questions: documents=({low}, {high}) is for the kind qa, not for {kind}")
         self.world, self.kind, self.size = ToyWorld(seed, split), kind, _positive(size)
         self.documents = (low, high)
 

@@ -80,7 +80,7 @@ class Reader:
                 longest = max(layout.documents(old, asked=old is group[-1]), key=len)
                 raise DataError(
                     f"benchmark {name}: a document of question {old.id!r} has {len(self._ids(longest))} encoder tokens, but "
-                    f"the ARC-Encoder reads at most {self.max_tokens}; cut its end with benchmarks.{name}.overflow=shorten, "
+                    f"the ARC-Encoder reads at most {self.max_tokens}; cut its end with overflow 'shorten', "
                     "leave the question out, or raise max_chunks in the config.json of the ARC-Encoder"
                 )
 

@@ -195,8 +195,7 @@ class QuestionAnswering(Benchmark):
         if answer >= window:
             raise DataError(
                 f"benchmark {self.name}: an answer may take {answer} tokens (question {question.id!r}), which leaves nothing "
-                f"of the window of {window} of decoder {session.decoder_name!r} for a prompt; give fewer with "
-                f"benchmarks.{self.name}.max_new_tokens=…, leave answer_token_loss out, or choose a decoder that reads more"
+                f"of the window of {window} of decoder {session.decoder_name!r} for a prompt; give fewer max_new_tokens, leave answer_token_loss out, or choose a decoder that reads more"
             )
         return window - answer
 

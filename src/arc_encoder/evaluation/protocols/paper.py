@@ -43,7 +43,7 @@ class Paper(Protocol):
         if len(source) <= shots:
             raise DataError(
                 f"benchmark {benchmark}: {shots} examples were asked for, but there are only {len(source)} questions"
-                " to draw from, and protocol=paper takes them from the questions themselves"
+                " to draw from, and the paper's protocol takes them from the questions themselves"
             )
         order = shuffled(len(source))
         examples = [source[i] for i in order[:shots]]

@@ -66,7 +66,7 @@ class Chunking:
         if longest > self.size * self.max_chunks:
             raise DataError(
                 f"a context has {longest} tokens, but at most {self.max_chunks} chunks of {self.size} tokens are allowed "
-                f"({self.size * self.max_chunks} in all); shorten it, raise max_chunks or size, or read only its beginning with overflow=cut"
+                f"({self.size * self.max_chunks} in all); shorten it, raise max_chunks or size, or read only its beginning with overflow 'cut'"
             )
         if longest <= self.size:
             return Chunks(ids[:, :longest], lengths, torch.arange(len(lengths), device=ids.device))

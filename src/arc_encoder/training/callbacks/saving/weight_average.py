@@ -44,7 +44,7 @@ class WeightAverage(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trained = _trained(pl_module)
         if any(hasattr(p, "full_tensor") for p in trained.values()):
-            raise ConfigError("an average of the weights cannot be kept when they are sharded; leave out callbacks=ema")
+            raise ConfigError("an average of the weights cannot be kept when they are sharded; leave WeightAverage out")
         if not self.averages:
             if trainer.global_step > 0:
                 raise CheckpointError(
