@@ -108,9 +108,9 @@ def wait(child: int, seconds: float = 300) -> int:
     return status
 
 
-def kill_somewhere(child: int, rng: random.Random, most: int) -> bool:
+def kill_somewhere(child: int, rng: random.Random, max_steps: int) -> bool:
     """SIGKILL after a random number of events and up to 10 ms; False if the process had ended by itself."""
-    target, more = rng.randint(0, most), rng.random() * 0.01
+    target, more = rng.randint(0, max_steps), rng.random() * 0.01
     if target == 0:
         more = rng.random() * 0.8  # while it starts
     while events() < target:

@@ -39,7 +39,7 @@ from transformers import (
 
 from arc_encoder.core.batch import ArcBatch, pad_rows
 from arc_encoder.core.segments import TaskToken
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.decoder.load import FrozenDecoder
 from arc_encoder.model.encoder.chunking import Chunking
@@ -153,7 +153,7 @@ DECODER_FAMILIES: dict[str, Callable[[int, int], PretrainedConfig]] = {
 
 
 def randomize(model: torch.nn.Module, seed: int = 0) -> None:
-    """Draw every parameter anew: matrices of gain one, vectors spread around what they were."""
+    """Draw every parameter again: matrices of gain one, vectors spread around what they were."""
     generator = torch.Generator().manual_seed(seed)
     embedding = model.get_input_embeddings().weight if isinstance(model, PreTrainedModel) else None
     with torch.no_grad():
@@ -235,7 +235,7 @@ def tiny_compressor(
     }
     body = tiny_body(family, layers=layers, seed=seed, attention=attention)
     compressor = ArcEncoderModel.build(
-        body, pooling or MeanPooling(4), heads, causal=causal, chunking=chunking, length_groups=1
+        body, pooling or MeanPooling(4), heads, causal=causal, chunking=chunking, length_buckets=1
     ).eval()
     generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
@@ -248,10 +248,10 @@ def tiny_compressor(
 
 def tiny_arc_model(
     family: str = "llama", decoder_family: str = "llama", *, decoder_width: int = WIDTH, **options: Any
-) -> ArcModel:
+) -> ArcForCausalLM:
     """A random ARC-Encoder in front of one frozen decoder, called ``decoder``."""
     decoder = tiny_decoder(decoder_family, width=decoder_width, seed=7)
-    return ArcModel(tiny_compressor(family, widths={"decoder": decoder_width}, **options), {"decoder": decoder})
+    return ArcForCausalLM(tiny_compressor(family, widths={"decoder": decoder_width}, **options), {"decoder": decoder})
 
 
 def random_contexts(lengths: list[int], *, seed: int = 0, padding: int = 0) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from arc_encoder.model.decoder.load import load_decoder
     from arc_encoder.training.fit import fit
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "ArcEncoderConfig",
     "ArcEncoderModel",

@@ -79,6 +79,22 @@ def test_misspelt_words_are_refused_at_once(tmp_path: Path, words: list[str], sh
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_is_there_at_once(tmp_path: Path, name: str) -> None:
+    done = answered(tmp_path, "main", name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 5
+    assert "imported []" in done.stdout
+
+
+def test_arc_lists_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["arc", "--help"])
+    start.main()
+    shown = capsys.readouterr().out
+    assert all(f"  arc {name} " in shown for name in COMMANDS)
+
+
 def test_arc_refuses_a_command_that_it_does_not_know(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""`arc-train --resume`, `resume=`: a run goes on from its folder alone, and what cannot work is told before it starts."""
+"""`arc-train --resume`, `resume=`: a run continues from its folder alone, and what cannot work is told before it starts."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_mistakes_behind_resume_are_told_like_others(run: Command, finished: Pat
     assert "was written after 6 optimizer steps; give at least 6, or an earlier checkpoint" in text
     for word in ("logger=tensorboard", "model/pooling=last", "decoder=[toy_a,toy_b]"):
         text = run.fails("--resume", "out", word)
-        assert f"{word}: --resume goes on with the choices that the run began with" in text
+        assert f"{word}: --resume continues with the choices that the run began with" in text
     assert "--multirun cannot be combined with --resume" in run.fails("--resume", "out", "--multirun")
     assert OmegaConf.load(finished / "config.yaml").trainer.max_steps == 6
 

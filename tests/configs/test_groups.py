@@ -63,7 +63,7 @@ ROOT_OF = {
     "ablation": "ablate",
     "scale": "ablate",
 }
-# Their models lie on a hub that is not reached here, or are fetched first.
+# Their models are on a hub that is not reached here, or are fetched first.
 HUB = [
     option
     for option in GROUPS
@@ -129,7 +129,7 @@ def with_option(option: str) -> DictConfig:
 
 
 def bundled(node: Any) -> bool:
-    """Whether every bundled model that a configuration names lies in this checkout."""
+    """Whether every bundled model that a configuration names is in this checkout."""
     text = OmegaConf.to_yaml(node, resolve=True)
     return not any(
         str(bundled_folder() / name) in text
@@ -182,7 +182,7 @@ def test_every_option_composes_and_binds(option: str) -> None:
 
 @pytest.mark.parametrize("option", sorted(FILES))
 def test_benchmarks_of_files_ask_them(option: str, tmp_path: Path) -> None:
-    """With a file in place, or with one's own instead, and a recipe that there is."""
+    """With a file in place, or with your own instead, and a recipe that there is."""
     assert (CONFIGS / "recipe" / f"{FILES[option]}.yaml").is_file()
     name = option.split("/")[1]
     asked = "Translate the previous document into {}."

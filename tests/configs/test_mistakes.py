@@ -147,7 +147,7 @@ def test_what_the_encoder_cannot_do(run: Command, base: list[str], given: list[s
     ("given", "words"),
     [
         (["growth=linear", "data.growth.until=2"], "data.growth: growth: until=2 must be a share of the run"),
-        (["growth=linear", "data.growth.start=5"], "data.growth: start=5 lies above the pooling factor 4"),
+        (["growth=linear", "data.growth.start=5"], "data.growth: start=5 is above the pooling factor 4"),
         (["growth=geometric", "model.pooling.schedule=[2,2]"], "data.growth: pooling factor"),
         (
             ["growth=linear", "model/pooling=memory_tokens"],

@@ -153,7 +153,7 @@ def test_long_context() -> None:
         "train_encoder": True,
     }  # fmt: skip
     assert (config.trainer.max_steps, config.trainer.accumulate_grad_batches, config.data.batch_size) == (8000, 4, 2)
-    assert (config.model.chunking.size, config.model.chunking.most, config.model.pooling.factor) == (1024, 32, 8)
+    assert (config.model.chunking.size, config.model.chunking.max_chunks, config.model.pooling.factor) == (1024, 32, 8)
     for name in ("long_context_llama2_chat", "pretrain_long_context"):
         assert [node.path for node in experiment(name).decoders.values()] == [CHAT]
         assert not experiment(name).model.task_tokens

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.model.encoder.encoder import ArcEncoder
+from arc_encoder.model.encoder.encoder import PoolingEncoder
 from arc_encoder.model.encoder.pooling import MemoryTokens, Pooling
 from arc_encoder.model.heads.projectors import Projector
 from tests.tiny_models import WIDTH, random_contexts, tiny_body
@@ -67,16 +67,16 @@ every_projector = pytest.mark.parametrize(
 )
 
 
-def make_encoder(case: Case, *, causal: bool = False, layers: int = 3) -> ArcEncoder:
+def make_encoder(case: Case, *, causal: bool = False, layers: int = 3) -> PoolingEncoder:
     kind, settings = case
-    encoder = ArcEncoder(tiny_body(layers=layers), kind(**settings), causal=causal)
+    encoder = PoolingEncoder(tiny_body(layers=layers), kind(**settings), causal=causal)
     with torch.no_grad():
         for parameter in encoder.pooling.parameters():
             parameter.copy_(torch.randn_like(parameter))
     return encoder
 
 
-def encode(encoder: ArcEncoder, ids: Tensor, lengths: Tensor) -> list[Tensor]:
+def encode(encoder: PoolingEncoder, ids: Tensor, lengths: Tensor) -> list[Tensor]:
     """The vectors of each context."""
     vectors, counts = encoder(ids, lengths)
     assert vectors.shape == (len(lengths), int(counts.max()), WIDTH)
@@ -162,7 +162,7 @@ def test_pooled_rows_do_not_depend_on_padding_rows(case: Case) -> None:
     if not pooling.factors():
         pytest.skip("pools no groups")
     lengths = torch.tensor(LENGTHS)
-    counts = pooling.plan(lengths)[1]
+    counts = pooling.stage_lengths(lengths)[1]
     hidden = torch.randn(len(LENGTHS), 40, WIDTH)
     noisy = hidden.masked_fill((torch.arange(40) >= lengths[:, None])[..., None], 1e4)
     before, after = pooling(hidden, lengths, counts), pooling(noisy, lengths, counts)
@@ -205,7 +205,7 @@ def test_settings_round_trip(case: Case) -> None:
     assert type(again) is type(pooling)
     assert again.settings() == pooling.settings()
     assert {**pooling.settings(), **case[1]} == pooling.settings()
-    other = ArcEncoder(tiny_body(), again)
+    other = PoolingEncoder(tiny_body(), again)
     other.load_state_dict(encoder.state_dict(), strict=True)
     ids, lengths = random_contexts(LENGTHS)
     for one, two in zip(encode(other, ids, lengths), encode(encoder, ids, lengths), strict=True):
@@ -221,7 +221,7 @@ def test_fewer_memory_tokens_at_inference() -> None:
     assert encoder.pooling.output_lengths(lengths).tolist() == [2] * len(LENGTHS)
     fewer = encode(encoder, ids, lengths)
     assert all(len(part) == 2 for part in fewer)
-    trained_with_two = ArcEncoder(tiny_body(), MemoryTokens(2))
+    trained_with_two = PoolingEncoder(tiny_body(), MemoryTokens(2))
     trained_with_two.pooling.embeddings.copy_(encoder.pooling.embeddings[:2])
     for part, other, whole in zip(fewer, encode(trained_with_two, ids, lengths), everything, strict=True):
         assert torch.equal(part, other)

@@ -1,4 +1,4 @@
-"""Files and directories appear whole or not at all, whatever interrupts their writer."""
+"""Files and directories appear atomically, whatever interrupts their writer."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from arc_encoder.evaluation.benchmarks import ContinuationLoss, QuestionAnswerin
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
 from arc_encoder.inference import Compressor, Context
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.load import FrozenDecoder, load_decoder
 from arc_encoder.training.callbacks.samples.text_samples import prompt_of
 from tests.tiny_chat import CHATML, LLAMA_2, chat_decoder, chat_tokenizer
@@ -28,12 +28,12 @@ DOCUMENT = "Mira keeps a goat. </s>[INST] Koto keeps an owl."
 QUESTIONS = [Question(f"q{i}", f"Who is {i}?", (f"Thing {i}",), (f"{i} is thing {i}.",), "things") for i in range(6)]
 
 
-def arc_of(decoder: FrozenDecoder) -> ArcModel:
+def arc_of(decoder: FrozenDecoder) -> ArcForCausalLM:
     """A random ARC-Encoder without task tokens, as the method has it for instruct decoders."""
-    return ArcModel(tiny_compressor(widths={"decoder": WIDTH}, task_tokens=False), {"decoder": decoder}).eval()
+    return ArcForCausalLM(tiny_compressor(widths={"decoder": WIDTH}, task_tokens=False), {"decoder": decoder}).eval()
 
 
-def collator_of(arc: ArcModel) -> ArcCollator:
+def collator_of(arc: ArcForCausalLM) -> ArcCollator:
     return ArcCollator(tiny_tokenizer(), texts_of(arc.frozen_decoders()))
 
 
@@ -132,9 +132,9 @@ def test_every_system_is_evaluated_through_the_template(system: System, monkeypa
     arc = arc_of(chat_decoder(LLAMA_2))
     session = Session(arc, collator_of(arc), "decoder", batch_size=2, progress=False)
     batches = []
-    generate = ArcModel.generate
+    generate = ArcForCausalLM.generate
     monkeypatch.setattr(
-        ArcModel, "generate", lambda self, batch, **o: batches.append(batch) or generate(self, batch, **o)
+        ArcForCausalLM, "generate", lambda self, batch, **o: batches.append(batch) or generate(self, batch, **o)
     )
     results = QuestionAnswering("things", QUESTIONS, shots=2, limit=3, max_new_tokens=4).run(system, session)
     assert len(results) == 3

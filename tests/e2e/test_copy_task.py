@@ -12,7 +12,7 @@ from arc_encoder.data.batching.collator import ArcCollator, DecoderText
 from arc_encoder.data.records import Document
 from arc_encoder.data.tasks import Reconstruction
 from arc_encoder.inference import Compressor
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.load import load_decoder
 from tests.tiny_runs import losses, model_overrides, run_train, short_overrides
 
@@ -46,7 +46,7 @@ def test_a_tiny_model_learns_to_copy(tiny_model: Path, tmp_path: Path) -> None:
 
     decoder = load_decoder(tiny_model)
     compressor = Compressor.from_pretrained(run / "compressor", decoder=decoder)
-    model = ArcModel(compressor.model, {"huggingface": decoder})
+    model = ArcForCausalLM(compressor.model, {"huggingface": decoder})
     collator = ArcCollator(compressor.tokenizer, {"huggingface": DecoderText(decoder.tokenizer)})
     task = Reconstruction([Document(str(i), text) for i, text in enumerate(TEXTS)])
     batch = collator([task.sample(i, 0, compressor.tokenizer) for i in range(4)], decoder="huggingface", task="copy")

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments: whatever is killed, the run goes on to the uninterrupted run's exact losses and weights."""
+"""SIGKILL at random moments: whatever is killed, the run continues to the uninterrupted run's exact losses and weights."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_run_that_is_killed_again_and_again(
         if number == 0:  # the very first start gets as far as its configuration
             while not (part / "config.yaml").exists():
                 time.sleep(0.001)
-        assert kills.kill_somewhere(child, rng, most=25 * accumulate), f"finished after {number} kills"
+        assert kills.kill_somewhere(child, rng, max_steps=25 * accumulate), f"finished after {number} kills"
         child = kills.begin(["--resume", str(part)], tmp_path / "part.txt")
     assert kills.wait(child) == 0, (tmp_path / "part.txt").read_text()[-3000:]
     for kind in (".losses", ".losses.validation"):

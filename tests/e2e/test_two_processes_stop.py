@@ -106,7 +106,7 @@ def test_a_signal_to_the_first_process_stops_both_and_the_run_goes_on_exactly(ti
     status, output = ended(process)
     assert status == AGAIN, output
     assert output.count("stopped by SIGTERM after optimizer step") == 1
-    assert f"go on with: arc-train --resume {part}" in output
+    assert f"continue with: arc-train --resume {part}" in output
     reached = len(losses(part))
     assert 20 <= reached < 60
     assert (part / "checkpoints" / f"step={reached}.ckpt").is_file()

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # half a minute on a
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two tiny decoders of different widths, `one` and `two`, as a configuration group of one's own."""
+    """Two tiny decoders of different widths, `one` and `two`, as a configuration group of your own."""
     root = tmp_path_factory.mktemp("two_decoders")
     (root / "decoder").mkdir()
     for seed, (name, width) in enumerate({"one": 32, "two": 48}.items()):
@@ -56,7 +56,7 @@ def overrides(folder: Path, decoders: str, *, steps: int = STEPS, accumulate: in
         "~callbacks.progress",
         "logger=csv",
         "threads=1",
-        "model.length_groups=1",
+        "model.length_buckets=1",
     ]
 
 
@@ -152,8 +152,8 @@ def test_checkpoints_move_between_strategies(folder: Path, tmp_path: Path) -> No
 
 
 def test_divided_weights_need_one_group_of_contexts(folder: Path, tmp_path: Path) -> None:
-    chosen = [*overrides(folder, "one"), "model.length_groups=4", "trainer=fsdp", "trainer.accelerator=cpu"]
+    chosen = [*overrides(folder, "one"), "model.length_buckets=4", "trainer=fsdp", "trainer.accelerator=cpu"]
     process = start("arc-train", "--config-dir", str(folder), *chosen, "paths.run=run", cwd=tmp_path)
     output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
-    assert "model.length_groups=4: with sharded weights all processes must encode equally often" in output
+    assert "model.length_buckets=4: with sharded weights all processes must encode equally often" in output

@@ -9,7 +9,7 @@ import pytest
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
 from arc_encoder.data.records import Question
 from arc_encoder.evaluation.session.session import Session
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from tests.tiny_models import tiny_arc_model, tiny_decoder, tiny_tokenizer
 
 
@@ -51,7 +51,7 @@ def session() -> Session:
 @pytest.fixture
 def text_session() -> Session:
     """The decoder alone."""
-    model = ArcModel(None, {"decoder": tiny_decoder(seed=7)}).eval()
+    model = ArcForCausalLM(None, {"decoder": tiny_decoder(seed=7)}).eval()
     return Session(
         model, ArcCollator(tiny_tokenizer(), {"decoder": DecoderText(tiny_tokenizer())}), "decoder", progress=False
     )

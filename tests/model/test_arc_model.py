@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.core.segments import TaskToken
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.encoder.chunking import Chunking
 from arc_encoder.model.encoder.pooling import MeanPooling
 from tests.tiny_models import (
@@ -55,7 +55,7 @@ SAMPLES: list[Segments] = [
 
 
 def merged_by_hand(
-    model: ArcModel, sample: Segments, task_token: TaskToken = TaskToken.CONTINUE
+    model: ArcForCausalLM, sample: Segments, task_token: TaskToken = TaskToken.CONTINUE
 ) -> tuple[Tensor, list[tuple[int, int]]]:
     """Decoder inputs (n, E) of one sample, and (position, id) of each of its targets."""
     decoder = model.decoder("decoder")
@@ -72,7 +72,7 @@ def merged_by_hand(
     return torch.cat(parts), targets
 
 
-def losses_by_hand(model: ArcModel, sample: Segments, task_token: TaskToken = TaskToken.CONTINUE) -> Tensor:
+def losses_by_hand(model: ArcForCausalLM, sample: Segments, task_token: TaskToken = TaskToken.CONTINUE) -> Tensor:
     embeddings, targets = merged_by_hand(model, sample, task_token)
     logits = model.decoder("decoder").model(inputs_embeds=embeddings[None], use_cache=False).logits[0]
     rows = [nn.functional.cross_entropy(logits[place - 1], torch.tensor(token)) for place, token in targets]
@@ -211,7 +211,7 @@ PROMPTS: list[Segments] = [
 ]
 
 
-def texts_by_hand(model: ArcModel, prompt: Segments, new: int) -> str:
+def texts_by_hand(model: ArcForCausalLM, prompt: Segments, new: int) -> str:
     decoder = model.decoder("decoder")
     embeddings = merged_by_hand(model, prompt)[0]
     made: list[int] = []
@@ -274,11 +274,11 @@ def test_text_alone_is_the_plain_model_bit_by_bit(decoder_family: str) -> None:
         assert torch.equal(merged[layout.mask], plain[layout.mask])
         model(make_batch(SAMPLES)).loss.backward()
         torch.optim.SGD(model.compressor.parameters(), lr=0.1).step()
-    assert torch.equal(model(batch).loss_sum, ArcModel(None, {"decoder": decoder})(batch).loss_sum)
+    assert torch.equal(model(batch).loss_sum, ArcForCausalLM(None, {"decoder": decoder})(batch).loss_sum)
 
 
 def test_without_compressor() -> None:
-    model = ArcModel(None, {"decoder": tiny_decoder()})
+    model = ArcForCausalLM(None, {"decoder": tiny_decoder()})
     assert not model.has_compressor
     assert model.generate(make_batch(PROMPTS[2:3]), max_new_tokens=3)
     with pytest.raises(ConfigError, match="without ARC-Encoder"):
@@ -290,21 +290,21 @@ def test_without_compressor() -> None:
 def test_wrong_width_names_both() -> None:
     compressor = tiny_compressor(widths={"decoder": WIDTH + 8})
     with pytest.raises(CheckpointError, match=rf"'decoder'.*width {WIDTH + 8}.*width {WIDTH}:"):
-        ArcModel(compressor, {"decoder": tiny_decoder()})
+        ArcForCausalLM(compressor, {"decoder": tiny_decoder()})
 
 
 def test_decoders_are_found_by_name() -> None:
     with pytest.raises(ConfigError, match="no decoder"):
-        ArcModel(None, {})
+        ArcForCausalLM(None, {})
     with pytest.raises(CheckpointError, match=r"'other'.*made for: decoder"):
-        ArcModel(tiny_compressor(), {"other": tiny_decoder()})
+        ArcForCausalLM(tiny_compressor(), {"other": tiny_decoder()})
     with pytest.raises(ConfigError, match=r"'other' is not loaded; loaded: decoder"):
         tiny_arc_model()(make_batch(SAMPLES, decoder="other"))
 
 
 def test_two_decoders_have_heads_of_their_own() -> None:
     decoders = {"a": tiny_decoder(width=40, seed=1), "b": tiny_decoder("gpt2", seed=2)}
-    model = ArcModel(tiny_compressor(widths={"a": 40, "b": WIDTH}), decoders)
+    model = ArcForCausalLM(tiny_compressor(widths={"a": 40, "b": WIDTH}), decoders)
     model(make_batch(SAMPLES, decoder="b")).loss.backward()
     grads = {name: parameter.grad is not None for name, parameter in model.compressor.heads.named_parameters()}
     assert {name for name, has in grads.items() if has} == {

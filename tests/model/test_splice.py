@@ -117,10 +117,14 @@ def test_text_may_be_padded_beyond_the_longest() -> None:
 
 def test_wrong_number_of_vectors_names_both() -> None:
     case = ragged(1)
-    contexts, most = len(case.counts), max(case.counts)
-    with pytest.raises(DataError, match=rf"room for \({contexts}, {most}\).*but \({contexts}, {most + 2}\) were given"):
-        splice(case.text, torch.randn(contexts, most + 2, WIDTH), case.layout())
-    with pytest.raises(DataError, match=rf"room for \({contexts}, {most}\).*but \({contexts - 1}, {most}\) were given"):
+    contexts, limit = len(case.counts), max(case.counts)
+    with pytest.raises(
+        DataError, match=rf"room for \({contexts}, {limit}\).*but \({contexts}, {limit + 2}\) were given"
+    ):
+        splice(case.text, torch.randn(contexts, limit + 2, WIDTH), case.layout())
+    with pytest.raises(
+        DataError, match=rf"room for \({contexts}, {limit}\).*but \({contexts - 1}, {limit}\) were given"
+    ):
         splice(case.text, case.vectors[:-1], case.layout())
 
 

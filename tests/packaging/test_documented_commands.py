@@ -25,6 +25,15 @@ PAGES = [
     "data/README.md",
     *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md")),
 ]
+PYTHON_PAGES = (
+    "README.md",
+    "docs/python.md",
+    "docs/inference.md",
+    "docs/storing.md",
+    "docs/fallback.md",
+    "docs/serving.md",
+    "docs/tutorials/practitioners.md",
+)
 FENCE = re.compile(r"(<!-- not run by tests: [^>]+-->\s*)?```(bash|python)\n(.*?)```", re.DOTALL)
 SHORT = {
     "arc-quickstart": "pretrain_steps=3 finetune_steps=3 limit=4 batch_size=2",
@@ -116,11 +125,7 @@ def test_trainings_are_sound_as_they_are_typed(checkout: Path, monkeypatch: pyte
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "number"),
-    [
-        (page, i)
-        for page in ("README.md", "docs/inference.md", "docs/storing.md", "docs/fallback.md", "docs/serving.md")
-        for i in range(len(blocks(page, "python")))
-    ],
+    [(page, i) for page in PYTHON_PAGES for i in range(len(blocks(page, "python")))],
 )
 def test_documented_python(checkout: Path, page: str, number: int) -> None:
     script = checkout / f"block_{number}.py"

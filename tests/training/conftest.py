@@ -14,7 +14,7 @@ from arc_encoder.data import ArcDataModule
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.data.records import Document
 from arc_encoder.data.tasks import Reconstruction
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.optim.optimizer import OptimSettings
 from tests.tiny_models import tiny_arc_model, tiny_compressor, tiny_decoder, tiny_tokenizer
@@ -50,10 +50,10 @@ def data_module(decoders: Sequence[str] = ("decoder",), **options: Any) -> ArcDa
     return data
 
 
-def two_decoders() -> ArcModel:
+def two_decoders() -> ArcForCausalLM:
     """One encoder in front of two decoders of different widths."""
     decoders = {"first": tiny_decoder(seed=7), "second": tiny_decoder(seed=8, width=48)}
-    return ArcModel(tiny_compressor(widths={"first": 32, "second": 48}), decoders)
+    return ArcForCausalLM(tiny_compressor(widths={"first": 32, "second": 48}), decoders)
 
 
 class Record(Callback):
@@ -73,7 +73,7 @@ def fit(tmp_path: Any) -> Fit:
     def run(
         *callbacks: Callback,
         steps: int = 3,
-        model: ArcModel | None = None,
+        model: ArcForCausalLM | None = None,
         data: Any = None,
         optim: OptimSettings | None = None,
         resume: Any = None,

@@ -14,7 +14,7 @@ from arc_encoder.data import ArcDataModule
 from arc_encoder.data.records import Document
 from arc_encoder.data.tasks import Reconstruction
 from arc_encoder.inference import Compressor
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.assembly.build import build_arc_model
 from arc_encoder.model.decoder.load import load_decoder
 from arc_encoder.model.encoder.backbone import Backbone
@@ -33,7 +33,7 @@ def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
 
 
-def parts(language_model: Path) -> tuple[ArcModel, object, ArcDataModule]:
+def parts(language_model: Path) -> tuple[ArcForCausalLM, object, ArcDataModule]:
     torch.manual_seed(0)
     decoders = {"d": load_decoder(language_model)}
     model, tokenizer = build_arc_model(Backbone(str(language_model)), MeanPooling(4), MLPProjector, decoders)

@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.data.tasks import Reconstruction
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.training.module import ArcLightningModule
 from tests.tiny_models import make_batch, numbers, tiny_arc_model
 from tests.tiny_runs import table
@@ -35,7 +35,7 @@ def uneven_batch(decoder: str = "decoder") -> ArcBatch:
 
 
 @torch.no_grad()
-def losses_by_hand(model: ArcModel, batch: ArcBatch) -> list[float]:
+def losses_by_hand(model: ArcForCausalLM, batch: ArcBatch) -> list[float]:
     """Cross-entropy of each target, sample by sample, from the whole decoder run on embeddings put together here."""
     decoder = model.decoder(batch.decoder)
     found = []

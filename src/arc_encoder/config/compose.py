@@ -14,13 +14,14 @@ from hydra.core.hydra_config import HydraConfig
 
 from arc_encoder.config.paths import configs_folder
 from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.run_folder.renamed import current_module
 
 
 @contextmanager
 def composing(config_dir: str | Path | None = None, *, root: str | Path | None = None) -> Iterator[Any]:
     """Within it, Hydra's `compose` reads the project's configurations (or those of `root`) and those of `config_dir`.
 
-    Yields Hydra's configuration loader. A Hydra command that is running goes on afterwards.
+    Yields Hydra's configuration loader. A Hydra command that is running continues afterwards.
 
     Raises:
         ConfigError: `config_dir` is no folder.
@@ -60,6 +61,9 @@ def import_modules(names: Sequence[str]) -> None:
         try:
             importlib.import_module(name)
         except Exception as error:  # whatever a user's module raises is theirs to see
+            missing = str(error.name) if isinstance(error, ModuleNotFoundError) else ""
+            if (moved := current_module(missing)) is not None:
+                raise ConfigError(f"imports={name}: {missing} is now {moved}") from error
             raise ConfigError(
                 f"imports={name}: cannot be imported ({type(error).__name__}: {error}); "
                 "give a module that Python finds, such as my_arc.pooling with PYTHONPATH=<its folder>"

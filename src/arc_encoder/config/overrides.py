@@ -23,7 +23,8 @@ from arc_encoder.config.compose import composing, import_modules
 from arc_encoder.config.validation.signatures import parameters_of
 from arc_encoder.config.validation.suggestions import suggest
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.core.run_folder.lock import refuse_running
+from arc_encoder.core.run_folder.lock import check_unlocked
+from arc_encoder.core.run_folder.renamed import current_key
 
 
 def check_command_line(
@@ -59,7 +60,7 @@ def check_command_line(
             return found.problems, {}
         config, problems = found.config, found.problems
         _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
-        refuse_running(Path(config.hydra.run.dir))  # before Hydra writes there
+        check_unlocked(Path(config.hydra.run.dir))  # before Hydra writes there
         import_modules(config.get("imports") or [])
         problems += _sweep_problems(config, bool(arguments.multirun))
         if not arguments.multirun:
@@ -211,6 +212,8 @@ def _unknown_key(config: DictConfig, key: str) -> list[str]:
             return []
         names = [str(name) for name in node] if OmegaConf.is_dict(node) else []
         if part not in names:
+            if (current := current_key(key)) != key:
+                return [f"{key} is now called {current}"]
             parent = ".".join(parts[:depth])
             shown = {name for name in [*names, *_parameters(node)] if name not in ("hydra", "_target_", "_partial_")}
             return [f"{key}: there is no {part!r}{' in ' + parent if parent else ''}{suggest(part, shown)}"]

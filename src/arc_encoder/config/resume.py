@@ -19,8 +19,8 @@ from arc_encoder.config.paths import configs_folder
 from arc_encoder.core.atomic import write_text_atomically
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.core.run_folder.record import read_starts
-from arc_encoder.core.run_folder.renamed import with_current_targets
-from arc_encoder.training.checkpoints.checkpoint_files import newest_first
+from arc_encoder.core.run_folder.renamed import with_current_names
+from arc_encoder.training.checkpoints.checkpoint_files import list_checkpoints
 
 SETTINGS = "resume"  # folder of a run that holds what --resume gives to Hydra, and nothing that Hydra would confuse with its own
 
@@ -65,7 +65,7 @@ def expand_resume(arguments: list[str], command: str = "train") -> list[str]:
         return [*settings, *rest]
     own = [word for word in rest if not word.startswith("resume=")]
     chosen = [word for word in rest if word.startswith("resume=")]
-    if not chosen and checkpoint is None and not newest_first(run / "checkpoints"):
+    if not chosen and checkpoint is None and not list_checkpoints(run / "checkpoints"):
         print(f"{run} has no checkpoint yet: the run begins again, with its own settings", file=sys.stderr)
         chosen = ["resume=null"]
     chosen = chosen or [f"resume={_quoted(checkpoint or run)}"]
@@ -108,7 +108,7 @@ def _check_words(words: list[str]) -> None:
         group, value = override.key_or_group.split("@")[0], override.value()
         if group in groups and (isinstance(value, str | list) or value is None):
             raise ConfigError(
-                f"{word}: --resume goes on with the choices that the run began with; change single values, such as "
+                f"{word}: --resume continues with the choices that the run began with; change single values, such as "
                 f"{group.replace('/', '.')}.<key>=<value>, or start another run with resume=<path>"
             )
 
@@ -116,9 +116,9 @@ def _check_words(words: list[str]) -> None:
 def _write_settings(run: Path, command: str) -> None:
     """Copy the run's config.yaml to where Hydra reads it; if the run was moved, its old folder becomes the new one."""
     try:
-        config = with_current_targets(OmegaConf.to_container(OmegaConf.load(run / "config.yaml")))
+        config = with_current_names(OmegaConf.to_container(OmegaConf.load(run / "config.yaml")))
         old = config["paths"]["run"]
-    except Exception as error:  # whatever a spoilt file makes the YAML parser raise
+    except Exception as error:  # whatever a corrupted file makes the YAML parser raise
         raise CheckpointError(
             f"{run / 'config.yaml'} cannot be read ({error}); it must be what the run wrote"
         ) from error

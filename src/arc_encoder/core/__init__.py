@@ -1,1 +1,1 @@
-"""What every room may use: the words that data and model share, our exceptions, and files that are whole or not there."""
+"""What every room may use: the words that data and model share, our exceptions, and files that are written atomically."""

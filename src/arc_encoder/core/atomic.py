@@ -1,4 +1,4 @@
-"""Files and directories that are written whole or not at all: to a neighbouring name first, synced, then renamed."""
+"""Files and directories that are written atomically: to a neighbouring name first, synced, then renamed."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Shape legend: C contexts, L context tokens, B samples, S text tokens.
 
 The decoder's text and the contexts are kept apart. A context says in which sample it
-stands and after how many text tokens; the model lays out the merged sequence once it
+is and after how many text tokens; the model lays out the merged sequence once it
 knows how many vectors each context became. So neither pooling factor nor chunking is
 known to the data side, and both may change while training runs.
 """

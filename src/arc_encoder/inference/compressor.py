@@ -23,7 +23,7 @@ from arc_encoder.inference.generation.answering import Answering
 from arc_encoder.inference.generation.prompts import Parts, Prompt, check_number, check_prompts, check_texts
 from arc_encoder.inference.generation.sampling import Sampling
 from arc_encoder.inference.generation.stops import stop_texts
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.loading import load_arc_encoder
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.tokenizer import comes_with
@@ -58,7 +58,7 @@ class Compressor(DocumentEncoder):
         super().__init__(model.eval(), tokenizer, decoder_name or names[0])
         model.head(self.decoder_name)
         self.decoder = decoder
-        self._arc = ArcModel(model, {self.decoder_name: decoder}) if decoder is not None else None
+        self._arc = ArcForCausalLM(model, {self.decoder_name: decoder}) if decoder is not None else None
 
     @classmethod
     def from_pretrained(
@@ -83,7 +83,7 @@ class Compressor(DocumentEncoder):
             device: where the models are put.
             dtype: in which the ARC-Encoder computes: float32, bfloat16 or float16.
             decoder_dtype: of the decoder's weights: the same, or auto, in which they are stored.
-            tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie in `folder`.
+            tokenizer: folder or hub name of the encoder's tokenizer, if it is not in `folder`.
             options: further arguments of `ArcEncoderModel.from_pretrained`, such as `decoders` and `backbone`.
 
         Raises:
@@ -131,7 +131,8 @@ class Compressor(DocumentEncoder):
 
         Args:
             folder: made if it is not there.
-            dtype, whole: see `ArcEncoderModel.save_pretrained`.
+            dtype: see `ArcEncoderModel.save_pretrained`.
+            whole: likewise.
         """
         self.model.save_pretrained(folder, dtype=dtype, whole=whole)
         if whole or not comes_with(self.model.config.origin, self.tokenizer):
@@ -199,7 +200,7 @@ class Compressor(DocumentEncoder):
     @overload
     def generate(self, prompts: Sequence[Prompt], *, stream: Literal[True], **kw: Any) -> Iterator[str]: ...
 
-    def generate(  # type: ignore[misc]  # the overloads tell what comes back, the settings stand here alone
+    def generate(  # type: ignore[misc]  # the overloads tell what comes back, the settings are here alone
         self,
         prompts: Sequence[Prompt],
         *,
@@ -264,12 +265,11 @@ class Compressor(DocumentEncoder):
     ) -> list[str]:
         """Answers to many questions about one document, which is encoded once and read once by the decoder.
 
-        Each answer is what `generate` says to the same prompt alone.
+        Each answer is what `generate` says to the same prompt alone; the other arguments are those of `generate`.
 
         Args:
             context: the document: its text, or what `encode` made of it.
             questions: at least one.
-            max_new_tokens, factor, max_vectors, stop, batch_size, fallback: see `generate`.
 
         Raises: as `generate`.
         """

@@ -28,7 +28,7 @@ from arc_encoder.model.language_models.rotary_scaling import has_rotary_scaling
 from arc_encoder.model.splice import Layout, lay_out, prediction_mask, splice
 
 
-class ArcModel(nn.Module):
+class ArcForCausalLM(nn.Module):
     """An ARC-Encoder in front of one or more frozen decoders.
 
     Args:
@@ -108,18 +108,18 @@ class ArcModel(nn.Module):
     def _adapter(self, name: str) -> DecoderAdapter | None:
         return self.compressor.head(name).adapter if self.has_compressor else None
 
-    def as_trained(self, name: str) -> AbstractContextManager[None]:
+    def decoder_adapter_of(self, name: str) -> AbstractContextManager[None]:
         """Within it the decoder has the changes that belong to its head, if it has any."""
         adapter = self._adapter(name)
         return nullcontext() if adapter is None else adapter.active(self.decoder(name).model)
 
-    def bring(self, name: str, home: torch.device) -> FrozenDecoder:
+    def onload(self, name: str, home: torch.device) -> FrozenDecoder:
         """The decoder called `name`, its weights where they compute; others that rest between their turns do."""
         decoder = self.decoder(name)
         for other in self.frozen_decoders().values():
             if other is not decoder:
-                other.placement.rest()
-        decoder.placement.bring(home)
+                other.placement.release()
+        decoder.placement.onload(home)
         return decoder
 
     def merge(self, batch: ArcBatch, *, factor: float | None = None, pad_left: bool = False) -> tuple[Tensor, Layout]:
@@ -128,7 +128,7 @@ class ArcModel(nn.Module):
         Raises:
             DataError: a sample that is longer than the decoder's window.
         """
-        decoder = self.bring(batch.decoder, batch.text_ids.device)
+        decoder = self.onload(batch.decoder, batch.text_ids.device)
         text = decoder.embed(batch.text_ids)
         if batch.vectors is not None and batch.vector_counts is not None:  # compressed before
             vectors, counts = batch.vectors, batch.vector_counts
@@ -144,7 +144,7 @@ class ArcModel(nn.Module):
             vectors, counts = text.new_zeros(0, 0, text.shape[-1]), batch.context_lengths
         layout = lay_out(batch.text_lengths, counts, batch.context_rows, batch.context_positions, pad_left=pad_left)
         if decoder.window is not None and layout.mask.shape[1] > decoder.window:
-            _refuse_long(batch, layout, decoder.window)
+            _check_length(batch, layout, decoder.window)
         return splice(text, vectors, layout), layout
 
     def forward(self, batch: ArcBatch, factor: float | None = None) -> ArcOutput:
@@ -200,7 +200,7 @@ class ArcModel(nn.Module):
         """
         embeddings, layout = self.merge(batch, factor=factor)
         keep = prediction_mask(layout, batch.target_mask)
-        with nullcontext() if decoder_as_it_came else self.as_trained(batch.decoder):
+        with nullcontext() if decoder_as_it_came else self.decoder_adapter_of(batch.decoder):
             logits, hidden = self.decoder(batch.decoder).predict(embeddings, layout.mask, keep, with_hidden=with_hidden)
         return Prediction(logits, layout, hidden, norm_ratio(embeddings.detach(), layout))
 
@@ -233,7 +233,7 @@ class ArcModel(nn.Module):
         stops = [stop] if isinstance(stop, str) else stop or ()
         embeddings, layout = self.merge(batch, factor=factor)
         shared = 0 if counts_slots(decoder.model.config) else shared_beginning(embeddings, layout.mask)
-        with self.as_trained(batch.decoder):
+        with self.decoder_adapter_of(batch.decoder):
             ids = decoder.generate(
                 *left_padded(embeddings, layout.mask, shared),
                 prefix=decoder.read_prefix(embeddings[:1, :shared]) if shared else None,
@@ -261,7 +261,7 @@ class ArcModel(nn.Module):
         decoder = self.decoder(batch.decoder)
         embeddings, layout = self.merge(batch)
         length = int(layout.vector_positions[layout.vector_valid & (layout.vector_rows == 0)[:, None]].max()) + 1
-        with self.as_trained(batch.decoder):
+        with self.decoder_adapter_of(batch.decoder):
             if prefix is None:
                 prefix = decoder.read_prefix(embeddings[:1, :length])
             ids = decoder.generate(
@@ -270,7 +270,7 @@ class ArcModel(nn.Module):
         return decoder.texts(ids, batch.end_ids), prefix
 
 
-def _refuse_long(batch: ArcBatch, layout: Layout, window: int) -> None:
+def _check_length(batch: ArcBatch, layout: Layout, window: int) -> None:
     """Name the longest sample of a batch that does not fit the decoder's window, and what fills it."""
     lengths = layout.mask.sum(1)
     row = int(lengths.argmax())

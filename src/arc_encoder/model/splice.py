@@ -15,7 +15,7 @@ from arc_encoder.core.errors import DataError
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything stands in the merged sequences.
+    """Where everything is in the merged sequences.
 
     Attributes:
         text_positions: (B, S) merged position of each text token.
@@ -45,11 +45,11 @@ def lay_out(text_lengths: Tensor, counts: Tensor, rows: Tensor, positions: Tenso
         pad_left: pad sequences on the left (for generation) instead of the right.
 
     Raises:
-        DataError: a context that stands outside its sample's text.
+        DataError: a context that is outside its sample's text.
     """
     if bool((positions > text_lengths[rows]).any()):
         raise DataError(
-            f"contexts stand after {positions.tolist()} text tokens, but their samples have {text_lengths[rows].tolist()}"
+            f"contexts are after {positions.tolist()} text tokens, but their samples have {text_lengths[rows].tolist()}"
         )
     samples, width = len(text_lengths), int(text_lengths.max()) if len(text_lengths) else 0
     inserted = torch.zeros(samples, width + 1, dtype=torch.long, device=counts.device)
@@ -120,7 +120,7 @@ def prediction_mask(layout: Layout, target_mask: Tensor) -> Tensor:
     rows = target_mask.nonzero()[:, 0]
     if bool((positions < 0).any()) or not bool(layout.mask[rows, positions].all()):
         raise DataError(
-            "a target stands at the start of its sequence, where nothing predicts it; put BOS or text before it"
+            "a target is at the start of its sequence, where nothing predicts it; put BOS or text before it"
         )
     mask = torch.zeros_like(layout.mask)
     return mask.index_put((rows, positions), torch.ones_like(rows, dtype=torch.bool))

@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from arc_encoder.core.errors import Interrupted
 from arc_encoder.data.batching.collator import texts_of
 from arc_encoder.data.batching.datamodule import ArcDataModule
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.training.callbacks import (
     DecoderGuard,
     ExportCompressor,
@@ -29,7 +29,7 @@ from arc_encoder.training.callbacks import (
     Throughput,
 )
 from arc_encoder.training.checkpoints.checkpoint_files import AtomicCheckpointIO
-from arc_encoder.training.checkpoints.resume import TrainingRun, open_run, refuse_fewer_steps
+from arc_encoder.training.checkpoints.resume import TrainingRun, check_max_steps, open_run
 from arc_encoder.training.hyperparameters import log_hyperparameters, log_outcome
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.objectives import CrossEntropy, Objective
@@ -40,13 +40,13 @@ TRAINER = {
     "gradient_clip_val": 1.0,
     "check_val_every_n_epoch": None,  # a run is one epoch; validation goes by batches alone
     "num_sanity_val_steps": 0,
-    "use_distributed_sampler": False,  # the batch plan already gives each process its own records
+    "use_distributed_sampler": False,  # the batch schedule already gives each process its own records
     "enable_model_summary": False,
 }
 
 
 def fit(
-    model: ArcModel,
+    model: ArcForCausalLM,
     tokenizer: PreTrainedTokenizerBase,
     data: ArcDataModule,
     optim: OptimSettings,
@@ -90,7 +90,7 @@ def fit(
     with nullcontext(run) if run is not None else open_run(place, resume=resume) as opened:
         trainer = make_trainer(opened.folder, steps) if trainer is None else trainer
         if opened.checkpoint is not None:
-            refuse_fewer_steps(opened.checkpoint, trainer.max_steps)
+            check_max_steps(opened.checkpoint, trainer.max_steps)
         log_hyperparameters(hyperparameters or {}, model, trainer.loggers)
         try:
             metrics = _train(model, tokenizer, data, optim, trainer, objective or CrossEntropy(), opened.checkpoint)
@@ -101,7 +101,7 @@ def fit(
 
 
 def _train(
-    model: ArcModel,
+    model: ArcForCausalLM,
     tokenizer: PreTrainedTokenizerBase,
     data: ArcDataModule,
     optim: OptimSettings,
@@ -158,6 +158,6 @@ def plugins() -> list[Any]:
     """What every Trainer of this project needs: atomic checkpoints, and on SLURM nothing that saves in mid-step."""
     found: list[Any] = [AtomicCheckpointIO()]
     if SLURMEnvironment.detect():
-        # Lightning would save in the middle of a step, and take any hpc_ckpt_*.ckpt of the folder where we stand.
+        # Lightning would save in the middle of a step, and take any hpc_ckpt_*.ckpt of the folder where we are.
         found.append(SLURMEnvironment(auto_requeue=False))
     return found

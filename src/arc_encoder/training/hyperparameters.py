@@ -8,12 +8,12 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 
 GROUPS = ("seed", "model", "optim", "objective", "trainer", "decoders", "data")  # what variants differ in comes first
 
 
-def log_hyperparameters(config: Mapping[str, Any], model: ArcModel, loggers: Iterable[Logger]) -> None:
+def log_hyperparameters(config: Mapping[str, Any], model: ArcForCausalLM, loggers: Iterable[Logger]) -> None:
     """Send the flattened configuration and the number of trained parameters to every logger."""
     trained = sum(p.numel() for p in model.compressor.parameters() if p.requires_grad)
     values: dict[str, Any] = {"trained_parameters": trained}

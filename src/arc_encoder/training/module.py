@@ -11,11 +11,11 @@ from torchmetrics import MeanMetric
 
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.output import ArcOutput
 from arc_encoder.training.objectives import CrossEntropy, Objective
 from arc_encoder.training.optim.optimizer import OptimSettings, make_optimizer
-from arc_encoder.training.optim.trainable import choose_trained
+from arc_encoder.training.optim.trainable import set_trainable
 from arc_encoder.training.sharding import ShardedStrategy, shard
 
 
@@ -28,11 +28,11 @@ class ArcLightningModule(L.LightningModule):
         objective: what is minimised; the method's cross-entropy by default.
     """
 
-    def __init__(self, model: ArcModel, optim: OptimSettings, objective: Objective | None = None) -> None:
+    def __init__(self, model: ArcForCausalLM, optim: OptimSettings, objective: Objective | None = None) -> None:
         super().__init__()
         self.model, self.optim, self.objective = model, optim, objective or CrossEntropy()
         model.compressor.train()
-        choose_trained(model.compressor, optim, decoders=list(model.decoders))
+        set_trainable(model.compressor, optim, decoders=list(model.decoders))
         self._val_losses: dict[str, MeanMetric] = {}
         self._validated_step = -1  # optimizer step of the last complete validation
         self._just_resumed = False
@@ -129,7 +129,7 @@ class ArcLightningModule(L.LightningModule):
         checkpoint["validated_step"] = self._validated_step
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on right after the last optimizer step, wherever the run was stopped.
+        """Continue right after the last optimizer step, wherever the run was stopped.
 
         Gradients are not saved, so the batches that followed that step are computed again. Lightning's
         counters may be ahead of it; here they are set to what they are after the step's last batch.

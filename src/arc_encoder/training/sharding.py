@@ -20,7 +20,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.language_models.activation_checkpointing import layers_of
 
 
@@ -43,7 +43,7 @@ class ShardedStrategy(ModelParallelStrategy):
         """State of an optimizer as one process alone would have it; empty on all but the first."""
         plain: Any = getattr(optimizer, "_optimizer", optimizer)
         saved = plain.state_dict()
-        state = {number: whole_state(values) for number, values in saved["state"].items()}
+        state = {number: full_state_dict(values) for number, values in saved["state"].items()}
         return {"state": state, "param_groups": saved["param_groups"]} if self.is_global_zero else {}
 
     def load_checkpoint(self, checkpoint_path: str | Path, weights_only: bool | None = None) -> dict[str, Any]:
@@ -74,16 +74,16 @@ class ShardedStrategy(ModelParallelStrategy):
         return checkpoint
 
 
-def shard(model: ArcModel, mesh: DeviceMesh) -> None:
+def shard(model: ArcForCausalLM, mesh: DeviceMesh) -> None:
     """Divide the weights of `model` among the processes of `mesh`, in place.
 
     Raises:
         ConfigError: settings with which processes would call layers differently often.
     """
     compressor = model.compressor
-    if compressor.config.length_groups != 1:
+    if compressor.config.length_buckets != 1:
         raise ConfigError(
-            f"length_groups={compressor.config.length_groups}: with sharded weights all processes must encode equally often; set it to 1"
+            f"length_buckets={compressor.config.length_buckets}: with sharded weights all processes must encode equally often; set it to 1"
         )
     if compressor.encoder.adapter.adds_weights:
         raise ConfigError("an adapter on the encoder cannot be trained with sharded weights; choose trainer=ddp")
@@ -124,7 +124,7 @@ def whole(tensor: Tensor) -> Tensor:
     return gathered
 
 
-def whole_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def full_state_dict(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state dictionary with all parts of its tensors, on the CPU; every process must ask for it."""
     with torch.no_grad():
         return {name: whole(tensor).cpu() for name, tensor in state.items()}

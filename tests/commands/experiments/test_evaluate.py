@@ -202,11 +202,11 @@ def test_what_is_finished_is_not_done_again(
     run: Command, base: list[str], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[tuple[str, int | None]] = []
-    most = [2]
+    limit = [2]
     original = runner._run
 
-    def watched(each: runner.Planned, *rest: Any) -> object:
-        if len(done) == most[0]:
+    def watched(each: runner.PendingPart, *rest: Any) -> object:
+        if len(done) == limit[0]:
             raise RuntimeError("the machine went down")
         done.append((each.part.system, each.part.pooling_factor))
         return original(each, *rest)
@@ -218,7 +218,7 @@ def test_what_is_finished_is_not_done_again(
     interrupted = json.loads(results.read_text())
     assert interrupted["status"] == "running"
     assert len(interrupted["rows"]) == 2 * 2
-    most[0] = 100
+    limit[0] = 100
     run("--resume", "out")
     assert done == [("open_book", None), ("arc", 4), ("arc", 8)]
     found = json.loads(results.read_text())
@@ -247,7 +247,7 @@ def test_files_that_changed_are_asked_anew_and_others_are_not(
     done: list[str] = []
     original = runner._run
 
-    def watched(each: runner.Planned, *rest: Any) -> object:
+    def watched(each: runner.PendingPart, *rest: Any) -> object:
         done.append(each.part.system)
         return original(each, *rest)
 
@@ -302,7 +302,7 @@ def test_processes_share_the_parts(run: Command, base: list[str], trained: Path,
 
 
 OWN_BENCHMARK = '''
-"""A benchmark of one's own, with few settings."""
+"""A benchmark of your own, with few settings."""
 
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult
 
@@ -388,7 +388,7 @@ def test_weights_that_change_while_an_evaluation_runs_are_not_those_of_its_parts
     done: list[str] = []
     original = runner._run
 
-    def watched(each: runner.Planned, *rest: Any) -> object:
+    def watched(each: runner.PendingPart, *rest: Any) -> object:
         done.append(each.part.slug)
         os.utime(folder / "model.safetensors", ns=(1, 1))
         return original(each, *rest)
@@ -425,7 +425,7 @@ def test_earlier_results_do_not_stand_for_those_of_a_new_start(
     assert json.loads(results.read_text()) == {**before, "status": "running"}
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    results.write_text("spoilt")
+    results.write_text("corrupted")
     run(*base, "system=open_book")
     assert json.loads(results.read_text())["status"] == "finished"
 

@@ -56,7 +56,7 @@ def test_a_part_that_fails_is_told_and_does_not_end_the_others(tmp_path: Path, m
     assert "Not run: no golden cases were given." in report
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the golden vectors are not at hand")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the golden vectors are not available")
 @pytest.mark.slow
 def test_golden_cases_agree_in_both_dtypes(tmp_path: Path) -> None:
     found = checked(tmp_path, "golden", golden=SHARED)["parts"]["golden"]["result"]

@@ -1,4 +1,4 @@
-"""`arc-models`: what there is, fetching it, and where it lies."""
+"""`arc-models`: what there is, fetching it, and where it is."""
 
 from __future__ import annotations
 

@@ -10,22 +10,22 @@ import pytest
 
 from arc_encoder.commands.experiments import train
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.core.run_folder.lock import NAME, holding, refuse_running
+from arc_encoder.core.run_folder.lock import NAME, check_unlocked, lock_run_folder
 from tests.commands.conftest import Make
 from tests.tiny_runs import model_overrides, short_overrides
 
 HOLD = """
 import sys
 from pathlib import Path
-from arc_encoder.core.run_folder.lock import holding
-with holding(Path(sys.argv[1])):
+from arc_encoder.core.run_folder.lock import lock_run_folder
+with lock_run_folder(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
 """
 
 
 def test_a_second_one_is_refused_until_the_first_ends(tmp_path: Path) -> None:
-    refuse_running(tmp_path / "run")  # nothing there yet
+    check_unlocked(tmp_path / "run")  # nothing there yet
     assert not (tmp_path / "run").exists()
     other = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -34,20 +34,20 @@ def test_a_second_one_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     assert other.stdout.readline() == "held\n"
     told = f"another process is at work in {tmp_path / 'run'}"
     with pytest.raises(ConfigError, match=told):
-        refuse_running(tmp_path / "run")
-    with pytest.raises(ConfigError, match=told), holding(tmp_path / "run"):
+        check_unlocked(tmp_path / "run")
+    with pytest.raises(ConfigError, match=told), lock_run_folder(tmp_path / "run"):
         raise AssertionError
     other.kill()  # whatever ends it
     other.communicate()
-    refuse_running(tmp_path / "run")
-    with holding(tmp_path / "run"):
+    check_unlocked(tmp_path / "run")
+    with lock_run_folder(tmp_path / "run"):
         pass
 
 
 def test_further_processes_of_a_run_are_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_RANK", "1")
-    with holding(tmp_path):
-        refuse_running(tmp_path)
+    with lock_run_folder(tmp_path):
+        check_unlocked(tmp_path)
 
 
 def test_a_training_refuses_a_folder_in_use_and_changes_nothing_there(
@@ -59,12 +59,12 @@ def test_a_training_refuses_a_folder_in_use_and_changes_nothing_there(
     assert f"run: {tmp_path / 'run'}" in printed
     assert f"trained compressor: {tmp_path / 'run' / 'compressor'}" in printed
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "run").rglob("*") if file.name != NAME}
-    with holding(tmp_path / "run"):
+    with lock_run_folder(tmp_path / "run"):
         assert "another process is at work in run" in run.fails(*words, "seed=5")
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "run").rglob("*") if file.name != NAME} == before
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written"), holding(tmp_path / "file" / "run"):
+    with pytest.raises(ConfigError, match="cannot be written"), lock_run_folder(tmp_path / "file" / "run"):
         raise AssertionError

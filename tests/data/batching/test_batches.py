@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.batching.batches import BatchDataset, weight
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
-from arc_encoder.data.schedule.batch_schedule import BatchPlan, BatchSpec
+from arc_encoder.data.schedule.batch_schedule import BatchSchedule, BatchSpec
 from arc_encoder.data.tasks import Task
 
 
@@ -27,7 +27,7 @@ class Ragged(Task):
 
 
 def specs(batches: int, *, size: int = 4, rank: int = 0, ranks: int = 1, start: int = 0) -> list[BatchSpec]:
-    plan = BatchPlan(
+    plan = BatchSchedule(
         {"ragged": 1.0}, {"d": 1.0}, batch_size=size, batches=batches, seed=3, rank=rank, world_size=ranks, start=start
     )
     return list(plan)
@@ -95,7 +95,7 @@ def test_tasks_of_equal_lengths_are_left_as_they_come(letters: PreTrainedTokeniz
 
 def test_pools_of_many_tasks_in_turn_are_made_once(letters: PreTrainedTokenizerFast) -> None:
     tasks: dict[str, Task] = {f"task_{number}": Ragged() for number in range(9)}
-    plan = BatchPlan(dict.fromkeys(tasks, 1.0), {"d": 1.0}, batch_size=4, batches=300, seed=3)
+    plan = BatchSchedule(dict.fromkeys(tasks, 1.0), {"d": 1.0}, batch_size=4, batches=300, seed=3)
     dataset = BatchDataset(tasks, ArcCollator(letters, {"d": DecoderText(letters)}), 3, pool=8)
     turns = dict.fromkeys(tasks, 0)
     for spec in plan:

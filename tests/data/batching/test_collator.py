@@ -62,7 +62,7 @@ def test_every_token_is_in_its_place(
     batch = collator([FULL], decoder=decoder, task="few_shot")
     assert texts(batch, collator) == [text]
     assert targets(batch, collator) == [target]
-    assert batch.context_positions.tolist() == positions  # adjacent contexts stand at the same place
+    assert batch.context_positions.tolist() == positions  # adjacent contexts are at the same place
     assert batch.context_rows.tolist() == [0, 0, 0]
     assert context_words(batch, collator) == ["one two three", "four", "five six"]
 

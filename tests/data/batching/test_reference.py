@@ -6,7 +6,7 @@ import pytest
 
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
-from arc_encoder.data.batching.reference import as_text, begun, reference_of, without_contexts
+from arc_encoder.data.batching.reference import as_text, reference_of, with_start, without_contexts
 from tests.tiny_models import tiny_tokenizer
 
 PARTS = (
@@ -33,8 +33,8 @@ def test_contexts_become_text_or_are_left_out() -> None:
 def test_a_target_at_the_start_gets_something_before_it() -> None:
     bare = Sample("three", (Segment("x", Role.TARGET),))
     options = {"chat": False, "end_of_text": "</s>"}
-    assert begun(bare, bos=True, **options) == bare
-    assert texts(begun(bare, bos=False, **options)) == [("</s>", Role.PLAIN), ("x", Role.TARGET)]
+    assert with_start(bare, bos=True, **options) == bare
+    assert texts(with_start(bare, bos=False, **options)) == [("</s>", Role.PLAIN), ("x", Role.TARGET)]
 
 
 @pytest.mark.parametrize("bos", [True, False])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.data.schedule.batch_schedule import BatchPlan, BatchSpec
+from arc_encoder.data.schedule.batch_schedule import BatchSchedule, BatchSpec
 from arc_encoder.data.schedule.task_warmup import TaskWarmup
 
 PRETRAINING = {"reconstruction": 0.2, "continuation": 0.8}
@@ -21,7 +21,7 @@ def plan(
     shares: dict[Any, float] = PRETRAINING, decoders: dict[str, float] | None = None, **options: Any
 ) -> list[BatchSpec]:
     options = {"batch_size": 4, "batches": 200, "seed": 0, **options}
-    return list(BatchPlan(shares, decoders or {"a": 1.0, "b": 1.0}, **options))
+    return list(BatchSchedule(shares, decoders or {"a": 1.0, "b": 1.0}, **options))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_bad_warmups_are_named(options: dict[str, Any], told: str) -> None:
 
 def test_batches_are_numbered_and_counted() -> None:
     assert [spec.number for spec in plan(batches=9)] == list(range(9))
-    assert len(BatchPlan(PRETRAINING, {"a": 1}, batch_size=4, batches=9, seed=0, start=5)) == 9
+    assert len(BatchSchedule(PRETRAINING, {"a": 1}, batch_size=4, batches=9, seed=0, start=5)) == 9
 
 
 def test_a_task_without_share_and_a_decoder_without_weight_never_come() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.data.schedule.batch_schedule import BatchPlan, BatchSpec
+from arc_encoder.data.schedule.batch_schedule import BatchSchedule, BatchSpec
 from arc_encoder.data.schedule.growth import FactorGrowth, GeometricGrowth, LinearGrowth, NoGrowth
 from tests.training.conftest import data_module
 
@@ -50,7 +50,7 @@ def test_a_start_above_the_goal_is_refused() -> None:
 
 def specs(**options: object) -> list[BatchSpec]:
     settings = {"batch_size": 2, "batches": 40, "seed": 0, "growth": LinearGrowth(until=0.5), **options}
-    return list(BatchPlan({"task": 1.0}, {"decoder": 1.0}, **settings))  # type: ignore[arg-type]
+    return list(BatchSchedule({"task": 1.0}, {"decoder": 1.0}, **settings))  # type: ignore[arg-type]
 
 
 def test_batches_grow_to_the_models_own_factor_and_to_each_of_several() -> None:

@@ -22,7 +22,7 @@ from arc_encoder.evaluation.benchmarks import ContinuationLoss, QuestionAnswerin
 from arc_encoder.evaluation.benchmarks.base import beginning_of
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.load import FrozenDecoder
 from tests.evaluation.conftest import Questions
 from tests.tiny_models import tiny_language_model, tiny_tokenizer
@@ -349,16 +349,19 @@ def test_without_bos_a_text_begins_after_the_end_of_another() -> None:
     decoder = FrozenDecoder(tiny_language_model(seed=7), tiny_tokenizer(), bos=False)
     texts = {"decoder": DecoderText(tiny_tokenizer(), bos=False)}
     session = Session(
-        ArcModel(None, {"decoder": decoder}).eval(), ArcCollator(tiny_tokenizer(), texts), "decoder", progress=False
+        ArcForCausalLM(None, {"decoder": decoder}).eval(),
+        ArcCollator(tiny_tokenizer(), texts),
+        "decoder",
+        progress=False,
     )
     sample = Sample("x", (Segment("abc", Role.TARGET),))
-    ((loss, count),) = session.model.sample_losses(session.collate([session.begun(sample)], "t"))
+    ((loss, count),) = session.model.sample_losses(session.collate([session.with_start(sample)], "t"))
     ids = [decoder.tokenizer.eos_token_id, *decoder.token_ids("abc")]
     logits = decoder.model(torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
     assert count == 3
     assert loss == pytest.approx(-float(logits[range(3), ids[1:]].sum()), abs=1e-4)
     begun = Sample("x", (Segment("a", Role.PLAIN), Segment("bc", Role.TARGET)))
-    assert session.begun(begun) is begun
+    assert session.with_start(begun) is begun
 
 
 def test_an_example_tells_the_document_and_what_stood_in_its_place(session: Session) -> None:

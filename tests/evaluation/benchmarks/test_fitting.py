@@ -38,7 +38,7 @@ class Books(Questions):
 @pytest.fixture
 def small(session: Session) -> Session:
     """An ARC-Encoder that reads at most 40 tokens, in chunks of 10."""
-    session.model.compressor.chunking.size, session.model.compressor.chunking.most = 10, 4
+    session.model.compressor.chunking.size, session.model.compressor.chunking.max_chunks = 10, 4
     return session
 
 

@@ -10,7 +10,7 @@ from arc_encoder.data.tasks import Reconstruction
 from arc_encoder.evaluation.benchmarks import FreeReconstruction
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, Truncate
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from tests.training.conftest import Texts
 
 TEXTS = ["number one", "two", "and the third of them", "no more"]
@@ -37,10 +37,10 @@ def test_the_error_rate_counts_insertions_deletions_and_replacements(
     written = {"number one": "number one", "two": "to", "and the third of them": "", "no more": "no mire!"}
     order = sorted(TEXTS, key=len, reverse=True)  # longest first
 
-    def generate(_: ArcModel, batch: ArcBatch, **__: object) -> list[str]:
+    def generate(_: ArcForCausalLM, batch: ArcBatch, **__: object) -> list[str]:
         return [written[order.pop(0)] for _ in batch.sample_ids]
 
-    monkeypatch.setattr(ArcModel, "generate", generate)
+    monkeypatch.setattr(ArcForCausalLM, "generate", generate)
     found = {result.details["document"]: result.scores for result in benchmark().run(Arc(), session)}
     rates = {text: scores["character_error_rate"] for text, scores in found.items()}
     assert rates == pytest.approx(
@@ -50,13 +50,13 @@ def test_the_error_rate_counts_insertions_deletions_and_replacements(
 
 def test_nothing_of_the_text_is_shown(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ArcBatch] = []
-    plain = ArcModel.generate
+    plain = ArcForCausalLM.generate
 
-    def generate(self: ArcModel, batch: ArcBatch, **options: object) -> list[str]:
+    def generate(self: ArcForCausalLM, batch: ArcBatch, **options: object) -> list[str]:
         seen.append(batch)
         return plain(self, batch, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ArcModel, "generate", generate)
+    monkeypatch.setattr(ArcForCausalLM, "generate", generate)
     benchmark().run(Arc(), session)
     for batch in seen:
         assert batch.text_lengths.unique().tolist() == [1]  # BOS alone

@@ -122,7 +122,7 @@ def test_a_pool_that_holds_the_question_does_not_show_it() -> None:
         assert all(q.passages != query.passages for q in drawn)
     alone = chosen(source, Given([source[i] for i in range(5)]))
     assert [q.id for q in alone.examples_of(9)] != [q.id for q in alone.examples_of(10)]
-    with pytest.raises(DataError, match=r"question 'q3' stands among its own examples, and only 4 others .* 5 shots"):
+    with pytest.raises(DataError, match=r"question 'q3' is among its own examples, and only 4 others .* 5 shots"):
         alone.examples_of(3)
 
 
@@ -132,7 +132,7 @@ def test_the_same_id_with_another_answer_is_another_question() -> None:
     pool = Given([replace(q, answers=("other",), passages=("other",)) for q in source.questions])
     assert sorted(q.id for q in chosen(source, pool, shots=6).examples_of(0)) == [f"t{i}" for i in range(6)]
     same = Given([replace(q, passages=("retrieved anew",)) for q in source.questions])
-    with pytest.raises(DataError, match="question 't0' stands among its own examples"):
+    with pytest.raises(DataError, match="question 't0' is among its own examples"):
         chosen(source, same, shots=6).examples_of(0)
 
 
@@ -165,10 +165,8 @@ def test_a_limit_that_asks_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("count", [12, 30, 2000])
 def test_the_same_questions_are_asked_at_every_number_of_shots_of_a_command(count: int) -> None:
-    def asked(shots: int, most_shots: int) -> list[str]:
-        made = Strict().choose(
-            "colours", Questions(count), None, shots=shots, limit=None, seed=0, most_shots=most_shots
-        )
+    def asked(shots: int, max_shots: int) -> list[str]:
+        made = Strict().choose("colours", Questions(count), None, shots=shots, limit=None, seed=0, max_shots=max_shots)
         assert len(made.examples_of(0)) == shots
         return [question.id for question in made.questions]
 

@@ -113,7 +113,7 @@ def test_a_sweep_of_trainings_needs_no_evaluation(tmp_path: Path) -> None:
         (run / "hydra").mkdir()
         (run / "hydra" / "overrides.yaml").write_text(f"- model/pooling={pooling}\n- threads=1\n")
     (run / "compressor").mkdir()
-    material = Material.of_anything([tmp_path / "sweep"])
+    material = Material.of_runs([tmp_path / "sweep"])
     names = {file.name for file in write_report(material, tmp_path / "report", title="Sweep")}
     assert {"trainings.md", "trainings.tex", "trainings.csv", "learning_curves.png"} <= names
     rows = list(csv.reader((tmp_path / "report/trainings.csv").open()))[1:]
@@ -122,7 +122,7 @@ def test_a_sweep_of_trainings_needs_no_evaluation(tmp_path: Path) -> None:
         ["0", "model/pooling=mean", "19", "1.050", "1.000", "", "", "no"],
     ]
     with pytest.raises(DataError, match=r"holds no results\.json"):
-        Material.of_anything([tmp_path / "report"])
+        Material.of_runs([tmp_path / "report"])
 
 
 def test_the_papers_figures_stand_beside_ours(finished: Finished, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_every_benchmark_gets_a_panel_and_every_row_a_point(tmp_path: Path, monk
     assert [[text.get_text() for text in panel.texts] for panel in panels] == [["open_book", "arc ×4"], ["arc ×4"]]
     points = [tuple(float(v[0]) for v in line[0].get_data()) for line in panels[0].containers]
     assert points == [(12.34, 40.0), (12.34, 30.0)]
-    for panel in panels:  # nothing takes fewer positions than none, and every label lies in its frame
+    for panel in panels:  # nothing takes fewer positions than none, and every label is in its frame
         left, right = panel.get_xlim()
         assert -0.1 * right < left <= 0
         frame = panel.get_window_extent()

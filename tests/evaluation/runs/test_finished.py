@@ -24,14 +24,14 @@ def test_a_spoilt_file_is_as_good_as_none(tmp_path: Path) -> None:
     parts = FinishedParts(tmp_path, lambda part: "settings")
     parts.write(PART, ROWS, [])
     file = next(tmp_path.glob("*.json"))
-    for spoilt in (
+    for corrupted in (
         "",
         "[]",
         '{"fingerprint": "settings"}',
         file.read_text()[:-20],
         '{"fingerprint": "settings", "rows": [{"x": 1}], "costs": []}',
     ):
-        file.write_text(spoilt)
+        file.write_text(corrupted)
         assert parts.read(PART) is None
 
 

@@ -10,14 +10,13 @@ pytest.importorskip("lm_eval", reason="needs the extra lm-eval")
 from pathlib import Path
 from typing import Any
 
-from arc_encoder.commands.experiments.lm_eval import register
-from arc_encoder.config.building.harness import model_of
+from arc_encoder.config.building.harness import model_of, register
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
 from arc_encoder.evaluation.runs.harness import HarnessModel
 from arc_encoder.evaluation.session.session import Session
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.load import FrozenDecoder
 from tests.tiny_models import tiny_language_model, tiny_tokenizer
 
@@ -186,7 +185,7 @@ def test_the_beginning_of_a_prompt_that_is_too_long_is_left_out(
 
 
 def test_no_more_is_compressed_than_the_encoder_reads(session: Session) -> None:
-    session.model.compressor.chunking.size, session.model.compressor.chunking.most = 8, 5
+    session.model.compressor.chunking.size, session.model.compressor.chunking.max_chunks = 8, 5
     session.model.compressor.chunking.overflow = "stop"
     model = HarnessModel(session, keep=20)
     with pytest.warns(UserWarning, match="its beginning is left out"):
@@ -198,7 +197,7 @@ def test_no_more_is_compressed_than_the_encoder_reads(session: Session) -> None:
 def test_without_bos_whole_texts_can_be_scored() -> None:
     texts = {"decoder": DecoderText(tiny_tokenizer(), bos=False)}
     decoder = FrozenDecoder(tiny_language_model(seed=7), tiny_tokenizer(), bos=False)
-    model = ArcModel(None, {"decoder": decoder}).eval()
+    model = ArcForCausalLM(None, {"decoder": decoder}).eval()
     session = Session(model, ArcCollator(tiny_tokenizer(), texts), "decoder", progress=False)
     harness = HarnessModel(session, keep=20)
     assert harness.loglikelihood_rolling([Asked(LONG)])[0] < 0

@@ -9,8 +9,8 @@ import torch
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.segments import TaskToken
-from arc_encoder.evaluation.session.vector_cache import Remembered
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.evaluation.session.vector_cache import VectorCache
+from arc_encoder.model.arc_model import ArcForCausalLM
 from tests.tiny_models import (
     make_batch,
     numbers,
@@ -36,7 +36,7 @@ A, B, C = (list(numbers(length, seed)) for length, seed in ((9, 1), (17, 2), (5,
 
 def test_vectors_are_those_of_the_compressor_and_each_context_is_encoded_once() -> None:
     plain = tiny_compressor().eval().double()  # another batch rounds otherwise
-    remembered = Remembered(plain)
+    remembered = VectorCache(plain)
     for rows, encoded in (([A, B, A], 2), ([B, C], 3), ([C, A, B, A], 3)):
         ids, lengths = padded(*rows)
         expected, counts = plain(ids, lengths, "decoder")
@@ -49,7 +49,7 @@ def test_vectors_are_those_of_the_compressor_and_each_context_is_encoded_once() 
 
 
 def test_factor_and_task_token_make_another_context_of_the_same_text() -> None:
-    remembered = Remembered(tiny_compressor().eval())
+    remembered = VectorCache(tiny_compressor().eval())
     ids, lengths = padded(B)
     for options in ({}, {"factor": 2}, {"task_token": RECONSTRUCT}):
         found: Any = remembered(ids, lengths, "decoder", **options)
@@ -60,7 +60,7 @@ def test_factor_and_task_token_make_another_context_of_the_same_text() -> None:
 def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
     plain = tiny_compressor().eval()
     size = plain(*padded(A), "decoder")[0].nbytes
-    remembered = Remembered(plain, limit_gib=2.5 * size / 2**30)
+    remembered = VectorCache(plain, limit_gib=2.5 * size / 2**30)
     for row in (A, [*A[1:], 7], A, [*A[1:], 8]):
         remembered(*padded(row), "decoder")
     assert remembered.encoded == 3
@@ -72,7 +72,7 @@ def test_what_was_not_used_for_longest_is_forgotten_first() -> None:
 
 @pytest.mark.parametrize("limit", [0.0, 1.0])
 def test_nothing_is_recalled_while_forgetting_or_without_room(limit: float) -> None:
-    remembered = Remembered(tiny_compressor().eval(), limit_gib=limit)
+    remembered = VectorCache(tiny_compressor().eval(), limit_gib=limit)
     remembered(*padded(A), "decoder")
     with remembered.forgetting():
         remembered(*padded(A), "decoder")
@@ -80,7 +80,7 @@ def test_nothing_is_recalled_while_forgetting_or_without_room(limit: float) -> N
     remembered(*padded(A), "decoder")
     assert remembered.encoded == (2 if limit else 3)
     with pytest.raises(ConfigError, match="-1 GiB is not possible"):
-        Remembered(tiny_compressor(), limit_gib=-1)
+        VectorCache(tiny_compressor(), limit_gib=-1)
 
 
 def test_a_model_with_a_memory_gives_the_same_losses_and_texts() -> None:
@@ -88,9 +88,9 @@ def test_a_model_with_a_memory_gives_the_same_losses_and_texts() -> None:
     decoder = tiny_decoder(seed=7)
     segments = [("plain", [1, 2]), ("context", B), ("plain", [3]), ("context", A), ("target", [4, 5])]
     batch = make_batch([segments, segments[:2] + segments[4:]])
-    plain = ArcModel(model.compressor, {"decoder": decoder})
-    other: Any = Remembered(model.compressor)
-    remembering = ArcModel(other, {"decoder": decoder})
+    plain = ArcForCausalLM(model.compressor, {"decoder": decoder})
+    other: Any = VectorCache(model.compressor)
+    remembering = ArcForCausalLM(other, {"decoder": decoder})
     for _ in range(2):
         torch.testing.assert_close(remembering(batch).loss, plain(batch).loss, atol=1e-5, rtol=1e-5)
         assert remembering.generate(batch, max_new_tokens=3) == plain.generate(batch, max_new_tokens=3)
@@ -100,8 +100,8 @@ def test_a_model_with_a_memory_gives_the_same_losses_and_texts() -> None:
 def test_mixed_precision_changes_the_computation_and_not_the_weights() -> None:
     compressor = tiny_compressor().eval()
     ids, lengths = random_contexts([9, 5])
-    exact = Remembered(compressor)(ids, lengths, "decoder")[0]
-    mixed = Remembered(compressor, precision=torch.bfloat16)(ids, lengths, "decoder")[0]
+    exact = VectorCache(compressor)(ids, lengths, "decoder")[0]
+    mixed = VectorCache(compressor, precision=torch.bfloat16)(ids, lengths, "decoder")[0]
     assert mixed.dtype == torch.bfloat16
     assert 0 < (mixed.float() - exact).abs().max() < 0.1 * exact.abs().max()
     assert {parameter.dtype for parameter in compressor.parameters()} == {torch.float32}

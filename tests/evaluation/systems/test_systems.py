@@ -156,7 +156,7 @@ def test_best_sentences_never_take_more_tokens_than_the_budget(query: str) -> No
 
 
 def words_tokenizer() -> PreTrainedTokenizerFast:
-    """Words after a space are one token, and single letters where none stands before them."""
+    """Words after a space are one token, and single letters where none is before them."""
     letters = sorted({f"\u2581{word}" for word in TOLD.split()} | set(TOLD) | {"\u2581"})
     ids = {token: number for number, token in enumerate(["<unk>", *letters])}
     fast = Tokenizer(models.Unigram([(token, -1.0) for token in ids], unk_id=0))
@@ -272,8 +272,8 @@ def test_systems_without_a_model_of_their_own_choose_for_nothing() -> None:
 @pytest.mark.parametrize("keep", ["head", "tail", "both"])
 def test_truncate_never_takes_more_tokens_than_the_budget(keep: Any) -> None:
     text = "Zoë naïvely paid 5 € for “déjà vu”, twice."
-    for most in range(1, 40):
-        kept = presented(Truncate(tokens=most, keep=keep), text)
-        assert len(tiny_tokenizer()(kept, add_special_tokens=False)["input_ids"]) <= most
+    for limit in range(1, 40):
+        kept = presented(Truncate(tokens=limit, keep=keep), text)
+        assert len(tiny_tokenizer()(kept, add_special_tokens=False)["input_ids"]) <= limit
         assert "\ufffd" not in kept
-        assert kept or most < 4  # one character may have three tokens
+        assert kept or limit < 4  # one character may have three tokens

@@ -11,7 +11,7 @@ from arc_encoder.data.batching.collator import ArcCollator, DecoderText
 from arc_encoder.evaluation.runs.runner import run_parts
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.assembly.build import head_settings
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.encoder.pooling import MeanPooling, MemoryTokens
@@ -36,7 +36,7 @@ def with_changes(*, count: int | None = None) -> Session:
     for b in adapter.b:
         nn.init.normal_(b, std=0.5)
     texts = {"decoder": DecoderText(tiny_tokenizer())}
-    plain = ArcModel(None, {"decoder": decoder}).eval()
+    plain = ArcForCausalLM(None, {"decoder": decoder}).eval()
     collator = ArcCollator(tiny_tokenizer(), texts)
     return Session(plain, collator, "decoder", progress=False).with_compressor(compressor)
 

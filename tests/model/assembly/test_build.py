@@ -1,4 +1,4 @@
-"""Building an ArcModel from its parts, and starting from trained weights."""
+"""Building an ArcForCausalLM from its parts, and starting from trained weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.model.assembly.build import build_arc_model, load_trained
+from arc_encoder.model.assembly.build import build_arc_model, load_compressor_weights
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.released.export import export_checkpoint
 from arc_encoder.model.encoder.backbone import Backbone
@@ -46,7 +46,7 @@ def encoded(compressor: ArcEncoderModel) -> torch.Tensor:
 
 def test_same_architecture_gets_every_weight(trained: Path) -> None:
     compressor = tiny_compressor(widths={"a": 40, "b": WIDTH}, seed=4)
-    load_trained(compressor, trained)
+    load_compressor_weights(compressor, trained)
     saved = load_file(trained / "model.safetensors")
     state = compressor.state_dict()
     assert state.keys() == saved.keys()
@@ -60,7 +60,7 @@ def test_same_architecture_gets_every_weight(trained: Path) -> None:
 )
 def test_pooling_may_differ(pooling: MeanPooling, trained: Path) -> None:
     compressor = tiny_compressor(pooling=pooling, widths={"a": 40, "b": WIDTH}, seed=4)
-    load_trained(compressor, trained)
+    load_compressor_weights(compressor, trained)
     fresh = type(pooling)(**pooling.settings())
     expected = tiny_compressor(pooling=fresh, widths={"a": 40, "b": WIDTH}, seed=3)
     assert torch.equal(encoded(compressor), encoded(expected))
@@ -69,7 +69,7 @@ def test_pooling_may_differ(pooling: MeanPooling, trained: Path) -> None:
 def test_fresh_and_left_out_decoders(trained: Path) -> None:
     compressor = tiny_compressor(widths={"b": WIDTH, "new": 24}, seed=4)
     before = {name: tensor.clone() for name, tensor in compressor.state_dict().items()}
-    load_trained(compressor, trained)
+    load_compressor_weights(compressor, trained)
     saved, after = load_file(trained / "model.safetensors"), compressor.state_dict()
     assert not any(name.startswith("heads.a.") for name in after)
     for name, tensor in after.items():
@@ -83,7 +83,7 @@ def test_fresh_and_left_out_decoders(trained: Path) -> None:
 def test_decoder_whose_name_begins_as_anothers(trained: Path) -> None:
     compressor = tiny_compressor(widths={"a": 40, "a2": 24}, seed=4)
     before = compressor.heads["a2"].projector.layer1.weight.clone()
-    load_trained(compressor, trained)
+    load_compressor_weights(compressor, trained)
     assert torch.equal(compressor.heads["a2"].projector.layer1.weight, before)
 
 
@@ -91,7 +91,7 @@ def test_every_difference_is_named(trained: Path) -> None:
     heads = {"a": head_settings(24), "b": head_settings(WIDTH, task_tokens=False)}
     other = ArcEncoderModel.build(tiny_body(layers=3), MemoryTokens(3), heads)
     with pytest.raises(CheckpointError) as caught:
-        load_trained(other, trained)
+        load_compressor_weights(other, trained)
     message = str(caught.value)
     for part in (
         str(trained),
@@ -107,7 +107,7 @@ def test_many_differences_are_counted(trained: Path) -> None:
     other = tiny_compressor(widths={"a": 40, "b": WIDTH}, layers=5)
     lacking = [f"missing encoder.backbone.layers.{i}" for i in (3, 4)]
     with pytest.raises(CheckpointError, match=r"and (\d+) more\.") as caught:
-        load_trained(other, trained)
+        load_compressor_weights(other, trained)
     assert lacking[0] in str(caught.value)
     own, saved = other.state_dict(), load_file(trained / "model.safetensors")
     total = len(own.keys() - saved.keys())
@@ -118,7 +118,7 @@ def test_nothing_changes_when_it_is_refused(trained: Path) -> None:
     other = tiny_compressor(widths={"a": 24}, seed=4)
     before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
     with pytest.raises(CheckpointError):
-        load_trained(other, trained)
+        load_compressor_weights(other, trained)
     assert all(torch.equal(before[name], tensor) for name, tensor in other.state_dict().items())
 
 
@@ -127,19 +127,19 @@ def test_damaged_file(kept: int, trained: Path) -> None:
     file = trained / "model.safetensors"
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(CheckpointError, match=f"{re.escape(str(file))} is damaged"):
-        load_trained(tiny_compressor(), trained)
+        load_compressor_weights(tiny_compressor(), trained)
 
 
 def test_missing_file(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(CheckpointError, match=f"{re.escape(str(folder))}.*model.safetensors is missing"):
-            load_trained(tiny_compressor(), folder)
+            load_compressor_weights(tiny_compressor(), folder)
 
 
 def test_file_of_something_else(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(2)}, tmp_path / "model.safetensors")
     with pytest.raises(CheckpointError, match="another architecture"):
-        load_trained(tiny_compressor(), tmp_path)
+        load_compressor_weights(tiny_compressor(), tmp_path)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_build_from_parts(backbone: Backbone) -> None:
     assert tokenizer.eos_token == "</s>"
     compressor = model.compressor
     assert len(compressor.encoder.backbone.layers) == 3
-    assert (compressor.chunking.size, compressor.chunking.most) == (10, 2)
+    assert (compressor.chunking.size, compressor.chunking.max_chunks) == (10, 2)
     assert {name: head.projector.out_dim for name, head in compressor.heads.items()} == {"a": 40, "b": WIDTH}
     assert all(head.extra_vectors() == 1 for head in compressor.heads.values())
     sample = [("plain", [1]), ("context", list(numbers(9))), ("target", list(numbers(3, 1)))]

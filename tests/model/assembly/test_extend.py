@@ -32,7 +32,7 @@ def test_the_encoder_comes_from_the_folder_and_the_head_is_fresh(published: Path
     old = ArcEncoderModel.from_pretrained(published)
     compressor = model.compressor
     assert list(compressor.heads) == ["old", "new"]
-    assert (compressor.chunking.size, compressor.chunking.most) == (10, 3)
+    assert (compressor.chunking.size, compressor.chunking.max_chunks) == (10, 3)
     assert tokenizer.eos_token == "</s>"
     assert compressor.head("new").projector.out_dim == 48
     assert all(torch.equal(token, torch.ones(32)) for token in compressor.head("new").task_tokens.values())

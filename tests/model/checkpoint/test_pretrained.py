@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModel
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.core.segments import TaskToken
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.config import ArcEncoderConfig
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.encoder.chunking import Chunking
@@ -90,14 +90,14 @@ def test_saved_twice_is_saved_once(tmp_path: Path) -> None:
     compressor.save_pretrained(tmp_path / "one")
     loaded = ArcEncoderModel.from_pretrained(tmp_path / "one")
     loaded.save_pretrained(tmp_path / "two")
-    assert (loaded.chunking.size, loaded.chunking.most) == (20, 7)
+    assert (loaded.chunking.size, loaded.chunking.max_chunks) == (20, 7)
     for name in ("config.json", "model.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
 def test_folder_holds_safetensors_and_nothing_of_a_decoder(tmp_path: Path) -> None:
     decoders = {"a": tiny_decoder(width=40, seed=1), "b": tiny_decoder("gpt2", seed=2)}
-    model = ArcModel(tiny_compressor(widths={"a": 40, "b": WIDTH}), decoders)
+    model = ArcForCausalLM(tiny_compressor(widths={"a": 40, "b": WIDTH}), decoders)
     model.compressor.save_pretrained(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
     saved = load_file(tmp_path / "model.safetensors")

@@ -18,7 +18,7 @@ from transformers import (
 
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.load import FrozenDecoder, load_decoder
 from tests.tiny_decoders import FAMILIES, Float64, tiny_causal
 from tests.tiny_models import WIDTH, make_batch, numbers, random_contexts, randomize, tiny_compressor, tiny_tokenizer
@@ -26,9 +26,9 @@ from tests.tiny_models import WIDTH, make_batch, numbers, random_contexts, rando
 every_family = pytest.mark.parametrize("family", FAMILIES)
 
 
-def arc_model(family: str, **options: str) -> ArcModel:
+def arc_model(family: str, **options: str) -> ArcForCausalLM:
     decoder = FrozenDecoder(tiny_causal(family, **options), tiny_tokenizer())
-    return ArcModel(tiny_compressor(widths={"decoder": WIDTH}), {"decoder": decoder}).eval()
+    return ArcForCausalLM(tiny_compressor(widths={"decoder": WIDTH}), {"decoder": decoder}).eval()
 
 
 def training_batch() -> ArcBatch:
@@ -45,13 +45,13 @@ def training_batch() -> ArcBatch:
 class Shift(nn.Module):
     """Adds `delta` (C, M, E) to the vectors that a compressor inserts."""
 
-    def __init__(self, arc: ArcModel, delta: Tensor) -> None:
+    def __init__(self, arc: ArcForCausalLM, delta: Tensor) -> None:
         super().__init__()
         self.delta = delta
         arc.compressor.register_forward_hook(lambda _m, _i, out: (out[0] + self.delta.to(out[0].dtype), out[1]))
 
 
-def full_loss(arc: ArcModel, batch: ArcBatch) -> Tensor:
+def full_loss(arc: ArcForCausalLM, batch: ArcBatch) -> Tensor:
     """The loss from logits at all positions, token by token."""
     embeddings, layout = arc.merge(batch)
     logits = arc.decoder("decoder").model(inputs_embeds=embeddings, attention_mask=layout.mask.long()).logits

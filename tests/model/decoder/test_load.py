@@ -30,7 +30,7 @@ FAMILIES = list(DECODER_FAMILIES)
 
 
 def greedy(decoder: FrozenDecoder, prompt: Tensor, new: int) -> list[int]:
-    """Continuation of one unpadded prompt (n, E), computing everything anew for each token."""
+    """Continuation of one unpadded prompt (n, E), computing everything again for each token."""
     made: list[int] = []
     for _ in range(new):
         logits = decoder.model(inputs_embeds=prompt[None], use_cache=False).logits

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.load import FrozenDecoder
 from arc_encoder.model.decoder.placement import Placement
 from tests.tiny_models import make_batch, numbers, tiny_compressor, tiny_language_model, tiny_tokenizer
@@ -32,7 +32,7 @@ def places(made: FrozenDecoder) -> set[str]:
 def test_whoever_moves_the_model_does_not_move_a_placed_decoder() -> None:
     for options, expected in (({}, "meta"), ({"device": "cpu"}, "cpu"), ({"offload": True}, "cpu")):
         made = decoder(**options)
-        ArcModel(None, {"decoder": made}).to(META)
+        ArcForCausalLM(None, {"decoder": made}).to(META)
         assert places(made) == {expected}, options
 
 
@@ -40,10 +40,10 @@ def test_resting_weights_come_for_their_turn_and_go_back_as_they_were() -> None:
     made = decoder(offload=True)
     before = made.fingerprint()
     storage = {weight.data_ptr() for weight in made.model.parameters()}
-    made.placement.bring(META)
+    made.placement.onload(META)
     assert places(made) == {"meta"}
-    made.placement.bring(META)  # nothing to do
-    made.placement.rest()
+    made.placement.onload(META)  # nothing to do
+    made.placement.release()
     assert places(made) == {"cpu"}
     assert {weight.data_ptr() for weight in made.model.parameters()} == storage  # nothing was copied back
     assert made.fingerprint() == before
@@ -51,16 +51,16 @@ def test_resting_weights_come_for_their_turn_and_go_back_as_they_were() -> None:
 
 def test_only_the_decoder_whose_turn_it_is_leaves_main_memory() -> None:
     decoders = {name: decoder(offload=True) for name in ("first", "second")}
-    model = ArcModel(None, decoders)
-    model.bring("first", META)
+    model = ArcForCausalLM(None, decoders)
+    model.onload("first", META)
     assert [places(each) for each in decoders.values()] == [{"meta"}, {"cpu"}]
-    model.bring("second", META)
+    model.onload("second", META)
     assert [places(each) for each in decoders.values()] == [{"cpu"}, {"meta"}]
 
 
 def test_a_device_of_its_own_wins_over_the_encoder_s() -> None:
     made = decoder(device="cpu")
-    ArcModel(None, {"decoder": made}).bring("decoder", META)
+    ArcForCausalLM(None, {"decoder": made}).onload("decoder", META)
     assert places(made) == {"cpu"}
 
 
@@ -69,7 +69,7 @@ def test_loss_gradients_and_text_are_those_of_a_decoder_that_is_not_placed(optio
     found = []
     for chosen in ({}, options):
         compressor = tiny_compressor()
-        model = ArcModel(compressor, {"decoder": decoder(**chosen)})
+        model = ArcForCausalLM(compressor, {"decoder": decoder(**chosen)})
         output = model(BATCH)
         output.loss.backward()
         gradients = [p.grad for p in compressor.parameters() if p.grad is not None]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.model.encoder.backbone import Backbone
-from arc_encoder.model.encoder.encoder import ArcEncoder
+from arc_encoder.model.encoder.encoder import PoolingEncoder
 from arc_encoder.model.encoder.pooling import MeanPooling
 from tests.tiny_models import random_contexts, tiny_language_model, tiny_tokenizer
 
@@ -38,8 +38,8 @@ def test_truncated_body_is_the_first_layers(family: str, tmp_path: Path) -> None
     states: list[Tensor] = []
     whole.model.layers[2].register_forward_hook(lambda _m, _i, out: states.append(out))
     whole(ids, use_cache=False)
-    vectors, _ = ArcEncoder(body, MeanPooling(1), causal=True)(ids, lengths)
-    # Without windows (ArcEncoder removes them) only the first tokens are the same; all of them see at most 5 tokens.
+    vectors, _ = PoolingEncoder(body, MeanPooling(1), causal=True)(ids, lengths)
+    # Without windows (PoolingEncoder removes them) only the first tokens are the same; all of them see at most 5 tokens.
     torch.testing.assert_close(vectors[0, :5], states[0][0, :5], rtol=1e-4, atol=1e-4)
 
 

@@ -104,9 +104,9 @@ def test_empty_context_is_refused_also_beside_a_long_one(lengths: list[int]) -> 
 
 
 @pytest.mark.parametrize(("size", "most"), [(0, 1), (1, 0), (-4, 2)])
-def test_sizes_that_cannot_be(size: int, most: int) -> None:
-    with pytest.raises(ConfigError, match=f"size={size} and most={most}"):
-        Chunking(size, most)
+def test_sizes_that_cannot_be(size: int, max_chunks: int) -> None:
+    with pytest.raises(ConfigError, match=f"size={size} and max_chunks={max_chunks}"):
+        Chunking(size, max_chunks)
 
 
 @torch.no_grad()
@@ -117,7 +117,7 @@ def test_sizes_may_change_while_training_runs() -> None:
     compressor.chunking.size = 9
     assert compressor.encode(ids, lengths)[1].tolist() == [3 + 3 + 1]
     assert compressor.compressed_length(20) == 7
-    compressor.chunking.most = 2
+    compressor.chunking.max_chunks = 2
     with pytest.raises(DataError, match="at most 2 chunks of 9 tokens"):
         compressor.encode(ids, lengths)
 

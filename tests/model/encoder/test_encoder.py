@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from arc_encoder.core.errors import ConfigError, DataError
-from arc_encoder.model.encoder.encoder import ArcEncoder
+from arc_encoder.model.encoder.encoder import PoolingEncoder
 from arc_encoder.model.encoder.pooling import LastPooling, MeanPooling, MemoryTokens, Pooling
 from tests.tiny_models import (
     DECODER_FAMILIES,
@@ -37,7 +37,7 @@ def plain_stack(body: PreTrainedModel, ids: Tensor, causal: bool = False) -> Ten
     return body(ids[None], attention_mask=both if by_kind else mask, use_cache=False).last_hidden_state[0]
 
 
-def one_by_one(encoder: ArcEncoder, ids: Tensor, lengths: Tensor) -> list[Tensor]:
+def one_by_one(encoder: PoolingEncoder, ids: Tensor, lengths: Tensor) -> list[Tensor]:
     return [encoder(row[None, :n], torch.tensor([n]))[0][0] for row, n in zip(ids, lengths.tolist(), strict=True)]
 
 
@@ -47,7 +47,7 @@ def one_by_one(encoder: ArcEncoder, ids: Tensor, lengths: Tensor) -> list[Tensor
 def test_factor_one_is_the_plain_stack_without_final_norm(family: str, causal: bool) -> None:
     ids, lengths = random_contexts(LENGTHS, padding=3)
     for where in ("queries", "block", "between"):
-        encoder = ArcEncoder(tiny_body(family), MeanPooling(1, where=where), causal=causal)
+        encoder = PoolingEncoder(tiny_body(family), MeanPooling(1, where=where), causal=causal)
         vectors, counts = encoder(ids, lengths)
         assert counts.tolist() == LENGTHS
         for row, n, tokens in zip(vectors, LENGTHS, ids, strict=True):
@@ -65,16 +65,16 @@ def test_first_block_and_pooled_block_see_the_whole_context(family: str) -> None
     ids, lengths = random_contexts([24])
     changed = ids.clone()
     changed[0, -1] = (ids[0, -1] + 1) % VOCABULARY
-    encoder = ArcEncoder(tiny_body(family, layers=3), MeanPooling(4))
+    encoder = PoolingEncoder(tiny_body(family, layers=3), MeanPooling(4))
     first: list[Tensor] = []
     encoder.backbone.layers[0].register_forward_hook(lambda _m, _i, out: first.append(out[0, 0]))
     encoder(ids, lengths), encoder(changed, lengths)
     assert (first[0] - first[1]).abs().max() > 1e-4
-    alone = ArcEncoder(tiny_body(family, layers=1), MeanPooling(4))
+    alone = PoolingEncoder(tiny_body(family, layers=1), MeanPooling(4))
     assert (alone(ids, lengths)[0][0, 0] - alone(changed, lengths)[0][0, 0]).abs().max() > 1e-4
 
 
-def sees(encoder: ArcEncoder, tokens: int) -> Tensor:
+def sees(encoder: PoolingEncoder, tokens: int) -> Tensor:
     """(m, n) True where a vector depends on a token's embedding."""
     ids, lengths = random_contexts([tokens])
     embedded: list[Tensor] = []
@@ -94,14 +94,14 @@ def sees(encoder: ArcEncoder, tokens: int) -> Tensor:
 @pytest.mark.parametrize("layers", [2, 3])
 @pytest.mark.parametrize("family", ["llama", "gemma2", "gemma3", "olmo3"])
 def test_causal_sees_up_to_its_groups_end_and_nothing_after(family: str, layers: int, pooling: Pooling) -> None:
-    seen = sees(ArcEncoder(tiny_body(family, layers=layers), pooling, causal=True), 11)
+    seen = sees(PoolingEncoder(tiny_body(family, layers=layers), pooling, causal=True), 11)
     assert torch.equal(seen, torch.arange(11) < torch.tensor([4, 8, 11])[:, None])
 
 
 def test_causal_of_one_block() -> None:
     """With one block nothing but this block's mask decides: a query sees the whole of its group."""
     for where in ("queries", "block", "between"):
-        seen = sees(ArcEncoder(tiny_body(layers=1), LastPooling(4, where=where), causal=True), 11)
+        seen = sees(PoolingEncoder(tiny_body(layers=1), LastPooling(4, where=where), causal=True), 11)
         expected = torch.arange(11) < torch.tensor([4, 8, 11])[:, None]
         if where == "block":  # keys are pooled too: only the last token of each group is a key
             expected = expected & torch.tensor([i in (3, 7, 10) for i in range(11)])
@@ -109,7 +109,7 @@ def test_causal_of_one_block() -> None:
 
 
 def test_without_causal_everything_is_seen() -> None:
-    assert sees(ArcEncoder(tiny_body(layers=1), LastPooling(4)), 11).all()
+    assert sees(PoolingEncoder(tiny_body(layers=1), LastPooling(4)), 11).all()
 
 
 @torch.no_grad()
@@ -121,7 +121,7 @@ def test_sdpa_and_eager_agree(family: str, causal: bool) -> None:
     for attention in ("sdpa", "eager"):
         body = tiny_body(family, attention=attention)
         assert body.config._attn_implementation == attention
-        encoder = ArcEncoder(body, MeanPooling(4), causal=causal)
+        encoder = PoolingEncoder(body, MeanPooling(4), causal=causal)
         results.append(
             torch.cat([*one_by_one(encoder, ids, lengths), *encoder(ids, lengths)[0].flatten(0, 1)[:4].split(1)])
         )
@@ -132,7 +132,7 @@ def test_sdpa_and_eager_agree(family: str, causal: bool) -> None:
 @pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_contexts_do_not_see_each_other_nor_padding(family: str, causal: bool) -> None:
-    encoder = ArcEncoder(tiny_body(family), MeanPooling(4), causal=causal)
+    encoder = PoolingEncoder(tiny_body(family), MeanPooling(4), causal=causal)
     ids, lengths = random_contexts(LENGTHS, padding=5)
     vectors, counts = encoder(ids, lengths)
     for row, count, alone in zip(vectors, counts.tolist(), one_by_one(encoder, ids, lengths), strict=True):
@@ -143,7 +143,7 @@ def test_contexts_do_not_see_each_other_nor_padding(family: str, causal: bool) -
 @pytest.mark.parametrize("family", ["llama", "gemma3"])
 def test_memory_tokens_are_last_states_of_a_plain_stack(family: str) -> None:
     pooling = MemoryTokens(4, used=3)
-    encoder = ArcEncoder(tiny_body(family), pooling)
+    encoder = PoolingEncoder(tiny_body(family), pooling)
     pooling.embeddings.copy_(torch.randn_like(pooling.embeddings))
     ids, lengths = random_contexts(LENGTHS, padding=2)
     vectors, counts = encoder(ids, lengths)
@@ -161,8 +161,8 @@ def test_memory_tokens_are_last_states_of_a_plain_stack(family: str) -> None:
 @torch.no_grad()
 def test_another_factor_at_the_call() -> None:
     ids, lengths = random_contexts(LENGTHS)
-    chosen, counts = ArcEncoder(tiny_body(), MeanPooling(8))(ids, lengths, 4)
-    expected, expected_counts = ArcEncoder(tiny_body(), MeanPooling(4))(ids, lengths)
+    chosen, counts = PoolingEncoder(tiny_body(), MeanPooling(8))(ids, lengths, 4)
+    expected, expected_counts = PoolingEncoder(tiny_body(), MeanPooling(4))(ids, lengths)
     assert torch.equal(counts, expected_counts)
     assert torch.equal(chosen, expected)
 
@@ -172,7 +172,7 @@ def test_unsupported_family_is_named(family: str) -> None:
     body = AutoModel.from_config(DECODER_FAMILIES[family](2, WIDTH))
     stem = type(body).__name__.removesuffix("Model")
     with pytest.raises(ConfigError, match=rf"{stem}.* cannot .*Supported.*Llama"):
-        ArcEncoder(body, MeanPooling(4))
+        PoolingEncoder(body, MeanPooling(4))
 
 
 @pytest.mark.parametrize(
@@ -196,23 +196,23 @@ def test_family_whose_blocks_compute_something_else(family: str, options: dict[s
     body = AutoModel.from_config(AutoConfig.for_model(family, **shape, **options)).eval()
     randomize(body)
     with pytest.raises(ConfigError, match=rf"{type(body).__name__} cannot be an encoder.*Supported.*Llama"):
-        ArcEncoder(body, MeanPooling(4))
+        PoolingEncoder(body, MeanPooling(4))
 
 
 def test_more_steps_than_blocks() -> None:
     with pytest.raises(ConfigError, match=r"schedule has 3 steps.*only 2 blocks"):
-        ArcEncoder(tiny_body(layers=2), MeanPooling(8, [2, 2, 2]))
+        PoolingEncoder(tiny_body(layers=2), MeanPooling(8, [2, 2, 2]))
 
 
 def test_empty_context() -> None:
-    encoder = ArcEncoder(tiny_body(), MeanPooling(4))
+    encoder = PoolingEncoder(tiny_body(), MeanPooling(4))
     with pytest.raises(DataError, match=r"contexts \[1, 3\] of the batch are empty"):
         encoder(torch.ones(4, 5, dtype=torch.long), torch.tensor([5, 0, 2, 0]))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_norm_after_the_last_block(family: str) -> None:
-    encoder = ArcEncoder(tiny_body(family), MeanPooling(4))
+    encoder = PoolingEncoder(tiny_body(family), MeanPooling(4))
     assert not any(name.startswith("backbone.norm") for name in encoder.state_dict())
     plain = {name for name in tiny_body(family).state_dict() if not name.startswith("norm")}
     assert {name.removeprefix("backbone.") for name in encoder.state_dict()} == plain
@@ -228,7 +228,7 @@ def test_activation_checkpointing_changes_no_gradient(family: str, pooling: Pool
     gradients: list[dict[str, Tensor]] = []
     runs: list[int] = []
     for checkpointing in (False, True):
-        encoder = ArcEncoder(
+        encoder = PoolingEncoder(
             tiny_body(family), Pooling.from_settings(type(pooling).__name__, pooling.settings())
         ).train()
         if checkpointing:

@@ -7,14 +7,14 @@ import torch
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
-from arc_encoder.model.encoder.encoder import ArcEncoder
+from arc_encoder.model.encoder.encoder import PoolingEncoder
 from arc_encoder.model.encoder.pooling import MeanPooling
 from arc_encoder.model.language_models.activation_checkpointing import checkpoint_layers
 from tests.tiny_models import head_settings, random_contexts, tiny_body
 
 
-def encoder(*, layers: int = 3, mix: bool = True, pooling: MeanPooling | None = None) -> ArcEncoder:
-    return ArcEncoder(tiny_body(layers=layers), pooling or MeanPooling(3), layer_mix=mix)
+def encoder(*, layers: int = 3, mix: bool = True, pooling: MeanPooling | None = None) -> PoolingEncoder:
+    return PoolingEncoder(tiny_body(layers=layers), pooling or MeanPooling(3), layer_mix=mix)
 
 
 @torch.no_grad()
@@ -36,7 +36,7 @@ def test_a_single_layer_can_be_chosen() -> None:
     mixed.mix.weights.copy_(torch.tensor([0.0, 1.0, 0.0]))
     short = tiny_body(layers=3)
     del short.layers[1]
-    expected = ArcEncoder(short, MeanPooling(3))(ids, lengths)[0]
+    expected = PoolingEncoder(short, MeanPooling(3))(ids, lengths)[0]
     torch.testing.assert_close(mixed(ids, lengths)[0], expected)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from arc_encoder.model.encoder.length_buckets import encode_in_groups, group_count, slots_of
+from arc_encoder.model.encoder.length_buckets import bucket_count, encode_in_buckets, padded_tokens
 from tests.tiny_models import random_contexts, tiny_compressor
 
 LENGTHS = [13, 1, 30, 8, 29, 2, 14]
@@ -24,8 +24,8 @@ LENGTHS = [13, 1, 30, 8, 29, 2, 14]
         ([1, 100], 1, 1),
     ],
 )
-def test_as_few_groups_as_leave_little_padding(lengths: list[int], most: int, expected: int) -> None:
-    assert group_count(lengths, most) == expected
+def test_as_few_groups_as_leave_little_padding(lengths: list[int], max_buckets: int, expected: int) -> None:
+    assert bucket_count(lengths, max_buckets) == expected
 
 
 @pytest.mark.parametrize("groups", [1, 2, 3, 4, 7, 50])
@@ -34,7 +34,7 @@ def test_vectors_and_gradients_are_those_of_one_group(groups: int) -> None:
     ids, lengths = random_contexts(LENGTHS, padding=3)
     found = {}
     for count in (1, groups):
-        model.config.length_groups = count
+        model.config.length_buckets = count
         model.zero_grad()
         vectors, counts = model.encode(ids, lengths)
         valid = torch.arange(vectors.shape[1]) < counts[:, None]
@@ -58,8 +58,8 @@ def test_fewer_slots_are_encoded() -> None:
         return torch.zeros(len(lengths), int(lengths.max()), 2), lengths
 
     lengths = torch.tensor([10, 40, 20, 30] * 4)
-    encode_in_groups(encode, torch.zeros(16, 40, dtype=torch.long), lengths, 1)
-    encode_in_groups(encode, torch.zeros(16, 40, dtype=torch.long), lengths, 4)
+    encode_in_buckets(encode, torch.zeros(16, 40, dtype=torch.long), lengths, 1)
+    encode_in_buckets(encode, torch.zeros(16, 40, dtype=torch.long), lengths, 4)
     assert slots[0] == 640
     assert sum(slots[1:]) == 400
 
@@ -72,5 +72,5 @@ def test_slots_are_those_that_are_encoded(groups: int) -> None:
         computed.append(len(lengths) * int(lengths.max()))
         return torch.zeros(len(lengths), int(lengths.max()), 2), lengths
 
-    encode_in_groups(encode, torch.zeros(7, 30, dtype=torch.long), torch.tensor(LENGTHS), groups)
-    assert sum(computed) == slots_of(LENGTHS, group_count(LENGTHS, groups))
+    encode_in_buckets(encode, torch.zeros(7, 30, dtype=torch.long), torch.tensor(LENGTHS), groups)
+    assert sum(computed) == padded_tokens(LENGTHS, bucket_count(LENGTHS, groups))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from arc_encoder.model.encoder.encoder import ArcEncoder
+from arc_encoder.model.encoder.encoder import PoolingEncoder
 from arc_encoder.model.encoder.pooling import FusionPooling, LastPooling, MeanPooling, Pooling, SumPooling
 from tests.tiny_models import ENCODER_FAMILIES, random_contexts, tiny_body
 
@@ -89,7 +89,7 @@ def reference(body: PreTrainedModel, pooling: Pooling, ids: Tensor, causal: bool
 @torch.no_grad()
 def compare(family: str, pooling: Pooling, causal: bool, layers: int = 3) -> None:
     body = tiny_body(family, layers=layers, attention="eager")
-    encoder = ArcEncoder(tiny_body(family, layers=layers), pooling, causal=causal)
+    encoder = PoolingEncoder(tiny_body(family, layers=layers), pooling, causal=causal)
     ids, lengths = random_contexts(LENGTHS, padding=2)
     vectors, counts = encoder(ids, lengths)
     for row, length, count, tokens in zip(vectors, LENGTHS, counts.tolist(), ids, strict=True):
@@ -123,7 +123,7 @@ def test_schedules(family: str, schedule: list[int], causal: bool) -> None:
 def test_pooling_between_attention_and_feed_forward() -> None:
     body = tiny_body(layers=2, attention="eager")
     pooling = MeanPooling(4, where="between")
-    encoder = ArcEncoder(tiny_body(layers=2), pooling)
+    encoder = PoolingEncoder(tiny_body(layers=2), pooling)
     ids, lengths = random_contexts([10])
     hidden, layer = before_layer(body, 1, ids[0], causal=False), body.layers[1]
     attended: list[Tensor] = []

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.assembly.build import head_settings
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.decoder.load import FrozenDecoder
@@ -27,7 +27,7 @@ SAMPLES = [
 ]
 
 
-def model(decoder: FrozenDecoder, *, rank: int = 4, filled: bool = False) -> ArcModel:
+def model(decoder: FrozenDecoder, *, rank: int = 4, filled: bool = False) -> ArcForCausalLM:
     torch.manual_seed(0)
     changes = DecoderLora(rank=rank, alpha=8).settings_for(decoder.model)
     settings = head_settings(MLPProjector(WIDTH, decoder.width, 16), True, changes)
@@ -37,7 +37,7 @@ def model(decoder: FrozenDecoder, *, rank: int = 4, filled: bool = False) -> Arc
         assert adapter is not None
         for b in adapter.b:
             nn.init.normal_(b, std=0.1)
-    return ArcModel(compressor, {"decoder": decoder}).eval()
+    return ArcForCausalLM(compressor, {"decoder": decoder}).eval()
 
 
 def batch() -> ArcBatch:
@@ -65,7 +65,7 @@ def test_a_fresh_adapter_changes_nothing_and_a_trained_one_is_the_sum_of_the_mat
     modules: dict[str, Any] = dict(merged.model.named_modules())
     for name, a, b in zip(adapter.names, adapter.a, adapter.b, strict=True):
         modules[name].weight += adapter.scale * (b @ a)
-    same = ArcModel(filled.compressor, {"decoder": merged})
+    same = ArcForCausalLM(filled.compressor, {"decoder": merged})
     filled.compressor.head("decoder").adapter = None
     assert float(same(batch()).loss) == pytest.approx(changed, abs=1e-5)
 
@@ -101,7 +101,7 @@ def test_a_saved_one_comes_back(tmp_path: Path) -> None:
     decoder = tiny_decoder(seed=7)
     made = model(decoder, filled=True)
     made.compressor.save_pretrained(tmp_path)
-    loaded = ArcModel(ArcEncoderModel.from_pretrained(tmp_path), {"decoder": decoder}).eval()
+    loaded = ArcForCausalLM(ArcEncoderModel.from_pretrained(tmp_path), {"decoder": decoder}).eval()
     with torch.no_grad():
         assert float(loaded(batch()).loss) == pytest.approx(float(made(batch()).loss), abs=1e-6)
     assert loaded.decoder_modified

@@ -21,14 +21,14 @@ from arc_encoder.model.heads.starts.vocabulary import token_texts
 from tests.tiny_models import VOCABULARY, WIDTH, head_settings, random_contexts, tiny_body, tiny_decoder, tiny_tokenizer
 
 
-def begun(width: int = WIDTH) -> dict[str, object]:
+def with_start(width: int = WIDTH) -> dict[str, object]:
     start = {"name": "MeanEmbeddings", "settings": {"in_dim": WIDTH, "out_dim": width}}
     return {**head_settings(width), "start": start}
 
 
 def compressor(width: int = WIDTH, **options: object) -> ArcEncoderModel:
     pooling = options.pop("pooling", LastPooling(3))
-    return ArcEncoderModel.build(tiny_body(), pooling, {"decoder": begun(width)}, **options).eval()  # type: ignore[arg-type]
+    return ArcEncoderModel.build(tiny_body(), pooling, {"decoder": with_start(width)}, **options).eval()  # type: ignore[arg-type]
 
 
 def identity(model: ArcEncoderModel) -> ArcEncoderModel:
@@ -58,8 +58,8 @@ def test_chunks_and_groups_of_similar_length_change_nothing() -> None:
     from arc_encoder.model.encoder.chunking import Chunking
 
     ids, lengths = random_contexts([12, 6, 3, 11])
-    whole = identity(compressor(chunking=Chunking(size=6), length_groups=1))
-    grouped = identity(compressor(chunking=Chunking(size=6), length_groups=4))
+    whole = identity(compressor(chunking=Chunking(size=6), length_buckets=1))
+    grouped = identity(compressor(chunking=Chunking(size=6), length_buckets=4))
     for row in range(4):
         alone, _ = whole(ids[row : row + 1, : lengths[row]], lengths[row : row + 1], "decoder")
         for model in (whole, grouped):
@@ -157,7 +157,7 @@ def test_a_table_holds_the_decoders_embeddings_of_each_tokens_text() -> None:
 def test_each_decoder_is_given_means_of_its_own_embeddings() -> None:
     pooling, settings = LastPooling(3), {"in_dim": WIDTH, "out_dim": 48, "vocabulary": VOCABULARY}
     other = {**head_settings(48), "start": {"name": "DecoderEmbeddings", "settings": settings}}
-    model = ArcEncoderModel.build(tiny_body(), pooling, {"decoder": begun(), "other": other}).eval()
+    model = ArcEncoderModel.build(tiny_body(), pooling, {"decoder": with_start(), "other": other}).eval()
     start = model.head("other").start
     assert isinstance(start, DecoderEmbeddings)
     ids, lengths = random_contexts([7, 4])

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
 from arc_encoder.inference import Compressor
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.assembly.build import build_arc_model
 from arc_encoder.model.decoder.load import load_decoder
 from arc_encoder.model.encoder.backbone import Backbone
@@ -64,7 +64,7 @@ def test_a_decoder_that_scales_is_warned_about(scaled: Path) -> None:
     compressor = tiny_compressor(widths={"one": 32})
     compressor.config.rotary_scaling = False
     with pytest.warns(UserWarning, match=r"switch it off with decoders.one.rope_scaling=false"):
-        ArcModel(compressor, {"one": load_decoder(scaled)})
+        ArcForCausalLM(compressor, {"one": load_decoder(scaled)})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ArcModel(compressor, {"one": load_decoder(scaled, rope_scaling=False)})
+        ArcForCausalLM(compressor, {"one": load_decoder(scaled, rope_scaling=False)})

@@ -7,13 +7,13 @@ import torch
 from hydra.utils import instantiate
 
 from arc_encoder.data.batching.chat import read_template
-from arc_encoder.model.language_models.downloads.places import is_whole, model_folder
+from arc_encoder.model.language_models.downloads.places import is_complete, model_folder
 from tests.tiny_runs import composed
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        not is_whole(model_folder("smollm2_135m")), reason="needs SmolLM2: arc-models get smollm2_135m fetches it"
+        not is_complete(model_folder("smollm2_135m")), reason="needs SmolLM2: arc-models get smollm2_135m fetches it"
     ),
 ]
 

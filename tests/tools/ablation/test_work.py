@@ -160,14 +160,14 @@ def test_two_that_need_the_same_stage_run_it_once(stage: object, start: Start, t
 ENDED = """
 import sys
 from pathlib import Path
-from arc_encoder.commands.experiments.ablate import leave_on_sigterm
+from arc_encoder.commands.experiments.ablate import exit_on_sigterm
 from arc_encoder.tools.ablation import start
 from arc_encoder.tools.ablation.stages import Stage
 from arc_encoder.tools.ablation.work import run_stages
 
 start.MODULES = {"arc-train": "pretend_command"}
 if __name__ == "__main__":
-    leave_on_sigterm()
+    exit_on_sigterm()
     stage = Stage("long", "arc-train", ("do=120",), Path("long"))
     run_stages([stage], start=getattr(start, sys.argv[1])(), jobs=1, progress=False)
 """

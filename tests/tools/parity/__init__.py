@@ -1,4 +1,4 @@
-"""Golden vectors of the method's public implementation, where they are at hand."""
+"""Golden vectors of the method's public implementation, where they are available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Files appear atomically."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.tools.preparation.writing import whole_file
+from arc_encoder.tools.preparation.writing import atomic_writer
 
 
 def interrupted(path: Path, by: BaseException) -> None:
-    with whole_file(path) as file:
+    with atomic_writer(path) as file:
         file.write("second")
         raise by
 
@@ -20,7 +20,7 @@ def interrupted(path: Path, by: BaseException) -> None:
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
 def test_an_interrupted_file_leaves_the_one_before(tmp_path: Path, name: str) -> None:
     path = tmp_path / "deep" / name
-    with whole_file(path) as file:
+    with atomic_writer(path) as file:
         file.write("first")
     with pytest.raises(KeyboardInterrupt):
         interrupted(path, KeyboardInterrupt())

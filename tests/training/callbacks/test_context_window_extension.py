@@ -19,7 +19,7 @@ def limits() -> Record:
         lambda trainer, module: (
             trainer.global_step,
             module.model.compressor.chunking.size,
-            module.model.compressor.chunking.most,
+            module.model.compressor.chunking.max_chunks,
         )
     )
 

@@ -16,11 +16,11 @@ from arc_encoder.core.errors import CheckpointError
 from arc_encoder.training.checkpoints import checkpoint_files
 from arc_encoder.training.checkpoints.checkpoint_files import (
     AtomicCheckpointIO,
-    fault_of,
-    last_good,
-    newest_first,
-    steps_of,
+    checkpoint_step,
+    list_checkpoints,
+    newest_valid,
     sweep_unfinished,
+    validate_checkpoint,
 )
 
 
@@ -38,8 +38,8 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     path = save(tmp_path / "new" / "step=3.ckpt")
     loaded = AtomicCheckpointIO().load_checkpoint(path, weights_only=True)
     assert torch.equal(loaded["state_dict"]["weight"], content()["state_dict"]["weight"])
-    assert fault_of(path) is None
-    assert steps_of(path) == 3
+    assert validate_checkpoint(path) is None
+    assert checkpoint_step(path) == 3
     assert os.listdir(path.parent) == ["step=3.ckpt"]
 
 
@@ -96,7 +96,7 @@ except CheckpointError as error:
     assert done.returncode == 0, done.stderr
     assert "step=6.ckpt could not be written (File too large); the last good one is step=3.ckpt" in done.stdout
     assert os.listdir(tmp_path) == ["step=3.ckpt"]
-    assert fault_of(tmp_path / "step=3.ckpt") is None
+    assert validate_checkpoint(tmp_path / "step=3.ckpt") is None
 
 
 def test_no_folder_can_be_made(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
 def test_damage_is_found(tmp_path: Path, spoil: Any, words: str) -> None:
     path = save(tmp_path / "step=3.ckpt")
     path.write_bytes(spoil(path.read_bytes()))
-    fault = fault_of(path)
+    fault = validate_checkpoint(path)
     assert fault is not None
     assert words in fault
 
@@ -154,7 +154,7 @@ def test_no_bit_of_a_file_can_be_flipped_unseen(tmp_path: Path) -> None:
     data, unseen = path.read_bytes(), 0
     for place in range(0, len(data), 7):
         path.write_bytes(data[:place] + bytes([data[place] ^ 0x10]) + data[place + 1 :])
-        if fault_of(path) is None:
+        if validate_checkpoint(path) is None:
             unseen += 1
             loaded = torch.load(path, weights_only=True)
             assert torch.equal(loaded["state_dict"]["weight"], content(size=50)["state_dict"]["weight"]), place
@@ -165,7 +165,7 @@ def test_no_bit_of_a_file_can_be_flipped_unseen(tmp_path: Path) -> None:
 def test_code_is_not_run_by_the_check(tmp_path: Path) -> None:
     path = tmp_path / "step=3.ckpt"
     torch.save({"call": Trap(tmp_path / "sprung")}, path)
-    assert "Weights only load failed" in str(fault_of(path))
+    assert "Weights only load failed" in str(validate_checkpoint(path))
     assert not (tmp_path / "sprung").exists()
 
 
@@ -182,23 +182,23 @@ class Trap:
 def test_a_sharded_checkpoint_is_whole_when_its_last_file_is_there(tmp_path: Path) -> None:
     folder = tmp_path / "step=3.ckpt"
     folder.mkdir()
-    assert fault_of(folder) == "meta.pt is missing"
+    assert validate_checkpoint(folder) == "meta.pt is missing"
     torch.save(content(), folder / "meta.pt")
-    assert fault_of(folder) is None
-    assert steps_of(folder) == 3
+    assert validate_checkpoint(folder) is None
+    assert checkpoint_step(folder) == 3
 
 
 def test_the_newest_is_the_one_written_last(tmp_path: Path) -> None:
     for age, step in enumerate((9, 10, 2)):
         save(tmp_path / f"step={step}.ckpt", step, age=age)
-    assert [path.name for path in newest_first(tmp_path)] == ["step=9.ckpt", "step=10.ckpt", "step=2.ckpt"]
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step=9.ckpt", "step=10.ckpt", "step=2.ckpt"]
     (tmp_path / "step=9.ckpt").write_bytes(b"")
     os.utime(tmp_path / "step=9.ckpt", (2_000_000, 2_000_000))
-    assert last_good(tmp_path) == tmp_path / "step=10.ckpt"
-    assert last_good(tmp_path / "nowhere") is None
+    assert newest_valid(tmp_path) == tmp_path / "step=10.ckpt"
+    assert newest_valid(tmp_path / "nowhere") is None
 
 
 def test_weights_alone_are_no_checkpoint_of_a_training(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(2)}, tmp_path / "weights.ckpt")
     with pytest.raises(CheckpointError, match=r"no checkpoint of a training.*model\.init_from"):
-        steps_of(tmp_path / "weights.ckpt")
+        checkpoint_step(tmp_path / "weights.ckpt")

@@ -9,7 +9,7 @@ import torch
 
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import ConfigError, DataError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.training.objectives import CrossEntropy, Distillation
 from tests.tiny_models import make_batch, numbers, tiny_arc_model
 
@@ -30,7 +30,7 @@ def batch() -> ArcBatch:
 
 
 @torch.no_grad()
-def said(model: ArcModel, given: ArcBatch) -> tuple[torch.Tensor, list[torch.Tensor]]:
+def said(model: ArcForCausalLM, given: ArcBatch) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Log-probabilities and hidden states at the targets, from the whole decoder run row by row."""
     decoder, logits, states = model.decoder("decoder"), [], []
     embeddings, layout = model.merge(given)

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.encoder.pooling import MemoryTokens
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.optim.optimizer import make_optimizer
@@ -21,7 +21,7 @@ from tests.training.conftest import Fit, settings
 LAYERS = 12  # two digits, so that layer 1 could be mistaken for 10 and 11
 
 
-def trained(model: ArcModel) -> set[str]:
+def trained(model: ArcForCausalLM) -> set[str]:
     """Names of what is trained, without the heads: a layer's number, or the whole name."""
     found = set()
     for name, parameter in model.compressor.encoder.named_parameters():

@@ -38,10 +38,10 @@ def run(config: DictConfig) -> None:
         engine=instantiate(config.engine),
         **{key: config[key] for key in same},
     )
-    print(told(outcome, Path(config.output)))
+    print(describe(outcome, Path(config.output)))
 
 
-def told(outcome: Outcome, output: Path) -> str:
+def describe(outcome: Outcome, output: Path) -> str:
     """What became of the documents, in words."""
     done = f"{outcome.compressed} documents → {outcome.vectors} vectors"
     if output.suffix == SINGLE:

@@ -1,4 +1,4 @@
-"""`arc-probe`: train a probe that foretells lost answers, and measure what falling back is worth.
+"""`arc-probe`: train a probe that predicts lost answers, and measure what falling back is worth.
 
 Run command: ``arc-probe checkpoint=<run>/compressor decoder=toy_a``
 """

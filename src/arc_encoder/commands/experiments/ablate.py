@@ -29,14 +29,14 @@ def run(config: DictConfig) -> None:
     print(f"finished: {config.folder}; compare with: arc-report {config.folder}")
 
 
-def leave_on_sigterm() -> None:
+def exit_on_sigterm() -> None:
     """Let a cluster's SIGTERM end this process like an exception, so that the commands that it started are asked to stop."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def main() -> None:
     """Console entry point."""
-    leave_on_sigterm()
+    exit_on_sigterm()
     run_app("ablate", run)
 
 

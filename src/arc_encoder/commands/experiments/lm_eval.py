@@ -5,46 +5,21 @@ Run command: ``arc-lm-eval run --model arc --model_args checkpoint=<run>/compres
 
 from __future__ import annotations
 
-import importlib.util
-from typing import Any
+import sys
 
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import quieten
-from arc_encoder.core.errors import ArcError, ConfigError
-
-
-def register() -> None:
-    """Let the harness know the model `arc`.
-
-    Raises:
-        ConfigError: the library is not installed.
-    """
-    if importlib.util.find_spec("lm_eval") is None:
-        raise ConfigError("arc-lm-eval needs lm-evaluation-harness: pip install 'arc-encoder[lm-eval]'")
-    from lm_eval.api.registry import register_model
-    from lm_eval.utils import simple_parse_args_string
-
-    from arc_encoder.config.building.harness import model_of
-    from arc_encoder.evaluation.runs.harness import HarnessModel
-
-    class Arc(HarnessModel):
-        """What `--model arc` makes."""
-
-        @classmethod
-        def create_from_arg_string(cls, arg_string: str, additional_config: dict[str, Any] | None = None) -> Any:
-            return cls.create_from_arg_obj(simple_parse_args_string(arg_string), additional_config)
-
-        @classmethod
-        def create_from_arg_obj(cls, arg_dict: dict[str, Any], additional_config: dict[str, Any] | None = None) -> Any:
-            """The command's own batch size where the arguments name none; its default device is a GPU and is not taken."""
-            size = str((additional_config or {}).get("batch_size") or "")
-            return model_of({**({"batch_size": int(size)} if size.isdigit() else {}), **arg_dict})
-
-    register_model("arc")(Arc)
+from arc_encoder.config.app.usage import LM_EVAL
+from arc_encoder.core.errors import ArcError
 
 
 def main() -> None:
     """Console entry point."""
+    if sys.argv[1:] in ([], ["--help"], ["-h"]):
+        print(LM_EVAL, end="")
+        return
+    from arc_encoder.config.building.harness import register
+
     try:
         register()
         quieten()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.usage import REPORT
-from arc_encoder.config.app.words import places_and_settings
+from arc_encoder.config.app.words import split_places
 from arc_encoder.core.errors import ArcError, ConfigError
 
 PAGE = ("output", "title", "protocol")  # settings of a report
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _page(words: Sequence[str]) -> str:
-    places, settings = places_and_settings(words, PAGE)
+    places, settings = split_places(words, PAGE)
     if "output" not in settings:
         raise ConfigError("say where to write: output=<folder>")
     from arc_encoder.evaluation.reporting.page import report  # with all that reads and draws runs
@@ -47,7 +47,7 @@ def _page(words: Sequence[str]) -> str:
 def _printed(verb: str, words: Sequence[str]) -> str:
     from arc_encoder.evaluation.reporting import printed
 
-    places, settings = places_and_settings(words, printed.SETTINGS[verb])
+    places, settings = split_places(words, printed.SETTINGS[verb])
     return {"examples": printed.examples, "compare": printed.comparison}[verb](places, settings)
 
 

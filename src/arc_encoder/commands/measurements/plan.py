@@ -15,7 +15,7 @@ from arc_encoder.tools.planning.configured import UNREAD, plan_of
 
 def main() -> None:
     """Console entry point."""
-    constants.HF_HUB_OFFLINE = True  # nothing is asked of the hub; what is not bundled must lie in a folder
+    constants.HF_HUB_OFFLINE = True  # nothing is asked of the hub; what is not bundled must be in a folder
     run_app("plan", lambda config: print(plan_of(config)), ignored=UNREAD)
 
 

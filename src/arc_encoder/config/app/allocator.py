@@ -1,7 +1,7 @@
 """Memory that is freed is kept for the next operation, instead of being given back to the system each time.
 
 On a CPU a step allocates and frees the same blocks of megabytes again and again. By default glibc gives large ones
-back at once, and the system hands them out anew, cleared page by page.
+back at once, and the system hands them out again, cleared page by page.
 """
 
 from __future__ import annotations

@@ -28,3 +28,15 @@ DATA = """arc-data: data for training
 
   arc-data check --help, arc-data prepare --help: every setting
 """
+
+LM_EVAL = """arc-lm-eval: lm-evaluation-harness with the model `arc`, a compressor in front of a frozen decoder
+
+  arc-lm-eval run --model arc --model_args checkpoint=<run>/compressor,decoder=toy_a --tasks <task>
+      decoder       a decoder of the configurations, such as toy_a; huggingface with decoder_path=<folder or hub name>
+      checkpoint    folder of a trained ARC-Encoder; without it prompts stay text
+      factor        pooling factor instead of the trained one
+      keep          decoder tokens at a prompt's end that stay text (64)
+      max_new_tokens, batch_size, device, encoder_tokenizer, backbone
+
+  arc-lm-eval run --help, arc-lm-eval ls --help: the harness's own options
+"""

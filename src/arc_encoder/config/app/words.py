@@ -12,7 +12,7 @@ from arc_encoder.core.errors import ConfigError
 WITH_VALUE = ("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--cfg", "-c", "--package", "-p")
 
 
-def sorted_out(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
+def split_words(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
     """A command line as plain words, options with their values, and overrides.
 
     Hydra's parser wants all overrides side by side.
@@ -30,7 +30,7 @@ def sorted_out(arguments: list[str]) -> tuple[list[str], list[str], list[str]]:
     return words, options, overrides
 
 
-def places_and_settings(words: Sequence[str], known: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+def split_places(words: Sequence[str], known: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """Words as folders and ``key=value`` settings.
 
     Raises:
@@ -57,7 +57,7 @@ def files_as_setting(arguments: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: files were given in both ways.
     """
-    words, options, overrides = sorted_out(list(arguments))
+    words, options, overrides = split_words(list(arguments))
     if words and any(word.startswith("path=") for word in overrides):
         raise ConfigError("files were given both as words and as path=…; choose one")
     if words:

@@ -14,7 +14,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.data.sources.jsonl import found_files
+from arc_encoder.data.sources.jsonl import list_files
 from arc_encoder.evaluation.benchmarks import Benchmark
 
 FILES = ("path", "examples_path", "checkpoint", "model", "encoder_tokenizer")  # settings that name files or folders
@@ -34,11 +34,11 @@ def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
     from a file, such as narrative_qa, keeps its words and metrics then.
 
     Raises:
-        ConfigError: none was chosen, or a file without its package line stands beside others.
+        ConfigError: none was chosen, or a file without its package line is beside others.
     """
     common = {str(key): value for key, value in (config.get("benchmark") or {}).items() if value is not None}
     nodes = {str(name): node for name, node in (config.get("benchmarks") or {}).items()}
-    if "_target_" in common:  # a file of one's own that does not say where it belongs
+    if "_target_" in common:  # a file of your own that does not say where it belongs
         name = str(common.get("name", "benchmark"))
         if nodes:  # what it sets would be set in all of them
             raise ConfigError(
@@ -71,8 +71,8 @@ def benchmarks_of(config: DictConfig) -> Iterator[tuple[Benchmark, str]]:
     rules = OmegaConf.to_container(config.protocol, resolve=True) if protocol else None
     for node in benchmark_nodes(config).values():
         taken = inspect.signature(get_object(node["_target_"])).parameters
-        most = max(config.get("shots") or [0])  # the same questions at every number of shots
-        held = {"most_shots": most} if most and "most_shots" in taken and len(config.shots) > 1 else {}
+        max_shots = max(config.get("shots") or [0])  # the same questions at every number of shots
+        held = {"max_shots": max_shots} if max_shots and "max_shots" in taken and len(config.shots) > 1 else {}
         more = {"protocol": protocol} if protocol is not None and "protocol" in taken else {}
         for shots in (list(config.get("shots") or []) if "shots" in taken else []) or [None]:
             for number, seed in enumerate((list(config.get("seeds") or []) if "seed" in taken else []) or [None]):
@@ -107,7 +107,7 @@ def _files(node: Any, key: str = "") -> Iterator[Path]:
     elif isinstance(node, str) and key in FILES:
         place = Path(node)
         inside = [file for ending in MODEL_FILES for file in place.glob(ending)] if place.is_dir() else []
-        yield from sorted([*(file for file in inside if file.is_file()), *found_files(node)])
+        yield from sorted([*(file for file in inside if file.is_file()), *list_files(node)])
 
 
 def _changed(node: DictConfig, changes: dict[str, Any]) -> DictConfig:

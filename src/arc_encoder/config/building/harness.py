@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
 from hydra import compose
@@ -47,10 +48,10 @@ def model_of(settings: dict[str, Any]) -> Any:
     unknown = sorted(set(settings) - set(KNOWN))
     if unknown:
         raise ConfigError(f"model_args: unknown {', '.join(unknown)}; there are {', '.join(KNOWN)}")
-    keep = _number(settings, "keep", 64, least=0)
-    max_new_tokens = _number(settings, "max_new_tokens", 256, least=1)
-    batch_size = _number(settings, "batch_size", 16, least=1)
-    factor = _number(settings, "factor", 1, least=1) if settings.get("factor") else None
+    keep = _number(settings, "keep", 64, minimum=0)
+    max_new_tokens = _number(settings, "max_new_tokens", 256, minimum=1)
+    batch_size = _number(settings, "batch_size", 16, minimum=1)
+    factor = _number(settings, "factor", 1, minimum=1) if settings.get("factor") else None
     ((name, decoder),) = _decoders(str(settings.get("decoder", "toy_a")), settings.get("decoder_path")).items()
     session = open_session(
         decoder,
@@ -65,7 +66,7 @@ def model_of(settings: dict[str, Any]) -> Any:
     return HarnessModel(session, keep=keep, max_new_tokens=max_new_tokens)
 
 
-def _number(settings: dict[str, Any], name: str, default: int, *, least: int) -> int:
+def _number(settings: dict[str, Any], name: str, default: int, *, minimum: int) -> int:
     """A whole number of the arguments."""
     given = settings.get(name)
     if given is None or given == "":
@@ -76,8 +77,8 @@ def _number(settings: dict[str, Any], name: str, default: int, *, least: int) ->
         raise ConfigError(
             f"model_args: {name}={given} is no whole number; give one such as {name}={default}"
         ) from error
-    if value < least:
-        raise ConfigError(f"model_args: {name}={value} must be at least {least}")
+    if value < minimum:
+        raise ConfigError(f"model_args: {name}={value} must be at least {minimum}")
     return value
 
 
@@ -101,3 +102,33 @@ def _decoders(name: str, path: str | None) -> dict[str, FrozenDecoder]:
             f"model_args: {told} cannot be used ({str(error).splitlines()[0]}); the decoders are {names}, "
             "and decoder=huggingface takes decoder_path=<folder or hub name>"
         ) from error
+
+
+def register() -> None:
+    """Let the harness know the model `arc`.
+
+    Raises:
+        ConfigError: the library is not installed.
+    """
+    if importlib.util.find_spec("lm_eval") is None:
+        raise ConfigError("arc-lm-eval needs lm-evaluation-harness: pip install 'arc-encoder[lm-eval]'")
+    from lm_eval.api.registry import register_model
+    from lm_eval.utils import simple_parse_args_string
+
+    from arc_encoder.config.building.harness import model_of
+    from arc_encoder.evaluation.runs.harness import HarnessModel
+
+    class Arc(HarnessModel):
+        """What `--model arc` makes."""
+
+        @classmethod
+        def create_from_arg_string(cls, arg_string: str, additional_config: dict[str, Any] | None = None) -> Any:
+            return cls.create_from_arg_obj(simple_parse_args_string(arg_string), additional_config)
+
+        @classmethod
+        def create_from_arg_obj(cls, arg_dict: dict[str, Any], additional_config: dict[str, Any] | None = None) -> Any:
+            """The command's own batch size where the arguments name none; its default device is a GPU and is not taken."""
+            size = str((additional_config or {}).get("batch_size") or "")
+            return model_of({**({"batch_size": int(size)} if size.isdigit() else {}), **arg_dict})
+
+    register_model("arc")(Arc)

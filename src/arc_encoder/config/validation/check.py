@@ -22,7 +22,7 @@ from arc_encoder.config.building.benchmarks import benchmark_nodes
 from arc_encoder.config.validation.combinations import combinations, concerned
 from arc_encoder.config.validation.suggestions import did_you_mean, suggest
 from arc_encoder.core.errors import ArcError, ConfigError
-from arc_encoder.core.run_folder.renamed import current_target
+from arc_encoder.core.run_folder.renamed import current_key, current_target
 
 # Whole numbers at the top level of the commands' configurations, with the lowest that can work.
 LOWEST = {
@@ -107,7 +107,9 @@ def _bind(path: str, node: DictConfig) -> list[str]:
     if path == "benchmark":  # settings of all chosen benchmarks; null leaves each its own
         given = [key for key in given if OmegaConf.is_missing(node, key) or node[key] is not None]
     for key in given:
-        if key not in parameters:
+        if key not in parameters and current_key(f"{path}.{key}") != f"{path}.{key}":
+            problems.append(f"{path}.{key} is now called {current_key(f'{path}.{key}')}")
+        elif key not in parameters:
             problems.append(f"{path}.{key!s}: unknown key{suggest(key, parameters)}")
         elif OmegaConf.is_missing(node, key):
             problems.append(f"{path}.{key}: no value given; set it with {path}.{key}=…")

@@ -16,7 +16,7 @@ RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # what launchers tell the proces
 
 
 @contextmanager
-def holding(folder: Path) -> Iterator[None]:
+def lock_run_folder(folder: Path) -> Iterator[None]:
     """Within it nobody else may write into the run's folder, which is made if it is not there.
 
     Raises:
@@ -38,7 +38,7 @@ def holding(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def refuse_running(folder: Path) -> None:
+def check_unlocked(folder: Path) -> None:
     """Refuse a folder in which another command is at work; nothing is written.
 
     Raises:

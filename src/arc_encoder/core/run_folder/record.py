@@ -22,7 +22,7 @@ import yaml
 import arc_encoder
 from arc_encoder.core.atomic import write_text_atomically
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.core.run_folder.renamed import with_current_targets
+from arc_encoder.core.run_folder.renamed import with_current_names
 
 NAME = "run.json"
 CONFIG = "config.yaml"
@@ -66,7 +66,7 @@ def record_start(
 def read_config(run: Path) -> Any:
     """The configuration that a run was started with, in current names; None if it keeps none."""
     file = run / CONFIG
-    return with_current_targets(yaml.safe_load(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    return with_current_names(yaml.safe_load(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
 def add_start(run: Path, start: dict[str, Any]) -> None:
@@ -79,7 +79,7 @@ def read_starts(run: Path) -> list[dict[str, Any]]:
     """The starts of a run, oldest first; none if it has no record.
 
     Raises:
-        CheckpointError: the record is spoilt.
+        CheckpointError: the record is corrupted.
     """
     file = run / NAME
     if not file.is_file():
@@ -90,7 +90,7 @@ def read_starts(run: Path) -> list[dict[str, Any]]:
             raise TypeError("no list of starts")
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"{file} is damaged ({error}); move it away, and the run goes on with a new one"
+            f"{file} is damaged ({error}); move it away, and the run continues with a new one"
         ) from error
     return starts
 

@@ -8,26 +8,30 @@ from __future__ import annotations
 from typing import Any
 
 PACKAGE = "arc_encoder."
-# Where what a `_target_` names was defined before, below the package, and where it is now.
+# Where what a `_target_` or a module of your own names was defined before, below the package, and where it is now.
 MODULES = {
+    "data.collator": "data.batching.collator",
     "data.growth": "data.schedule.growth",
+    "data.growth.base": "data.schedule.growth.base",
     "data.hugging_face": "data.sources.hugging_face",
     "data.jsonl": "data.sources.jsonl",
     "data.needles": "data.synthetic.needles",
+    "data.order": "data.schedule.order",
     "data.parquet": "data.sources.parquet",
     "data.prepare": "tools.preparation",
+    "data.prepare.conversion": "tools.preparation.conversion",
     "data.prepare.drop": "tools.preparation.conversions.passages.drop",
     "data.prepare.flores": "tools.preparation.conversions.texts.flores",
     "data.prepare.hotpot_qa": "tools.preparation.conversions.passages.hotpot_qa",
     "data.prepare.multi_qa": "tools.preparation.conversions.questions.multi_qa",
     "data.prepare.narrative_qa": "tools.preparation.conversions.documents.narrative_qa",
     "data.prepare.open_questions": "tools.preparation.conversions.questions.open_questions",
+    "data.prepare.origin": "tools.preparation.origin",
     "data.prepare.paraphrases": "tools.preparation.conversions.texts.paraphrases",
     "data.prepare.plain_text": "tools.preparation.conversions.texts.plain_text",
     "data.prepare.qed": "tools.preparation.conversions.passages.qed",
     "data.prepare.quac": "tools.preparation.conversions.passages.quac",
     "data.prepare.questions": "tools.preparation.conversions.questions.questions",
-    "data.prepare.origin": "tools.preparation.origin",
     "data.prepare.reading": "tools.preparation.conversions.passages.reading",
     "data.prepare.recipe": "tools.preparation.recipe",
     "data.prepare.released_mix": "tools.preparation.conversions.questions.released_mix",
@@ -37,10 +41,18 @@ MODULES = {
     "data.prepare.summaries": "tools.preparation.conversions.documents.summaries",
     "data.task_warmup": "data.schedule.task_warmup",
     "data.text_files": "data.sources.text_files",
+    "data.tokens": "data.batching.tokens",
     "data.toy_needles": "data.synthetic.toy_needles",
     "data.toy_sources": "data.synthetic.toy_sources",
+    "errors": "core.errors",
+    "evaluation.metrics": "evaluation.metrics.answers",
+    "evaluation.session": "evaluation.session.session",
     "inference.fallback": "inference.fallback.policies",
+    "inference.pipeline": "inference.integrations.transformers_pipeline",
+    "integrations.langchain": "inference.integrations.langchain",
+    "integrations.llama_index": "inference.integrations.llama_index",
     "model.adapters": "model.encoder.adapters",
+    "model.adapters.base": "model.encoder.adapters.base",
     "model.backbone": "model.encoder.backbone",
     "model.build": "model.assembly.build",
     "model.chunking": "model.encoder.chunking",
@@ -48,15 +60,29 @@ MODULES = {
     "model.decoder_adapter": "model.heads.decoder_adapter",
     "model.extend": "model.assembly.extend",
     "model.pooling": "model.encoder.pooling",
+    "model.pooling.base": "model.encoder.pooling.base",
     "model.projectors": "model.heads.projectors",
+    "model.projectors.base": "model.heads.projectors.base",
     "model.starts": "model.heads.starts",
+    "model.starts.base": "model.heads.starts.base",
     "plan.model_flops": "tools.planning.model_flops",
+    "registered": "core.registry",
     "segments": "core.segments",
     "storage": "inference.storage",
+    "storage.codecs": "inference.storage.codecs.codecs",
     "storage.engines": "inference.storage.corpus.engines",
+    "storage.engines.base": "inference.storage.corpus.engines.base",
+    "storage.retrieval": "inference.storage.retrieval",
     "study.stages": "tools.ablation.stages",
     "study.start": "tools.ablation.start",
     "training.optim": "training.optim.optimizer",
+}
+# Settings that were called otherwise before, by their whole path, and what they are called now.
+KEYS = {
+    "model.length_groups": "model.length_buckets",
+    "model.chunking.most": "model.chunking.max_chunks",
+    "callbacks.non_finite.most_in_a_row": "callbacks.non_finite.max_consecutive",
+    "callbacks.vector_words.most_vectors": "callbacks.vector_words.max_vectors",
 }
 
 
@@ -69,11 +95,37 @@ def current_target(target: str) -> str:
     return f"{PACKAGE}{MODULES[module]}.{name}" if module in MODULES else target
 
 
-def with_current_targets(value: Any) -> Any:
-    """A plain configuration whose every `_target_` has its current name."""
-    if isinstance(value, dict):
-        return {
-            key: current_target(inner) if key == "_target_" and isinstance(inner, str) else with_current_targets(inner)
-            for key, inner in value.items()
-        }
-    return [with_current_targets(inner) for inner in value] if isinstance(value, list) else value
+def current_module(module: str) -> str | None:
+    """Where a module is now that is not where an earlier version had it; None if it is no such module."""
+    own = module.removeprefix(PACKAGE)
+    if own == module:
+        return None
+    moved = MODULES.get(own) or next((new for old, new in MODULES.items() if old.startswith(f"{own}.")), None)
+    return None if moved is None else PACKAGE + moved
+
+
+def current_key(key: str) -> str:
+    """What a setting is called now, by its whole path."""
+    return next(
+        (new + key.removeprefix(old) for old, new in KEYS.items() if key == old or key.startswith(f"{old}.")), key
+    )
+
+
+def with_current_names(value: Any, path: str = "") -> Any:
+    """A plain configuration with the current name of every setting and of every `_target_`.
+
+    Args:
+        value: the configuration, or a part of it.
+        path: of that part.
+    """
+    if isinstance(value, list):
+        return [with_current_names(inner, path) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    found = {}
+    for key, inner in value.items():
+        whole = current_key(f"{path}.{key}" if path else str(key))
+        name = whole.rpartition(".")[2] if isinstance(key, str) else key
+        is_target = key == "_target_" and isinstance(inner, str)
+        found[name] = current_target(inner) if is_target else with_current_names(inner, whole)
+    return found

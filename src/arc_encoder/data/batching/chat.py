@@ -2,7 +2,7 @@
 
     <s>[INST] {prefix}{contexts and text}{request} [/INST] {suffix}{target} </s>
 
-What stands around the segments is the tokenizer's own template, rendered once with two marks
+What is around the segments is the tokenizer's own template, rendered once with two marks
 and cut at them. Its special tokens become ids one by one; the rest of it joins the text next
 to it. So a document that holds "[INST]" or "</s>" changes nothing.
 """

@@ -2,7 +2,7 @@
 
 Contexts are tokenized with the encoder's tokenizer, everything else with the decoder's,
 each segment by itself, BOS once at the start (see `ArcBatch` for the layout). Around the
-segments of a chat decoder stands its chat template (see `chat.py`).
+segments of a chat decoder is its chat template (see `chat.py`).
 """
 
 from __future__ import annotations

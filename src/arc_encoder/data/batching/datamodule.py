@@ -14,7 +14,7 @@ from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.data.batching.batches import BatchDataset
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
-from arc_encoder.data.schedule.batch_schedule import BatchPlan
+from arc_encoder.data.schedule.batch_schedule import BatchSchedule
 from arc_encoder.data.schedule.growth import FactorGrowth, NoGrowth
 from arc_encoder.data.schedule.task_warmup import TaskWarmup
 from arc_encoder.data.tasks import Task
@@ -113,7 +113,7 @@ class ArcDataModule(L.LightningDataModule):
         if trainer.max_steps < 1:
             raise ConfigError("set trainer.max_steps: the length of a run is counted in optimizer steps")
         accumulate = trainer.accumulate_grad_batches
-        plan = BatchPlan(
+        schedule = BatchSchedule(
             {name: task.share for name, task in self.tasks.items()},
             self._weights(),
             batch_size=self.batch_size,
@@ -132,14 +132,14 @@ class ArcDataModule(L.LightningDataModule):
         collator = ArcCollator(
             self.collator.encoder_tokenizer, self.collator.decoders, with_reference=self._with_reference
         )
-        return self._loader(self.tasks, plan, collator, pool=self.length_pool)
+        return self._loader(self.tasks, schedule, collator, pool=self.length_pool)
 
     def val_dataloader(self) -> list[DataLoader[ArcBatch]]:
         trainer = self._trainer()
         loaders = []
         for decoder in self._weights():
             for name in self.validation:
-                plan = BatchPlan(
+                schedule = BatchSchedule(
                     {name: 1.0},
                     {decoder: 1.0},
                     batch_size=self.batch_size,
@@ -148,7 +148,7 @@ class ArcDataModule(L.LightningDataModule):
                     rank=trainer.global_rank,
                     world_size=trainer.world_size,
                 )
-                loaders.append(self._loader(self.validation, plan, self.collator))
+                loaders.append(self._loader(self.validation, schedule, self.collator))
         return loaders
 
     def _weights(self) -> dict[str, float]:
@@ -160,12 +160,12 @@ class ArcDataModule(L.LightningDataModule):
         return self.trainer
 
     def _loader(
-        self, tasks: Mapping[str, Task], plan: BatchPlan, collator: ArcCollator, *, pool: int = 1
+        self, tasks: Mapping[str, Task], schedule: BatchSchedule, collator: ArcCollator, *, pool: int = 1
     ) -> DataLoader[ArcBatch]:
         options: dict[str, Any] = {"persistent_workers": True} if self.workers else {}
         return DataLoader(
             BatchDataset(tasks, collator, self.seed, pool=pool),
-            sampler=plan,  # type: ignore[arg-type]
+            sampler=schedule,  # type: ignore[arg-type]
             batch_size=None,
             num_workers=self.workers,
             pin_memory=False,

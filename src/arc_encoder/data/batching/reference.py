@@ -27,11 +27,11 @@ def reference_of(sample: Sample) -> Sample:
     return as_text(sample) if sample.read_as_text else without_contexts(sample)
 
 
-def begun(sample: Sample, *, bos: bool, chat: bool, end_of_text: str) -> Sample:
+def with_start(sample: Sample, *, bos: bool, chat: bool, end_of_text: str) -> Sample:
     """The sample with something before its first target, so that it can be predicted.
 
-    Where the decoder has no BOS and no chat template, and nothing else stands there, that is its end-of-text token,
-    which stands between texts.
+    Where the decoder has no BOS and no chat template, and nothing else is there, that is its end-of-text token,
+    which is between texts.
 
     Args:
         sample: of contexts and text.

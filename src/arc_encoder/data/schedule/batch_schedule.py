@@ -1,6 +1,6 @@
 """Which batch comes when: task, decoder and records of every batch, from the seed alone.
 
-The plan of a run is a pure function of (shares, seed, world size), so a resumed run starts
+The schedule of a run is a pure function of (shares, seed, world size), so a resumed run starts
 it at the batch it had reached, with any number of workers, and gets the same batches.
 """
 
@@ -48,7 +48,7 @@ class BatchSpec:
         return self.first // self.stride
 
 
-class BatchPlan(Sampler[BatchSpec]):
+class BatchSchedule(Sampler[BatchSpec]):
     """The batches of a run, as one rank sees them.
 
     Tasks follow each other so that after every batch each task has had its share to within

@@ -25,7 +25,7 @@ __all__ = [
     "JsonlQuestions",
     "OnError",
     "check_on_error",
-    "found_files",
+    "list_files",
     "matching_files",
     "open_text",
     "read_jsonl",
@@ -35,7 +35,7 @@ __all__ = [
 OnError = Literal["stop", "skip"]
 
 
-def found_files(pattern: str | Path) -> list[Path]:
+def list_files(pattern: str | Path) -> list[Path]:
     """Files of a path or glob pattern (`**` for any depth), sorted; none if nothing matches."""
     if Path(pattern).is_file():  # its name may hold brackets
         return [Path(pattern)]
@@ -48,7 +48,7 @@ def matching_files(pattern: str | Path, what: str = "JSONL files (.jsonl, .jsonl
     Raises:
         DataError: nothing matches.
     """
-    found = found_files(pattern)
+    found = list_files(pattern)
     if not found:
         raise DataError(f"no file matches {str(pattern)!r}; give a path or glob of {what}")
     return found

@@ -90,11 +90,11 @@ def window_of(text: str, tokens: int, key: str) -> str:
         tokens: how many encoder tokens are wanted.
         key: what the part's place hangs on.
     """
-    most = HUGE * tokens * MOST_CHARACTERS
-    if len(text) <= most:
+    max_length = HUGE * tokens * MOST_CHARACTERS
+    if len(text) <= max_length:
         return text
-    start = random.Random(key).randint(0, len(text) - most)
-    return text[start : start + most]
+    start = random.Random(key).randint(0, len(text) - max_length)
+    return text[start : start + max_length]
 
 
 def first_tokens(text: str, limit: int | None, tokenizer: PreTrainedTokenizerBase) -> str:

@@ -15,7 +15,7 @@ CONTINUE = Instruction(request="\n Continue the previous text.", suffix="Text co
 
 
 class Continuation(Task):
-    """The decoder goes on after a compressed part of a document.
+    """The decoder continues after a compressed part of a document.
 
     Of a window of n encoder tokens, what exceeds 2 · part is the plain prefix (at most
     `part` tokens, none if not interleaved); half of the rest is compressed, the other half

@@ -1,6 +1,6 @@
 """One question about one of several compressed documents.
 
-Documents that are only ever read alone fall to chance when several stand in a prompt; trained together with
+Documents that are only ever read alone fall to chance when several are in a prompt; trained together with
 distractors they gain 10 to 31 points (arXiv 2606.04557).
 """
 

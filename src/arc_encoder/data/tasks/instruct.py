@@ -8,7 +8,7 @@
     Answer:{answer}
 
 The document comes as one context however long it is; the model cuts it into chunks that are encoded in
-parallel. In front of a chat decoder all but the answer stands in the user's turn.
+parallel. In front of a chat decoder all but the answer is in the user's turn.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ OTHER = 1  # what is added to the seed of the text that is compressed
 
 
 class RandomQueries(Task):
-    """A part of one document compressed; the beginning of another as text; loss on how the other goes on.
+    """A part of one document compressed; the beginning of another as text; loss on how the other continues.
 
     Args:
         source: documents, at least two.

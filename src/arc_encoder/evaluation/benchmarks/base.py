@@ -38,9 +38,9 @@ class ExampleResult:
     article: str = ""
 
 
-def beginning_of(text: str, most: int = 2000) -> str:
+def beginning_of(text: str, max_length: int = 2000) -> str:
     """As much of a text as a person will read, in characters, with a sign that more followed."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= max_length else text[: max_length - 1] + "…"
 
 
 class Benchmark(ABC):

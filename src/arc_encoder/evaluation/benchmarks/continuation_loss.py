@@ -43,7 +43,7 @@ class ContinuationLoss(Benchmark):
         contexts = [s.text for sample in originals for s in sample.segments if s.role is Role.CONTEXT]
         budgets = session.budgets(contexts) if system.needs_compressor or system.needs_budget else {}
         prompts = [system.continuation(sample, budgets, session.decoder.tokenizer) for sample in originals]
-        samples = [session.begun(prompt.sample) for prompt in prompts]
+        samples = [session.with_start(prompt.sample) for prompt in prompts]
         losses: dict[int, tuple[float, int]] = {}
         for numbers in session.batches(samples, lambda s: sum(len(x.text) for x in s.segments), self.name):
             batch = session.collate([samples[i] for i in numbers], self.name)

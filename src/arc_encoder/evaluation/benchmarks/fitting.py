@@ -44,24 +44,24 @@ class Reader:
             with one that has no chunks, there is no limit.
 
     Attributes:
-        most: encoder tokens of the longest document; None is no limit.
+        max_tokens: encoder tokens of the longest document; None is no limit.
         stops: whether the compressor itself refuses a longer one.
     """
 
     def __init__(self, session: Session) -> None:
         compressor = session.measure
         chunking = getattr(compressor, "chunking", None)
-        self.most: int | None = None if chunking is None else chunking.size * chunking.most
+        self.max_tokens: int | None = None if chunking is None else chunking.size * chunking.max_chunks
         self.stops = chunking is not None and chunking.overflow == "stop"
         self._tokenizer: Any = session.collator.encoder_tokenizer
         self._beginnings: dict[str, str] = {}
 
     def beginning(self, text: str) -> str:
         """`text`, without its end where it is too long."""
-        if self.most is None or len(text.encode()) <= self.most:  # a token is a byte at least
+        if self.max_tokens is None or len(text.encode()) <= self.max_tokens:  # a token is a byte at least
             return text
         if text not in self._beginnings:
-            self._beginnings[text] = self._cut(text, self.most)
+            self._beginnings[text] = self._cut(text, self.max_tokens)
         return self._beginnings[text]
 
     def group(self, group: Sequence[Question], layout: Layout) -> list[Question]:
@@ -80,16 +80,16 @@ class Reader:
                 longest = max(layout.documents(old, asked=old is group[-1]), key=len)
                 raise DataError(
                     f"benchmark {name}: a document of question {old.id!r} has {len(self._ids(longest))} encoder tokens, but "
-                    f"the ARC-Encoder reads at most {self.most}; cut its end with benchmarks.{name}.overflow=shorten, "
+                    f"the ARC-Encoder reads at most {self.max_tokens}; cut its end with benchmarks.{name}.overflow=shorten, "
                     "leave the question out, or raise max_chunks in the config.json of the ARC-Encoder"
                 )
 
-    def _cut(self, text: str, most: int) -> str:
-        while len(text) > 1 and (count := len(self._ids(text))) > most:  # tokens may change where a text is cut
-            end = len(text) * most // count
+    def _cut(self, text: str, max_tokens: int) -> str:
+        while len(text) > 1 and (count := len(self._ids(text))) > max_tokens:  # tokens may change where a text is cut
+            end = len(text) * max_tokens // count
             if self._tokenizer.is_fast:
                 options = {"add_special_tokens": False, "split_special_tokens": True, "return_offsets_mapping": True}
-                end = self._tokenizer(text, **options)["offset_mapping"][most][0]
+                end = self._tokenizer(text, **options)["offset_mapping"][max_tokens][0]
             text = text[: max(1, min(end, len(text) - 1))]
         return text
 
@@ -131,13 +131,15 @@ def fitted(
     return Fitted(prompt, len(left) - 1, cut, sum(lost[-len(left) : -1]))
 
 
-def warn_of_shortened(name: str, shots: int, prompts: Sequence[Fitted], session: Session, most: int | None) -> None:
+def warn_of_shortened(
+    name: str, shots: int, prompts: Sequence[Fitted], session: Session, max_tokens: int | None
+) -> None:
     """Tell how many prompts did not fit as they were; `most` is the longest document that the encoder reads, if any."""
     fewer = sum(each.examples < shots for each in prompts)
     cut = sum(each.cut for each in prompts)
     examples = sum(each.examples_cut for each in prompts)
     window = f"the window of {session.decoder.window} of decoder {session.decoder_name!r}"
-    encoder = f" or the {most} tokens that the ARC-Encoder reads" if most is not None else ""
+    encoder = f" or the {max_tokens} tokens that the ARC-Encoder reads" if max_tokens is not None else ""
     told = []
     if fewer:
         told.append(f"{fewer} of {len(prompts)} prompts did not fit {window} and have fewer than {shots} examples")
@@ -145,6 +147,6 @@ def warn_of_shortened(name: str, shots: int, prompts: Sequence[Fitted], session:
     elif cut:
         told.append(f"{cut} of {len(prompts)} documents were cut at their end to fit {window}{encoder}")
     if examples:
-        told.append(f"{examples} documents of examples were cut to the {most} tokens that the ARC-Encoder reads")
+        told.append(f"{examples} documents of examples were cut to the {max_tokens} tokens that the ARC-Encoder reads")
     if told:
         warnings.warn(f"benchmark {name}: {'; '.join(told)}", stacklevel=3)

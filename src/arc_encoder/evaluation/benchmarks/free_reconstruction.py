@@ -48,7 +48,7 @@ class FreeReconstruction(Benchmark):
         needed = system.needs_compressor or system.needs_budget
         budgets = session.budgets(texts) if needed else {}
         prompts = [system.continuation(sample, budgets, tokenizer) for sample in originals]
-        samples = [session.begun(prompt.sample) for prompt in prompts]
+        samples = [session.with_start(prompt.sample) for prompt in prompts]
         results: dict[int, ExampleResult] = {}
         for numbers in session.batches(texts, len, self.name):
             batch = session.collate([samples[i] for i in numbers], self.name)
@@ -74,6 +74,6 @@ class FreeReconstruction(Benchmark):
 
 
 def _prompt(sample: Sample, session: Session) -> Sample:
-    """What stands before the target."""
+    """What is before the target."""
     kept = tuple(segment for segment in sample.segments if segment.role is not Role.TARGET)
     return Sample(sample.id, kept, sample.task_token, instruction=sample.instruction)

@@ -11,7 +11,7 @@ from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
-from arc_encoder.data.sources.jsonl import JsonlQuestions, OnError, found_files
+from arc_encoder.data.sources.jsonl import JsonlQuestions, OnError, list_files
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
 from arc_encoder.evaluation.benchmarks.fitting import (
     CHOICES,
@@ -41,7 +41,7 @@ class QuestionAnswering(Benchmark):
         on_error: what a broken line of `path` or `examples_path` does: ``stop``, or ``skip`` with a warning.
         only: ask only questions of `path` that hold this text, for files of several kinds.
         shots: examples in a prompt, the same for every system.
-        most_shots: where examples come from the questions themselves, so many are held out at least, so that the
+        max_shots: where examples come from the questions themselves, so many are held out at least, so that the
             same questions are asked at every number of shots up to it; None holds out what `shots` needs.
         limit: how many questions are asked; None asks all (fewer where examples come from the same source).
         metrics: which scores.
@@ -51,7 +51,7 @@ class QuestionAnswering(Benchmark):
         layout: words of its own around documents and questions; None takes the protocol's.
         overflow: what is done where a prompt and its answer do not fit the decoder's window, or a document is longer
             than the ARC-Encoder reads: ``stop`` with an error, or ``shorten``: leave examples out, then cut the
-            document's end, and warn. What was done stands in each line of the examples.
+            document's end, and warn. What was done is in each line of the examples.
         version: raised whenever scores become incomparable.
 
     Raises:
@@ -71,7 +71,7 @@ class QuestionAnswering(Benchmark):
         on_error: OnError = "stop",
         only: str | None = None,
         shots: int = 5,
-        most_shots: int | None = None,
+        max_shots: int | None = None,
         limit: int | None = 500,
         metrics: Sequence[str] = ("exact_match", "f1"),
         max_new_tokens: int = 64,
@@ -82,7 +82,7 @@ class QuestionAnswering(Benchmark):
         version: int = 1,
     ) -> None:
         if path is not None:
-            if prepare is not None and not found_files(path):
+            if prepare is not None and not list_files(path):
                 raise DataError(
                     f"benchmark {name}: {path} is not there",
                     advice="prepare",
@@ -119,7 +119,7 @@ class QuestionAnswering(Benchmark):
             shots=shots,
             limit=limit,
             seed=seed,
-            most_shots=most_shots or 0,
+            max_shots=max_shots or 0,
             spread=path is not None,
         )
         self.examples_of = chosen.examples_of
@@ -163,7 +163,9 @@ class QuestionAnswering(Benchmark):
         for group, whole in zip(shown, groups, strict=True):
             lost = [new is not old for new, old in zip(group, whole, strict=True)]
             prompts.append(fitted(group, build, positions, self._room(group[-1], session), lost))
-        warn_of_shortened(self.name, self.shots, prompts, session, reader.most if system.needs_compressor else None)
+        warn_of_shortened(
+            self.name, self.shots, prompts, session, reader.max_tokens if system.needs_compressor else None
+        )
         samples = [each.prompt.sample for each in prompts]
         losses = self._losses(samples, session) if self.scoring.wants_loss else {}  # first: it says what is too long
         answers: dict[int, str] = {}
@@ -256,7 +258,7 @@ class QuestionAnswering(Benchmark):
         )
 
     def _seen(self, question: Question, prompt: Prompt) -> dict[str, str]:
-        """The beginning of the question's own document, and of what stood as text in its place, if that is another."""
+        """The beginning of the question's own document, and of what was text in its place, if that is another."""
         document = joined_passages(question)
         told = {"document": beginning_of(document)} if document.strip() else {}
         if prompt.shown and len(prompt.shown) == len(prompt.documents):

@@ -46,7 +46,7 @@ def draws_of(units: int, draws: int, seed: int) -> Iterator[Tensor]:
 
 
 def interval_of(values: Tensor, level: float = 0.95) -> tuple[float, float]:
-    """Between which the share `level` of the draws lies."""
+    """Between which the share `level` of the draws is."""
     edge = (1 - level) / 2
     low, high = values.quantile(torch.tensor([edge, 1 - edge], dtype=values.dtype)).tolist()
     return low, high

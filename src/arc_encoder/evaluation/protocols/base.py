@@ -62,7 +62,7 @@ class Protocol(Layout):
         shots: int,
         limit: int | None,
         seed: int,
-        most_shots: int = 0,
+        max_shots: int = 0,
         spread: bool = False,
     ) -> Chosen:
         """Questions and examples.
@@ -74,7 +74,7 @@ class Protocol(Layout):
             shots: examples in front of a question.
             limit: how many questions are asked; None asks all.
             seed: of what is drawn.
-            most_shots: of the command; what is asked should be the same for all of them.
+            max_shots: of the command; what is asked should be the same for all of them.
             spread: of a file, whose neighbours are often about the same article, `limit` takes questions from all over.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Which answered examples stand in front of a question: a pool that is not asked, and what is drawn from it.
+"""Which answered examples are in front of a question: a pool that is not asked, and what is drawn from it.
 
 Follows the method's few-shot prompts (Pilchen et al., 2025, §4.2 and App. D), whose examples are never what is asked.
 """
@@ -63,7 +63,7 @@ def drawn(pool: Source[Question], size: int, query: Question, *, shots: int, rng
         rng: whose draw it is.
 
     Returns:
-        `shots` of them, fewer only where the question itself stands among too few.
+        `shots` of them, fewer only where the question itself is among too few.
     """
     first = rng.sample(range(size), shots)
     found = [pool[place] for place in first]

@@ -1,4 +1,4 @@
-"""The public implementation's protocol, slips included, to stand beside published figures.
+"""The public implementation's protocol, slips included, to compare with published figures.
 
 Source: Pilchen et al. (2025), §4.2 and App. D, and the behaviour of their public code. What it does
 otherwise than `Strict` is listed in docs/evaluation.md.
@@ -37,7 +37,7 @@ class Paper(Protocol):
         shots: int,
         limit: int | None,
         seed: int,
-        most_shots: int = 0,
+        max_shots: int = 0,
         spread: bool = False,
     ) -> Chosen:
         if len(source) <= shots:
@@ -92,7 +92,7 @@ def _block(shown: Shown, *, asked_now: bool = False) -> str:
     question, documents = shown
     texts = [segment.text for segment in documents if segment is not None]
     words = asked(question.question)
-    if asked_now:  # the query's question keeps its line break even where no document stands before it
+    if asked_now:  # the query's question keeps its line break even where no document is before it
         return (DOCUMENT + "\n".join(texts) if texts else "") + words
     head = DOCUMENT + "\n".join(texts) + words if texts else words.lstrip("\n")
     return f"{head} {question.answers[0]}"

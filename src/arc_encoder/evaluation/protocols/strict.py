@@ -46,17 +46,17 @@ class Strict(Protocol):
         shots: int,
         limit: int | None,
         seed: int,
-        most_shots: int = 0,
+        max_shots: int = 0,
         spread: bool = False,
     ) -> Chosen:
         there = len(source) if pool is None else len(pool)
-        most = shots if pool is not None else max(shots, most_shots)
-        needed = most + (pool is None)
+        max_shots = shots if pool is not None else max(shots, max_shots)
+        needed = max_shots + (pool is None)
         if len(source) < 1 or there < needed:
             raise DataError(
-                f"benchmark {benchmark}: {most} examples were asked for, but there are only {there} questions to draw from"
+                f"benchmark {benchmark}: {max_shots} examples were asked for, but there are only {there} questions to draw from"
             )
-        kept = held_out(len(source), most) if pool is None and most else []
+        kept = held_out(len(source), max_shots) if pool is None and max_shots else []
         examples: Source[Question] = Some(source, kept) if pool is None else pool
         left_out = set(kept)
         size = min(len(examples), MOST_DRAWN_FROM)
@@ -81,7 +81,7 @@ class Strict(Protocol):
             found = drawn(examples, size, query, shots=shots, rng=rng)
             if len(found) < shots:
                 raise DataError(
-                    f"benchmark {benchmark}: question {query.id!r} stands among its own examples, and only {len(found)} "
+                    f"benchmark {benchmark}: question {query.id!r} is among its own examples, and only {len(found)} "
                     f"others could be drawn for {shots} shots; give more examples, or fewer shots"
                 )
             return found

@@ -65,7 +65,7 @@ def report(
         DataError: nothing finished is there.
         ConfigError: `output` cannot be written.
     """
-    material = Material.of_anything(folders, protocol)
+    material = Material.of_runs(folders, protocol)
     if not tables_of(material):
         raise DataError("no training here has logged a loss yet; report it once its first step or validation is done")
     return write_report(material, Path(output), title=title or ", ".join(Path(each).resolve().name for each in folders))
@@ -107,7 +107,7 @@ def _written(material: Material, folder: Path, title: str) -> list[Path]:
 
 
 def _remove_others(folder: Path, tables: Sequence[str], drawn: Sequence[str]) -> None:
-    """What an earlier report left in the folder and this one has not would stand there as if it belonged to it."""
+    """What an earlier report left in the folder and this one has not would be there as if it belonged to it."""
     for known, kept, endings in ((TABLES, tables, ("md", "tex", "csv")), (PLOTS, drawn, ("png", "svg"))):
         for name in set(known) - set(kept):
             for ending in endings:

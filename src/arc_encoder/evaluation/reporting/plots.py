@@ -22,12 +22,12 @@ def plot_scores(rows: Sequence[Row], path: Path, *, metric: str = "exact_match")
     systems = list(dict.fromkeys(row.system for row in chosen))
     for axis, benchmark in zip(axes[0], benchmarks, strict=True):
         shown = [row for row in chosen if row.benchmark == benchmark]
-        most = max(1.0, *(row.document_positions for row in shown))
+        widest = max(1.0, *(row.document_positions for row in shown))
         for row in shown:
             errors = [[max(0.0, row.value - row.ci_low)], [max(0.0, row.ci_high - row.value)]]
             colour = f"C{systems.index(row.system)}"
             axis.errorbar(row.document_positions, row.value, yerr=errors, fmt="o", color=colour, capsize=3)
-            left = row.document_positions > 0.6 * most  # so that the label stays in the frame
+            left = row.document_positions > 0.6 * widest  # so that the label stays in the frame
             axis.annotate(
                 label(row),
                 (row.document_positions, row.value),
@@ -38,7 +38,7 @@ def plot_scores(rows: Sequence[Row], path: Path, *, metric: str = "exact_match")
             )
         axis.set_title(benchmark)
         axis.set_xlabel("decoder positions that the documents take")
-        axis.set_xlim(-0.06 * most, 1.1 * most)
+        axis.set_xlim(-0.06 * widest, 1.1 * widest)
         axis.margins(y=0.12)
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel(TITLES.get(metric, metric))

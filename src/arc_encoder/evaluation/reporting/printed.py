@@ -9,7 +9,7 @@ from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.evaluation.reporting.reading.choice import KEYS, described, only_one, parts_of
 from arc_encoder.evaluation.reporting.reading.material import Material, by_id, examples_of, metrics_of, weight_of
 from arc_encoder.evaluation.reporting.reading.pairing import PartOfRun, partners
-from arc_encoder.evaluation.reporting.reading.runs import Run, refuse_mixture
+from arc_encoder.evaluation.reporting.reading.runs import Run, check_comparable
 from arc_encoder.evaluation.reporting.reading.summary import LOSSES
 from arc_encoder.evaluation.reporting.significance import Comparison, compare
 from arc_encoder.evaluation.reporting.tables.markdown import table
@@ -103,7 +103,7 @@ def _pairs(places: Sequence[str], settings: Mapping[str, str]) -> list[tuple[Par
         what = " ".join(f"{given}={settings[given]}" for given in AGAINST.values() if given in settings)
     elif len(places) == 2:
         firsts, seconds = (Material.of([place], protocol).runs for place in places)
-        refuse_mixture([*firsts, *seconds])
+        check_comparable([*firsts, *seconds])
         what = str(places[1])
     else:
         raise ConfigError(

@@ -72,7 +72,7 @@ def _reading(
     window = own.decoder.window
     if window is not None and own.positions(prompt.sample, budgets) + max_new_tokens > window:
         return Reading(way, None, positions, stored, None)
-    batch = own.collate([own.begun(prompt.sample)], "asked")
+    batch = own.collate([own.with_start(prompt.sample)], "asked")
     (answer,) = own.model.generate(batch, max_new_tokens=max_new_tokens, factor=factor, stop=SEPARATOR)
     answer = answer.split(SEPARATOR)[0].strip()
     return Reading(way, answer, positions, stored, own.meter.first_token_ms(own.model, factor))

@@ -53,7 +53,7 @@ class FinishedParts:
             if found["fingerprint"] != known:
                 return None
             return [Row(**row) for row in found["rows"]], [Cost(**_known(cost)) for cost in found["costs"]]
-        except (ValueError, KeyError, TypeError):  # spoilt: it is made again
+        except (ValueError, KeyError, TypeError):  # corrupted: it is made again
             return None
 
     def write(self, part: Part, rows: Sequence[Row], costs: Sequence[Cost]) -> None:

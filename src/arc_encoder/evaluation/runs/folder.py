@@ -56,6 +56,6 @@ def mark_running(folder: Path) -> None:
     with FileLock(file.with_suffix(".lock")):
         try:
             earlier = dict(json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):  # spoilt: it will be written anew
+        except (ValueError, TypeError):  # corrupted: it will be written again
             return
         write_json(file, {**earlier, "status": "running"})

@@ -1,7 +1,7 @@
 """lm-evaluation-harness asks its tasks, an ARC-Encoder and a frozen decoder answer (extra `lm-eval`).
 
 The harness gives prompts as plain text and does not say which part is a document. So the last tokens of a
-prompt stay text, and what stands before them is compressed; short prompts stay text altogether. Of a prompt that is
+prompt stay text, and what is before them is compressed; short prompts stay text altogether. Of a prompt that is
 too long for the decoder's window or the encoder, the beginning is left out, as the harness itself does it.
 """
 
@@ -110,7 +110,7 @@ class HarnessModel(LM):
             keep, after = 0 if all_compressed else self.keep, len(self.session.decoder.token_ids(continuation))
             prompt = self._fitting(str(number), context, keep, after)
             segments = (*prompt.segments, Segment(continuation, Role.TARGET))
-            samples.append(self.session.begun(Sample(prompt.id, segments, TaskToken.CONTINUE)))
+            samples.append(self.session.with_start(Sample(prompt.id, segments, TaskToken.CONTINUE)))
         found: dict[int, tuple[float, bool]] = {}
         for numbers in self.session.batches(samples, _characters, TASK):
             batch = self.session.collate([samples[i] for i in numbers], TASK)
@@ -126,7 +126,7 @@ class HarnessModel(LM):
             over = self._excess(sample, None if window is None else window - after)
             if over <= 0:
                 break
-            self._tell_once()
+            self._warn_once()
             prompt = prompt[max(1, int(len(prompt) * over)) :]
             sample = self._sample(name, prompt, keep=keep)
         return sample
@@ -138,12 +138,12 @@ class HarnessModel(LM):
         if room is not None:
             used = self.session.positions(sample, self.session.budgets(contexts) if contexts else {})
             over.append(1 - max(room, 0) / max(used, 1))
-        most = Reader(self.session).most
-        if most is not None:
-            over += [1 - most / len(ids) for ids in token_ids(contexts, self.session.collator.encoder_tokenizer)]
+        max_tokens = Reader(self.session).max_tokens
+        if max_tokens is not None:
+            over += [1 - max_tokens / len(ids) for ids in token_ids(contexts, self.session.collator.encoder_tokenizer)]
         return max(over)
 
-    def _tell_once(self) -> None:
+    def _warn_once(self) -> None:
         if not self._told:
             warnings.warn(
                 "a prompt is longer than decoder or ARC-Encoder can read; its beginning is left out, and so with others",

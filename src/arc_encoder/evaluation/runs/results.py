@@ -67,7 +67,7 @@ class Row(Part):
         document_positions: mean decoder positions that documents take in a prompt.
         decoder_modified: whether the system changes the decoder's weights.
         shared_encoder: whether its encoder was trained in front of several decoders.
-        asked_from: name of the file that the questions stood in; empty where there is none.
+        asked_from: name of the file that the questions were in; empty where there is none.
     """
 
     metric: str
@@ -173,7 +173,7 @@ def surviving_share(rows: Iterable[Row], pooling_factor: int, decoder: str | Non
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON, whole or not at all."""
+    """Write JSON, atomically."""
     write_text_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 

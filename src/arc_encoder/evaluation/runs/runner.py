@@ -22,7 +22,7 @@ Price = Callable[..., tuple[float, float]]
 
 
 @dataclass
-class Planned:
+class PendingPart:
     """A part that is to be evaluated, and with what."""
 
     part: Part
@@ -52,28 +52,28 @@ def run_parts(
         folder: where a JSONL of the examples of each run is written.
         finished: parts of an earlier start, which are not done again, and where new ones are kept.
         price: operations for a prompt; without it no costs are told.
-        on_progress: called with all rows and costs so far after each part, in the order in which parts were planned.
+        on_progress: called with all rows and costs so far after each part, in the order in which parts were pending.
 
     Raises:
         ConfigError: a system that needs an ARC-Encoder, without one; two benchmarks of one name.
     """
-    planned: list[Planned] = []
+    pending: list[PendingPart] = []
     for name, system in systems.items():
-        own = plan_parts(name, system, benchmarks, session, factors)
-        refuse_misfits(own, session)
-        planned += own
+        own = list_parts(name, system, benchmarks, session, factors)
+        check_parts(own, session)
+        pending += own
         if len(systems) > 1:
             system.close()  # one is held at a time
     done: dict[str, tuple[list[Row], list[Cost]]] = {}
-    opened: dict[str, Session] = {}  # of the system at hand, with what it remembers
+    opened: dict[str, Session] = {}  # of the system available, with what it remembers
 
     def so_far() -> tuple[list[Row], list[Cost]]:
-        known = [done[each.part.slug] for each in planned if each.part.slug in done]
+        known = [done[each.part.slug] for each in pending if each.part.slug in done]
         return [row for rows, _ in known for row in rows], [cost for _, costs in known for cost in costs]
 
     if on_progress is not None:
         on_progress([], [])  # from now on this is a run that is being written
-    for each in _claimed(planned, finished):
+    for each in _claimed(pending, finished):
         known = finished.read(each.part) if finished else None
         if known is not None and folder is not None and not _examples_of(each.part, folder).is_file():
             known = None  # figures without their examples could be neither read nor compared
@@ -99,9 +99,9 @@ def run_parts(
     return so_far()
 
 
-def plan_parts(
+def list_parts(
     name: str, system: System, benchmarks: Sequence[Benchmark], session: Session, factors: Sequence[int | None]
-) -> list[Planned]:
+) -> list[PendingPart]:
     """The parts of one system.
 
     Raises:
@@ -109,7 +109,7 @@ def plan_parts(
     """
     if system.needs_checkpoint and not session.has_compressor:
         raise ConfigError(f"system {name!r} needs a trained ARC-Encoder", advice="compressor")
-    planned: dict[str, Planned] = {}
+    pending: dict[str, PendingPart] = {}
     for benchmark in benchmarks:
         for factor, shown in system.factors(session, factors):
             part = Part(
@@ -122,22 +122,22 @@ def plan_parts(
                 shots=benchmark.shots,
                 seed=benchmark.seed,
             )
-            if part.slug in planned:
+            if part.slug in pending:
                 raise ConfigError(
                     f"two parts of the evaluation are called {part.slug!r}; give benchmarks and factors different names"
                 )
-            planned[part.slug] = Planned(part, system, benchmark, factor)
-    return list(planned.values())
+            pending[part.slug] = PendingPart(part, system, benchmark, factor)
+    return list(pending.values())
 
 
-def refuse_misfits(planned: Sequence[Planned], session: Session) -> None:
+def check_parts(pending: Sequence[PendingPart], session: Session) -> None:
     """Tell what cannot work before anything is evaluated.
 
     Raises:
         CheckpointError, ConfigError: a compressor that does not serve the decoder, or a factor that it cannot have.
     """
     opened: dict[str, Session] = {}
-    for each in planned:
+    for each in pending:
         if each.part.system not in opened:
             opened[each.part.system] = each.system.open(session)  # what it needs of its own is there
         compressor = opened[each.part.system].measure
@@ -146,13 +146,13 @@ def refuse_misfits(planned: Sequence[Planned], session: Session) -> None:
             compressor.compressed_length(1, each.factor)
 
 
-def _claimed(planned: list[Planned], finished: FinishedParts | None) -> Iterator[Planned]:
+def _claimed(pending: list[PendingPart], finished: FinishedParts | None) -> Iterator[PendingPart]:
     """The parts one after the other; those that another process works on come last, when it has finished them."""
     if finished is None:
-        yield from planned
+        yield from pending
         return
     later = []
-    for each in planned:
+    for each in pending:
         with finished.claim(each.part, wait=False) as ours:
             if ours:
                 yield each
@@ -164,7 +164,7 @@ def _claimed(planned: list[Planned], finished: FinishedParts | None) -> Iterator
 
 
 def _run(
-    each: Planned, session: Session, folder: Path | None, price: Price | None
+    each: PendingPart, session: Session, folder: Path | None, price: Price | None
 ) -> tuple[list[ExampleResult], Cost | None]:
     session.factor = each.factor
     session.meter.reset()
@@ -174,14 +174,14 @@ def _run(
     seconds = time.perf_counter() - start
     if folder is not None:
         write_examples(_examples_of(each.part, folder), results)
-    _tell_empty(each.part, results)
-    asked = session.meter.prompts > 0  # a benchmark of one's own may ask without the session
+    _warn_of_empty(each.part, results)
+    asked = session.meter.prompts > 0  # a benchmark of your own may ask without the session
     cost = None if price is None or not asked else _cost(each, session, results, seconds, price)
     session.factor = None
     return results, cost
 
 
-def _tell_empty(part: Part, results: Sequence[ExampleResult]) -> None:
+def _warn_of_empty(part: Part, results: Sequence[ExampleResult]) -> None:
     """Warn of answers that say nothing: such as those that open with a blank line, where an answer ends."""
     answers = [str(result.details["answer"]) for result in results if "answer" in result.details]
     empty = sum(not answer.strip() for answer in answers)
@@ -206,7 +206,7 @@ def _modifies(system: System, session: Session) -> bool:
     return system.decoder_modified or session.model.decoder_modified
 
 
-def _cost(each: Planned, session: Session, results: list[ExampleResult], seconds: float, price: Price) -> Cost:
+def _cost(each: PendingPart, session: Session, results: list[ExampleResult], seconds: float, price: Price) -> Cost:
     memory = peak_memory_gib(session.device)
     meter, count = session.meter, len(results)
     documents = sum(result.document_positions for result in results) / count

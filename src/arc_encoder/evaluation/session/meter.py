@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import torch
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.evaluation.session.vector_cache import Remembered
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.evaluation.session.vector_cache import VectorCache
+from arc_encoder.model.arc_model import ArcForCausalLM
 
 TIMED = 8  # fewest prompts whose first token is timed, if there are as many; at most twice as many
 
@@ -24,7 +24,7 @@ class Meter:
         prompts: how many.
         contexts: compressed contexts in them.
         context_tokens: encoder tokens of these.
-        text_tokens: decoder tokens that stand as text.
+        text_tokens: decoder tokens that are text.
     """
 
     prompts: int = 0
@@ -47,15 +47,15 @@ class Meter:
         self.text_tokens += int(batch.text_lengths.sum()) - batch.target_tokens
 
     def reset(self) -> None:
-        """Begin anew."""
+        """Start again."""
         self.prompts = self.contexts = self.context_tokens = self.text_tokens = 0
         self._kept, self._stride = [], 1
 
-    def first_token_ms(self, model: ArcModel, factor: int | None) -> float:
-        """Median milliseconds until a prompt's first token, over prompts spread over all, one at a time, contexts encoded anew."""
+    def first_token_ms(self, model: ArcForCausalLM, factor: int | None) -> float:
+        """Median milliseconds until a prompt's first token, over prompts spread over all, one at a time, contexts encoded again."""
         times = []
         compressor = model.compressor if model.has_compressor else None
-        with compressor.forgetting() if isinstance(compressor, Remembered) else nullcontext():
+        with compressor.forgetting() if isinstance(compressor, VectorCache) else nullcontext():
             for number, single in enumerate([*self._kept[:1], *self._kept]):  # the first of all warms up
                 wait(single)
                 start = time.perf_counter()
@@ -67,7 +67,7 @@ class Meter:
 
 
 def prompt_of(batch: ArcBatch, number: int) -> ArcBatch:
-    """One sample of a batch as a batch of its own, without padding and without its target, which stands last."""
+    """One sample of a batch as a batch of its own, without padding and without its target, which is last."""
     own = batch.context_rows == number
     length = int(batch.text_lengths[number]) - int(batch.target_mask[number].sum())
     contexts = batch.context_lengths[own]

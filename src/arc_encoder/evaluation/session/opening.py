@@ -10,7 +10,7 @@ import torch
 from arc_encoder.core.compute.precision import compute_dtype
 from arc_encoder.data.batching.collator import ArcCollator, texts_of
 from arc_encoder.evaluation.session.session import Session
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.loading import load_arc_encoder
 from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
 
@@ -48,7 +48,7 @@ def open_session(
         compressor: folder of a trained ARC-Encoder, or the hub name of a released one.
         batch_size: examples at once.
         device: where everything computes.
-        encoder_tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie with the ARC-Encoder.
+        encoder_tokenizer: folder or hub name of the encoder's tokenizer, if it is not with the ARC-Encoder.
         backbone: folder or hub name of the encoder's backbone, if it is not found by its own name.
         cache_gib: memory for vectors of contexts that may come again.
         precision: in which the ARC-Encoder computes: 32-true, bf16-mixed or 16-mixed, as in training.
@@ -58,7 +58,7 @@ def open_session(
         CheckpointError: the ARC-Encoder cannot be loaded or does not serve this decoder.
         ConfigError: an unknown precision.
     """
-    model: Any = ArcModel(None, {name: decoder}).to(device)
+    model: Any = ArcForCausalLM(None, {name: decoder}).to(device)
     texts = texts_of({name: decoder})
     session = Session(
         model,

@@ -14,11 +14,11 @@ from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.segments import Role, Sample
 from arc_encoder.data.batching.collator import ArcCollator
-from arc_encoder.data.batching.reference import begun
+from arc_encoder.data.batching.reference import with_start
 from arc_encoder.data.batching.tokens import token_ids
 from arc_encoder.evaluation.session.meter import Meter
-from arc_encoder.evaluation.session.vector_cache import Remembered
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.evaluation.session.vector_cache import VectorCache
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.load import FrozenDecoder
 
 Item = TypeVar("Item")
@@ -42,7 +42,7 @@ class Session:
         budget_of: the compressor whose number of vectors is a budget, where the model has none itself.
     """
 
-    model: ArcModel
+    model: ArcForCausalLM
     collator: ArcCollator
     decoder_name: str
     factor: int | None = None
@@ -83,15 +83,15 @@ class Session:
         """
         if not self.has_compressor:
             return self
-        plain = ArcModel(None, {self.decoder_name: self.decoder})
+        plain = ArcForCausalLM(None, {self.decoder_name: self.decoder})
         return replace(self, model=plain, meter=Meter(), budget_of=self.model.compressor)
 
     def with_compressor(self, compressor: nn.Module) -> Session:
         """A session like this one, with another compressor in front of the same decoder."""
-        remembered: Any = Remembered(
+        remembered: Any = VectorCache(
             compressor.to(self.device).eval(), limit_gib=self.cache_gib, precision=self.precision
         )
-        model = ArcModel(remembered, {self.decoder_name: self.decoder})
+        model = ArcForCausalLM(remembered, {self.decoder_name: self.decoder})
         return replace(self, model=model, meter=Meter(), budget_of=None)
 
     def budgets(self, documents: Iterable[str]) -> dict[str, int]:
@@ -122,10 +122,10 @@ class Session:
         for start in tqdm(starts, desc=title, unit="batch", disable=not self.progress, leave=False):
             yield order[start : start + self.batch_size]
 
-    def begun(self, sample: Sample) -> Sample:
+    def with_start(self, sample: Sample) -> Sample:
         """The sample with something before its first target, so that it can be predicted."""
         text = self.collator.decoders[self.decoder_name]
-        return begun(sample, bos=text.bos, chat=text.chat, end_of_text=str(self.decoder.tokenizer.eos_token))
+        return with_start(sample, bos=text.bos, chat=text.chat, end_of_text=str(self.decoder.tokenizer.eos_token))
 
     def collate(self, samples: Sequence[Sample], task: str, *, counted: bool = True) -> ArcBatch:
         """A batch on the device; `counted` prompts are those that costs are about."""

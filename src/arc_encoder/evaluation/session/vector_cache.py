@@ -20,7 +20,7 @@ from arc_encoder.core.segments import TaskToken
 Key = tuple[bytes, str, TaskToken, float | None]
 
 
-class Remembered(nn.Module):
+class VectorCache(nn.Module):
     """A trained compressor with a memory of its newest vectors; gradients do not pass.
 
     Everything else is asked of the compressor itself.

@@ -20,7 +20,7 @@ class Arc(System):
     Args:
         checkpoint: folder of a trained compressor of its own, so that several can be compared at once;
             None takes the one that the command was given.
-        encoder_tokenizer: folder or hub name of its tokenizer, if it does not lie there.
+        encoder_tokenizer: folder or hub name of its tokenizer, if it is not there.
     """
 
     needs_compressor = True

@@ -28,7 +28,7 @@ class Prompt:
     Attributes:
         sample: the prompt.
         documents: the documents as they are.
-        shown: what stands as text in their place; nothing where vectors stand, or where they were left out.
+        shown: what is text in their place; nothing where vectors are, or where they were left out.
     """
 
     sample: Sample

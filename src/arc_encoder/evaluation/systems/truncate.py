@@ -42,17 +42,17 @@ class Truncate(System):
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
     ) -> Segment | None:
         ids = text_ids(document, tokenizer)
-        most = self.tokens or budget
-        if len(ids) <= most:
+        max_tokens = self.tokens or budget
+        if len(ids) <= max_tokens:
             return Segment(document, Role.PLAIN)
-        for count in range(most, 0, -1):  # where a text is cut, it may have more tokens than were kept
+        for count in range(max_tokens, 0, -1):  # where a text is cut, it may have more tokens than were kept
             kept = self._kept(ids, count, tokenizer)
-            if len(text_ids(kept, tokenizer)) <= most:
+            if len(text_ids(kept, tokenizer)) <= max_tokens:
                 return Segment(kept, Role.PLAIN)
         return Segment("", Role.PLAIN)
 
     def _kept(self, ids: list[int], count: int, tokenizer: PreTrainedTokenizerBase) -> str:
-        """The text of `count` tokens of a document, what stands between two ends included; no half characters."""
+        """The text of `count` tokens of a document, what is between two ends included; no half characters."""
         gap = len(text_ids(GAP, tokenizer)) if self.keep == "both" else 0
         left = max(0, count - gap)
         tail = {"head": 0, "tail": left, "both": left // 2}[self.keep]

@@ -105,7 +105,7 @@ class CompressedContext:
         return self.vectors.float().norm(dim=-1)
 
     def save(self, file: str | Path) -> None:
-        """Write a safetensors file, whole or not at all: the tensor `vectors`, and the origin as its metadata.
+        """Write a safetensors file, atomically: the tensor `vectors`, and the origin as its metadata.
 
         Raises:
             DataError: it cannot be written.
@@ -142,7 +142,8 @@ class CompressedContext:
         """Refuse vectors that were made by or for another model.
 
         Args:
-            encoder, decoder: fingerprints of the models at hand; the decoder's may be unknown.
+            encoder: fingerprint of the ARC-Encoder at hand.
+            decoder: that of the decoder; None where it is unknown.
             decoder_name: the decoder's name.
 
         Raises:
@@ -156,8 +157,8 @@ class CompressedContext:
             )
         if made.encoder != encoder:
             raise CheckpointError(
-                f"these vectors were made by another ARC-Encoder ({_short(made.encoder)}) than the one at hand ({_short(encoder)}): "
-                "load the one that made them, or compress the document anew"
+                f"these vectors were made by another ARC-Encoder ({_short(made.encoder)}) than the one available ({_short(encoder)}): "
+                "load the one that made them, or compress the document again"
             )
 
 

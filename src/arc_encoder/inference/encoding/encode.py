@@ -147,7 +147,7 @@ class DocumentEncoder:
         (row,) = token_ids([text], self.tokenizer)
         size = self.model.chunking.size
         parts = [row] if len(row) <= size else [row[i : i + size] for i in range(0, len(row), size)]
-        parts = parts[: self.model.chunking.most]  # overflow=cut reads no more
+        parts = parts[: self.model.chunking.max_chunks]  # overflow=cut reads no more
         texts = [text] if len(row) <= size else [str(self.tokenizer.decode(part)) for part in parts]
         return [
             (each, self.model.compressed_length(len(part), factor)) for each, part in zip(texts, parts, strict=True)
@@ -173,9 +173,9 @@ class DocumentEncoder:
         chunking = self.model.chunking
         if not row:
             return "has no token; there is nothing to compress"
-        if chunking.overflow == "stop" and len(row) > chunking.size * chunking.most:
+        if chunking.overflow == "stop" and len(row) > chunking.size * chunking.max_chunks:
             return (
-                f"has {len(row)} tokens, but at most {chunking.most} chunks of {chunking.size} are read ({chunking.size * chunking.most} "
+                f"has {len(row)} tokens, but at most {chunking.max_chunks} chunks of {chunking.size} are read ({chunking.size * chunking.max_chunks} "
                 "in all); cut it into several"
             )
         return None
@@ -219,9 +219,9 @@ def _warn_of_short(contexts: Sequence[CompressedContext]) -> None:
     """Say that texts are too short to gain anything: their vectors, with the task token, take as many positions."""
     short = [context for context in contexts if len(context) >= context.origin.tokens and context.origin.factor != 1]
     if short:
-        least = min(short, key=lambda context: context.ratio)
+        shortest = min(short, key=lambda context: context.ratio)
         warnings.warn(
             f"{len(short)} of {len(contexts)} texts are too short to be compressed: their vectors take as many positions as their "
-            f"tokens, or more (such as {least.origin.tokens} tokens, {len(least)} positions); put them into the prompt as text",
+            f"tokens, or more (such as {shortest.origin.tokens} tokens, {len(shortest)} positions); put them into the prompt as text",
             stacklevel=3,
         )

@@ -18,7 +18,7 @@ from arc_encoder.data.batching.collator import ArcCollator
 from arc_encoder.inference.encoding.contexts import CompressedContext, source_digest
 from arc_encoder.inference.encoding.encode import DocumentEncoder
 from arc_encoder.inference.generation.prompts import check_number
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 
 
 class FidelityMeter:
@@ -33,7 +33,7 @@ class FidelityMeter:
         CheckpointError: an ARC-Encoder without task tokens cannot be asked to reconstruct.
     """
 
-    def __init__(self, arc: ArcModel, collator: ArcCollator, encoder: DocumentEncoder) -> None:
+    def __init__(self, arc: ArcForCausalLM, collator: ArcCollator, encoder: DocumentEncoder) -> None:
         self.arc, self.collator, self.encoder = arc, collator, encoder
         self.head = arc.compressor.head(encoder.decoder_name)
         if not self.head.task_tokens:

@@ -1,1 +1,1 @@
-"""Vectors that may have lost the answer: how that is foretold, and what is done about it."""
+"""Vectors that may have lost the answer: how that is predicted, and what is done about it."""

@@ -36,7 +36,7 @@ class Fallback(ABC):
     """Replaces the documents of prompts that are at risk, the least faithful first.
 
     Args:
-        probe: foretells from vectors and question that the answer is lost; a file that `arc-probe` wrote, or the probe
+        probe: predicts from vectors and question that the answer is lost; a file that `arc-probe` wrote, or the probe
             itself. None goes by fidelity: a document's risk is the share of its tokens that the vectors have lost.
         threshold: risk above which a document is replaced.
         max_positions: most positions that the documents of a prompt may take together, or else a document stays as it
@@ -53,7 +53,7 @@ class Fallback(ABC):
         max_positions: int | None = None,
     ) -> None:
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise ConfigError(f"fallback: threshold={threshold!r} must lie between 0 and 1, a probability")
+            raise ConfigError(f"fallback: threshold={threshold!r} must be between 0 and 1, a probability")
         if max_positions is not None:
             check_number("fallback: max_positions", max_positions, lowest=1)
         self.probe = AnswerProbe.load(probe) if isinstance(probe, str | Path) else probe

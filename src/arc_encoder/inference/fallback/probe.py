@@ -1,4 +1,4 @@
-"""A probe that foretells, before an answer is generated, that vectors have lost it.
+"""A probe that predicts, before an answer is generated, that vectors have lost it.
 
 It sees what the frozen decoder makes of vectors and question: its hidden states at the prompt's last position, how sure
 it is of the first token, how many tokens each vector stands for, and how faithful the vectors are, where that was
@@ -88,7 +88,7 @@ class AnswerProbe:
         return torch.sigmoid((features - self.mean) / self.scale @ self.weight + self.bias)
 
     def save(self, file: str | Path) -> None:
-        """Write a safetensors file, whole or not at all.
+        """Write a safetensors file, atomically.
 
         Raises:
             ConfigError: it cannot be written.

@@ -16,7 +16,7 @@ from arc_encoder.inference.generation.prompts import Parts, sample_of
 from arc_encoder.inference.generation.sampling import Sampling
 from arc_encoder.inference.generation.stops import cut, cut_pieces
 from arc_encoder.inference.generation.streaming import Abandoned, Pieces, pieces_of
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.prefix import Prefix, counts_slots
 
 ROOM = 64  # positions that are left for an answer
@@ -31,7 +31,7 @@ class Answering:
         name: the decoder's.
     """
 
-    def __init__(self, arc: ArcModel, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
+    def __init__(self, arc: ArcForCausalLM, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         decoder = arc.decoder(name)
         texts = DecoderText(decoder.tokenizer, decoder.bos, decoder.chat)
         self.arc, self.name, self.decoder = arc, name, decoder
@@ -101,7 +101,7 @@ class Answering:
         embeddings, layout = self.arc.merge(batch)
         last = torch.zeros_like(layout.mask)
         last[torch.arange(len(last)), layout.mask.sum(1) - 1] = True
-        with self.arc.as_trained(self.name):
+        with self.arc.decoder_adapter_of(self.name):
             return self.decoder.predict(embeddings, layout.mask, last, with_hidden=True)
 
     def positions(self, parts: Parts) -> int:
@@ -126,7 +126,7 @@ class Answering:
 
 
 def repetitions(prompts: Sequence[Parts]) -> list[int]:
-    """For each prompt how often an equal one stands before it."""
+    """For each prompt how often an equal one is before it."""
     seen: dict[Any, int] = {}
     times = []
     for parts in prompts:

@@ -1,6 +1,6 @@
-"""Which document's vectors stand where: a SQLite file.
+"""Which document's vectors are where: a SQLite file.
 
-Readers go on while a writer writes (write-ahead log); what was committed is there after any kill.
+Readers continue while a writer writes (write-ahead log); what was committed is there after any kill.
 """
 
 from __future__ import annotations
@@ -136,5 +136,5 @@ class Index:
         return [str(row[0]) for row in self._base.execute("SELECT id FROM documents ORDER BY id")]
 
     def shards(self) -> set[str]:
-        """Files that entries stand in."""
+        """Files that entries are in."""
         return {str(row[0]) for row in self._base.execute("SELECT DISTINCT shard FROM documents")}

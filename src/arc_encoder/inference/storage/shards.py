@@ -48,7 +48,7 @@ class Shards:
         return self._open[name]
 
     def write(self, tensors: dict[str, Tensor]) -> str:
-        """Write a shard, whole or not at all, and return its name.
+        """Write a shard, atomically, and return its name.
 
         Raises:
             DataError: it cannot be written.

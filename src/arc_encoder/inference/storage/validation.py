@@ -50,7 +50,7 @@ def check_addable(
         if vectors.shape[1] != width:
             raise DataError(f"document {id!r} has vectors of width {vectors.shape[1]}, but the store's have {width}")
         if not vectors.isfinite().all():
-            raise DataError(f"document {id!r} has vectors that are not finite (NaN or infinite); compress it anew")
+            raise DataError(f"document {id!r} has vectors that are not finite (NaN or infinite); compress it again")
         if id in texts and source_digest(texts[id]) != context.origin.source:
             raise DataError(f"document {id!r}: the text that is to be kept is not the one that was compressed")
 

@@ -1,4 +1,4 @@
-"""Putting an ArcModel together from its parts, fresh or from a trained ARC-Encoder."""
+"""Putting an ArcForCausalLM together from its parts, fresh or from a trained ARC-Encoder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.config import ArcEncoderConfig
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.blocks import block_digests, block_of
 from arc_encoder.model.checkpoint.published.decoder_identity import check_decoder_identity, identity_of
 from arc_encoder.model.checkpoint.published.folder import read_weights
-from arc_encoder.model.checkpoint.published.origin import origin_of, refuse_another
+from arc_encoder.model.checkpoint.published.origin import check_backbone, origin_of
 from arc_encoder.model.checkpoint.released.checkpoint import Checkpoint
 from arc_encoder.model.checkpoint.released.load import converted, number_of_decoders
 from arc_encoder.model.checkpoint.released.source import decoder_names, released_checkpoint
@@ -30,7 +30,7 @@ from arc_encoder.model.heads.projectors import Projector
 from arc_encoder.model.heads.starts import SharedVocabulary, Start
 from arc_encoder.model.heads.starts.vocabulary import rows_of
 from arc_encoder.model.language_models.rotary_scaling import has_rotary_scaling
-from arc_encoder.model.language_models.state_dict_mismatch import misfits
+from arc_encoder.model.language_models.state_dict_mismatch import state_dict_mismatches
 
 
 def build_arc_model(
@@ -40,7 +40,7 @@ def build_arc_model(
     decoders: Mapping[str, FrozenDecoder],
     *,
     chunking: Chunking | None = None,
-    length_groups: int = 16,
+    length_buckets: int = 16,
     task_tokens: bool = True,
     decoder_adapter: DecoderLora | None = None,
     start: Callable[..., Start] | None = None,
@@ -48,7 +48,7 @@ def build_arc_model(
     layer_mix: bool = False,
     activation_checkpointing: bool = False,
     init_from: str | None = None,
-) -> tuple[ArcModel, PreTrainedTokenizerBase]:
+) -> tuple[ArcForCausalLM, PreTrainedTokenizerBase]:
     """An ARC-Encoder in front of frozen decoders, and the encoder's tokenizer.
 
     Args:
@@ -57,7 +57,7 @@ def build_arc_model(
         projector: class or partial that makes a projector from (in_dim, out_dim).
         decoders: frozen decoders by name.
         chunking: how long contexts are cut.
-        length_groups: contexts of a batch are encoded in up to so many groups of similar length.
+        length_buckets: contexts of a batch are encoded in up to so many groups of similar length.
         task_tokens: whether each decoder gets a pair of task tokens; one that is given a chat template gets none,
             its instructions take their place (Pilchen et al., 2025, §4.3).
         decoder_adapter: low-rank changes that are trained beside each decoder's frozen weights, for baselines that
@@ -89,26 +89,26 @@ def build_arc_model(
     }
     if decoder_adapter is not None and activation_checkpointing:
         raise ConfigError("decoder_adapter does not go with activation_checkpointing; switch the latter off")
-    if length_groups < 1:
-        raise ConfigError(f"length_groups={length_groups} must be at least 1")
+    if length_buckets < 1:
+        raise ConfigError(f"length_buckets={length_buckets} must be at least 1")
     compressor = ArcEncoderModel.build(
         backbone,
         pooling,
         heads,
         causal=encoder.causal,
         chunking=chunking,
-        length_groups=length_groups,
+        length_buckets=length_buckets,
         layer_mix=layer_mix,
     )
     compressor.config.origin = origin_of(encoder.path, compressor.state_dict())
     compressor.config.rotary_scaling = any(has_rotary_scaling(decoder.model.config) for decoder in decoders.values())
     fresh = list(decoders)
     if init_from is not None:
-        fresh = load_trained(compressor, Path(init_from))
+        fresh = load_compressor_weights(compressor, Path(init_from))
         _check_decoders(Path(init_from), {name: each for name, each in decoders.items() if name not in fresh})
     fit_starts(compressor, tokenizer, {name: decoders[name] for name in fresh})
     compressor.encoder.attach(encoder.adapter)
-    model = ArcModel(compressor, decoders)
+    model = ArcForCausalLM(compressor, decoders)
     if activation_checkpointing:
         model.checkpoint_activations()
     return model, tokenizer
@@ -139,10 +139,10 @@ def fit_starts(
             start.fit(SharedVocabulary((mine, tokenizer), theirs, name))
 
 
-def load_trained(compressor: ArcEncoderModel, folder: Path) -> list[str]:
+def load_compressor_weights(compressor: ArcEncoderModel, folder: Path) -> list[str]:
     """Copy the weights of a saved ARC-Encoder into `compressor`; returns the decoders that it does not know.
 
-    A released ARC-Encoder may lie there in its authors' layout.
+    A released ARC-Encoder may be there in its authors' layout.
 
     Raises:
         CheckpointError: missing or damaged file, or another architecture (all differences named).
@@ -154,7 +154,7 @@ def load_trained(compressor: ArcEncoderModel, folder: Path) -> list[str]:
     config = ArcEncoderConfig.from_pretrained(folder) if (folder / "config.json").is_file() else ArcEncoderConfig()
     if config.left_out and config.origin:
         own = {name: tensor for name, tensor in compressor.state_dict().items() if block_of(name) in config.left_out}
-        refuse_another(block_digests(own), config.origin, config.left_out, "model.encoder.path")
+        check_backbone(block_digests(own), config.origin, config.left_out, "model.encoder.path")
         saved |= own
     return _copy(compressor, saved, folder)
 
@@ -175,7 +175,7 @@ def _copy(compressor: ArcEncoderModel, saved: Mapping[str, Tensor], folder: Path
     other_heads = {name for name in saved if name.startswith("heads.") and name.split(".")[1] not in compressor.heads}
     expected = {name: tensor for name, tensor in own.items() if name not in fresh}
     wanted = {name: tensor for name, tensor in saved.items() if name not in other_heads}
-    problems = misfits(wanted, expected)
+    problems = state_dict_mismatches(wanted, expected)
     if problems:
         shown = "; ".join(problems[:8]) + (f"; and {len(problems) - 8} more" if len(problems) > 8 else "")
         raise CheckpointError(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.assembly.build import fit_starts, head_settings
 from arc_encoder.model.checkpoint.loading import load_arc_encoder
 from arc_encoder.model.decoder.load import FrozenDecoder
@@ -31,7 +31,7 @@ def extend_arc_model(
     activation_checkpointing: bool = False,
     chunking: Chunking | None = None,
     encoder_tokenizer: str | None = None,
-) -> tuple[ArcModel, PreTrainedTokenizerBase]:
+) -> tuple[ArcForCausalLM, PreTrainedTokenizerBase]:
     """A trained ARC-Encoder in front of decoders that it does not know yet, and the encoder's tokenizer.
 
     Encoder, pooling and chunking are those of `folder`; train it with `OptimSettings(train_encoder=False)`.
@@ -45,7 +45,7 @@ def extend_arc_model(
         gain: what the projector's output is multiplied by at first, a number that is learned; None has none.
         activation_checkpointing: compute activations of the decoders again in the backward pass, instead of keeping them.
         chunking: how long contexts are cut, instead of the folder's own way.
-        encoder_tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie in `folder`.
+        encoder_tokenizer: folder or hub name of the encoder's tokenizer, if it is not in `folder`.
 
     Raises:
         CheckpointError: no ARC-Encoder there.
@@ -67,7 +67,7 @@ def extend_arc_model(
     fit_starts(compressor, tokenizer, decoders)
     if chunking is not None:
         compressor.chunking = chunking
-    model = ArcModel(compressor, decoders)
+    model = ArcForCausalLM(compressor, decoders)
     if activation_checkpointing:
         model.checkpoint_activations()
     return model, tokenizer

@@ -19,7 +19,7 @@ class ArcEncoderConfig(PretrainedConfig):
         causal: whether the encoder kept its causal mask.
         chunk_size: tokens of a chunk of a long context.
         max_chunks: largest number of chunks of a context.
-        length_groups: contexts of a batch are encoded in up to so many groups of similar length.
+        length_buckets: contexts of a batch are encoded in up to so many groups of similar length.
         layer_mix: whether the encoder pools a learned mixture of its layers.
         rotary_scaling: whether a decoder ran with rotary scaling when the ARC-Encoder was trained.
         origin: the named backbone that it was made from, {"name", "blocks": {block: digest}}; None if it has no name.
@@ -38,7 +38,7 @@ class ArcEncoderConfig(PretrainedConfig):
         causal: bool = False,
         chunk_size: int = 1024,
         max_chunks: int = 32,
-        length_groups: int = 16,
+        length_buckets: int = 16,
         layer_mix: bool = False,
         rotary_scaling: bool = True,
         origin: dict[str, Any] | None = None,
@@ -53,7 +53,7 @@ class ArcEncoderConfig(PretrainedConfig):
         self.causal = causal
         self.chunk_size = chunk_size
         self.max_chunks = max_chunks
-        self.length_groups = length_groups
+        self.length_buckets = kwargs.pop("length_buckets", length_buckets)  # its name in folders of earlier versions
         self.layer_mix = layer_mix
         self.rotary_scaling = rotary_scaling
         self.origin = origin

@@ -58,7 +58,7 @@ def convert(
         dtype: float32, bfloat16, float16 or int8; as it is stored by default.
         decoders: names for the decoders of a released one, in their order.
         backbone: see `ArcEncoderModel.from_pretrained`.
-        tokenizer: the encoder's, if it does not lie with `source`.
+        tokenizer: the encoder's, if it is not with `source`.
         whole: write the backbone's untrained weights too, which are otherwise taken from the backbone.
         overwrite: replace `output` if it exists.
 

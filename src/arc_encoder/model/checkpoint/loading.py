@@ -26,7 +26,7 @@ def load_arc_encoder(
 
     Args:
         folder: what training wrote, a released ARC-Encoder in its authors' layout, or a hub name.
-        tokenizer: folder or hub name of the encoder's tokenizer, if it does not lie in `folder`.
+        tokenizer: folder or hub name of the encoder's tokenizer, if it is not in `folder`.
         options: further arguments of `ArcEncoderModel.from_pretrained`.
 
     Raises:

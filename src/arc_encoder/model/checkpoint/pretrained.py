@@ -23,12 +23,12 @@ from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.model.checkpoint.config import ArcEncoderConfig
 from arc_encoder.model.checkpoint.published.folder import stored_weights
-from arc_encoder.model.checkpoint.published.whole import whole_weights
+from arc_encoder.model.checkpoint.published.whole import load_all_weights
 from arc_encoder.model.checkpoint.released.load import load_checkpoint
 from arc_encoder.model.checkpoint.released.source import decoder_names, released_checkpoint
 from arc_encoder.model.encoder.chunking import Chunking, join_chunks
-from arc_encoder.model.encoder.encoder import ArcEncoder
-from arc_encoder.model.encoder.length_buckets import encode_in_groups
+from arc_encoder.model.encoder.encoder import PoolingEncoder
+from arc_encoder.model.encoder.length_buckets import encode_in_buckets
 from arc_encoder.model.encoder.pooling import Pooling
 from arc_encoder.model.heads.decoder_adapter import DecoderAdapter
 from arc_encoder.model.heads.head import DecoderHead
@@ -59,7 +59,7 @@ class ArcEncoderModel(PreTrainedModel):
             }  # the model's own counts
             backbone = AutoModel.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
         pooling = Pooling.from_settings(config.pooling["name"], config.pooling["settings"])
-        self.encoder = ArcEncoder(backbone, pooling, causal=config.causal, layer_mix=config.layer_mix)
+        self.encoder = PoolingEncoder(backbone, pooling, causal=config.causal, layer_mix=config.layer_mix)
         self.heads = nn.ModuleDict({name: self._head(name, head) for name, head in config.heads.items()})
         self.chunking = Chunking(config.chunk_size, config.max_chunks)
         self.post_init()
@@ -73,7 +73,7 @@ class ArcEncoderModel(PreTrainedModel):
         *,
         causal: bool = False,
         chunking: Chunking | None = None,
-        length_groups: int = 16,
+        length_buckets: int = 16,
         layer_mix: bool = False,
     ) -> ArcEncoderModel:
         """Put a new ARC-Encoder around a loaded backbone; projectors and task tokens are fresh."""
@@ -86,8 +86,8 @@ class ArcEncoderModel(PreTrainedModel):
             heads=heads,
             causal=causal,
             chunk_size=chunking.size,
-            max_chunks=chunking.most,
-            length_groups=length_groups,
+            max_chunks=chunking.max_chunks,
+            length_buckets=length_buckets,
             layer_mix=layer_mix,
         )
         model = cls(config, backbone=backbone)
@@ -175,7 +175,7 @@ class ArcEncoderModel(PreTrainedModel):
         if folder is not None and config is None:
             config = ArcEncoderConfig.from_pretrained(folder, revision=kwargs.get("revision") or "main")
         if folder is not None and (config.left_out or config.int8_rows):
-            state, dtype = whole_weights(folder, config, backbone=backbone, revision=kwargs.pop("revision", None))
+            state, dtype = load_all_weights(folder, config, backbone=backbone, revision=kwargs.pop("revision", None))
             if kwargs.get("dtype") in (None, "auto"):
                 kwargs["dtype"] = dtype
             kwargs["state_dict"] = state
@@ -234,11 +234,11 @@ class ArcEncoderModel(PreTrainedModel):
     ) -> tuple[Tensor, Tensor]:
         """Contexts (C, L) → encoder vectors (C, M, D) and counts (C,); long contexts in parallel chunks.
 
-        Behind each vector stands the mean of what `start` averages over its group, if there is one: (C, M, D + W).
+        Behind each vector is the mean of what `start` averages over its group, if there is one: (C, M, D + W).
         """
         chunks = self.chunking.cut(ids, lengths)
         encode = partial(self.encoder if start is None else partial(self._with_means, start=start), factor=factor)
-        vectors, counts = encode_in_groups(encode, chunks.ids, chunks.lengths, self.config.length_groups)
+        vectors, counts = encode_in_buckets(encode, chunks.ids, chunks.lengths, self.config.length_buckets)
         return join_chunks(vectors, counts, chunks.context, len(lengths))
 
     def _with_means(self, ids: Tensor, lengths: Tensor, *, start: Start, factor: float | None) -> tuple[Tensor, Tensor]:

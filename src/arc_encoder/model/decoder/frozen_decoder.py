@@ -26,7 +26,7 @@ from transformers.generation.streamers import BaseStreamer
 
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.model.decoder.chosen_logits import forward_at
-from arc_encoder.model.decoder.frozen_state import leave_out_of_state_dicts
+from arc_encoder.model.decoder.frozen_state import exclude_from_state_dict
 from arc_encoder.model.decoder.placement import Placement
 from arc_encoder.model.decoder.prefix import Prefix
 from arc_encoder.model.decoder.support import check_decoder
@@ -93,7 +93,7 @@ class FrozenDecoder(nn.Module):
         self.model.generation_config = GenerationConfig()
         self.tokenizer, self.bos, self.chat, self._window = tokenizer, bos, chat, window
         self.check_weights = check_weights
-        leave_out_of_state_dicts(self)
+        exclude_from_state_dict(self)
 
     def train(self, mode: bool = True) -> FrozenDecoder:
         """Never leaves evaluation mode: the decoder's dropout would change what it computes."""
@@ -190,7 +190,8 @@ class FrozenDecoder(nn.Module):
             embeddings: (B, T, E).
             mask: (B, T) True at real positions.
             max_new_tokens: most ids of a row.
-            stop, end_ids: what ends a row.
+            stop: texts that end a row.
+            end_ids: ids that do, besides EOS.
             processors: what changes the logits before the likeliest token is taken.
             streamer: is given each token at once; for a single row.
             criteria: what ends all rows besides.

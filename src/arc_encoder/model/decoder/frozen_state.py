@@ -7,12 +7,12 @@ from typing import Any
 from torch import nn
 
 
-def leave_out_of_state_dicts(module: nn.Module) -> None:
+def exclude_from_state_dict(module: nn.Module) -> None:
     """Keep the weights of `module` out of every state dict that it is a part of."""
     module.register_state_dict_post_hook(_drop_weights)
     module._load_prefix = ""  # type: ignore[assignment]
-    module.register_load_state_dict_pre_hook(_remember_prefix)
-    module.register_load_state_dict_post_hook(_forgive_missing)
+    module.register_load_state_dict_pre_hook(_store_prefix)
+    module.register_load_state_dict_post_hook(_ignore_missing)
 
 
 def _drop_weights(module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
@@ -20,11 +20,11 @@ def _drop_weights(module: nn.Module, state: dict[str, Any], prefix: str, _: Any)
         del state[key]
 
 
-def _remember_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+def _store_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
     module._load_prefix = prefix  # type: ignore[assignment]
 
 
-def _forgive_missing(module: nn.Module, incompatible: Any) -> None:
+def _ignore_missing(module: nn.Module, incompatible: Any) -> None:
     incompatible.missing_keys[:] = [
         key for key in incompatible.missing_keys if not key.startswith(str(module._load_prefix))
     ]

@@ -1,4 +1,4 @@
-"""Loading a frozen decoder, from wherever and in whatever layout it lies."""
+"""Loading a frozen decoder, from wherever and in whatever layout it is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.model.checkpoint.released.source import refuse_missing_folder
+from arc_encoder.model.checkpoint.released.source import check_folder_exists
 from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
 from arc_encoder.model.decoder.support import check_decoder_config
 from arc_encoder.model.language_models.downloads.library import local_path
 from arc_encoder.model.language_models.layouts.language_model import is_foreign_folder, load_language_model
 from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
 from arc_encoder.model.language_models.rotary_scaling import without_rotary_scaling
-from arc_encoder.model.language_models.text_part import text_part
+from arc_encoder.model.language_models.text_model import text_model
 
 __all__ = ["FrozenDecoder", "load_decoder"]
 
@@ -48,7 +48,7 @@ def load_decoder(
         bos: put BOS before each sample.
         chat: an instruct model: put its tokenizer's chat template around each sample.
         revision: hub revision.
-        tokenizer: folder or hub name of its tokenizer, if it does not lie with the model.
+        tokenizer: folder or hub name of its tokenizer, if it is not with the model.
         rope_scaling: False switches off the rotary scaling of models such as Llama 3.1, in front of which the
             released ARC-Encoders were not trained.
         window: most positions to use; None uses as many as the model was made for.
@@ -66,7 +66,7 @@ def load_decoder(
     if dtype not in DTYPES:
         raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
     kind: Any = dtype if dtype == "auto" else getattr(torch, dtype)
-    refuse_missing_folder(path, "no decoder could be loaded from")
+    check_folder_exists(path, "no decoder could be loaded from")
     path = local_path(path)
     try:
         if is_foreign_folder(path):
@@ -88,7 +88,7 @@ def load_decoder(
             model, report = loaded
             if report["missing_keys"]:  # the library would draw them at random
                 raise OSError(f"its files lack the weights {', '.join(sorted(report['missing_keys'])[:3])} …")
-            model = text_part(model)
+            model = text_model(model)
         found = load_tokenizer(path, tokenizer=tokenizer, revision=revision)
     except (OSError, ValueError, ImportError, SafetensorError) as error:
         raise CheckpointError(

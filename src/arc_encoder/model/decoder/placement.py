@@ -1,4 +1,4 @@
-"""Where a frozen decoder's weights lie, and where they compute.
+"""Where a frozen decoder's weights are, and where they compute.
 
 Usually beside the ARC-Encoder. With several decoders, or a small GPU, a decoder may have a device of
 its own, or rest in main memory between the steps that are its turn.
@@ -39,7 +39,7 @@ class Placement:
         """Whether the weights are moved here, and not with the rest of the model."""
         return self.offload or self.own is not None
 
-    def bring(self, home: torch.device) -> None:
+    def onload(self, home: torch.device) -> None:
         """Have the weights where they compute; `home` is where the ARC-Encoder does."""
         device = self.own or home
         if not self.managed or all(tensor.device == device for _, _, tensor in _slots(self._model)):
@@ -54,7 +54,7 @@ class Placement:
                     self._resting[id(moved[id(tensor)])] = resting
             slots[name] = moved[id(tensor)]
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Give the memory back, if these weights rest between their turns."""
         if not self._resting:
             return

@@ -67,8 +67,8 @@ def shared_beginning(embeddings: Tensor, mask: Tensor) -> int:
     """
     if len(embeddings) < 2:
         return 0
-    most = int(mask.sum(1).min()) - 1
-    alike = (embeddings[:, :most] == embeddings[:1, :most]).all(-1).all(0)
+    limit = int(mask.sum(1).min()) - 1
+    alike = (embeddings[:, :limit] == embeddings[:1, :limit]).all(-1).all(0)
     length = int(alike.long().cumprod(0).sum())
     return length if length >= SHORTEST else 0
 

@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.model.checkpoint.released.source import refuse_missing_folder
+from arc_encoder.model.checkpoint.released.source import check_folder_exists
 from arc_encoder.model.encoder.adapters import Adapter, NoAdapter
 from arc_encoder.model.language_models.downloads.library import gguf_config, local_path
 from arc_encoder.model.language_models.gguf.reader import is_gguf
@@ -39,7 +39,7 @@ class Backbone:
         truncate_layers: how many of its last layers are left out (2 of 28 in the paper).
         causal: keep the causal mask (an ablation).
         revision: hub revision.
-        tokenizer: folder or hub name of its tokenizer, if it does not lie with the model.
+        tokenizer: folder or hub name of its tokenizer, if it is not with the model.
         rope_scaling: False switches off the rotary scaling of models such as Llama 3.2, as the method's authors did.
         adapter: small weights that are trained in the place of the backbone's own.
     """
@@ -59,7 +59,7 @@ class Backbone:
             CheckpointError: nothing at `path`.
             ConfigError: no layer would remain.
         """
-        refuse_missing_folder(self.path, "no encoder backbone at")
+        check_folder_exists(self.path, "no encoder backbone at")
         try:
             if is_gguf(self.path):
                 config = gguf_config(Path(self.path))

@@ -24,7 +24,7 @@ class Chunks(NamedTuple):
     context: Tensor
 
 
-def refuse_empty(lengths: Tensor) -> None:
+def check_lengths(lengths: Tensor) -> None:
     """Raise `DataError` if one of the contexts of `lengths` (C,) has no token."""
     if bool((lengths < 1).any()):
         where = (lengths < 1).nonzero().flatten().tolist()
@@ -37,12 +37,12 @@ class Chunking:
 
     Attributes:
         size: tokens of a chunk; a longer context is cut into chunks of this many.
-        most: largest number of chunks of a context.
+        max_chunks: largest number of chunks of a context.
         overflow: what happens to a longer context: ``stop`` refuses it, ``cut`` reads its first chunks.
     """
 
     size: int = 1024
-    most: int = 32
+    max_chunks: int = 32
     overflow: Overflow = "stop"
 
     def __post_init__(self) -> None:
@@ -50,8 +50,8 @@ class Chunking:
             raise ConfigError(
                 f"chunking: overflow={self.overflow!r} is unknown; choose {' or '.join(get_args(Overflow))}"
             )
-        if self.size < 1 or self.most < 1:
-            raise ConfigError(f"chunking: size={self.size} and most={self.most} must both be at least 1")
+        if self.size < 1 or self.max_chunks < 1:
+            raise ConfigError(f"chunking: size={self.size} and max_chunks={self.max_chunks} must both be at least 1")
 
     def cut(self, ids: Tensor, lengths: Tensor) -> Chunks:
         """Cut contexts (C, L) of `lengths` (C,) into chunks, in order.
@@ -59,14 +59,14 @@ class Chunking:
         Raises:
             DataError: an empty context, or one longer than size · most tokens that is not to be cut.
         """
-        refuse_empty(lengths)
+        check_lengths(lengths)
         if self.overflow == "cut":
-            lengths = lengths.clamp(max=self.size * self.most)
+            lengths = lengths.clamp(max=self.size * self.max_chunks)
         longest = int(lengths.max())
-        if longest > self.size * self.most:
+        if longest > self.size * self.max_chunks:
             raise DataError(
-                f"a context has {longest} tokens, but at most {self.most} chunks of {self.size} tokens are allowed "
-                f"({self.size * self.most} in all); shorten it, raise most or size, or read only its beginning with overflow=cut"
+                f"a context has {longest} tokens, but at most {self.max_chunks} chunks of {self.size} tokens are allowed "
+                f"({self.size * self.max_chunks} in all); shorten it, raise most or size, or read only its beginning with overflow=cut"
             )
         if longest <= self.size:
             return Chunks(ids[:, :longest], lengths, torch.arange(len(lengths), device=ids.device))

@@ -16,7 +16,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.model.encoder.adapters import Adapter, NoAdapter
-from arc_encoder.model.encoder.chunking import refuse_empty
+from arc_encoder.model.encoder.chunking import check_lengths
 from arc_encoder.model.encoder.layer_mix import LayerMix
 from arc_encoder.model.encoder.pooled_block import PooledBlock
 from arc_encoder.model.encoder.pooling import MeanPooling, Pooling
@@ -27,7 +27,7 @@ ENDLESS = 2**30  # a sliding window that no context fills
 SUPPORTED = "Llama, Mistral, Qwen2, Qwen3, OLMo 1-3, Gemma 1-3 (text), SmolLM3"
 
 
-class ArcEncoder(nn.Module):
+class PoolingEncoder(nn.Module):
     """Backbone + pooling: token ids → pooled hidden states.
 
     Args:
@@ -100,11 +100,11 @@ class ArcEncoder(nn.Module):
         Raises:
             DataError: an empty context.
         """
-        refuse_empty(lengths)
+        check_lengths(lengths)
         ids = ids[:, : int(lengths.max())]
         embeddings, rows = self.pooling.extend(self.backbone.get_input_embeddings()(ids), lengths)
-        plan = self.pooling.plan(rows, factor)
-        return self.pooling.select(self._run(embeddings, rows, plan), rows, plan)
+        stages = self.pooling.stage_lengths(rows, factor)
+        return self.pooling.select(self._run(embeddings, rows, stages), rows, stages)
 
     def group_means(self, ids: Tensor, lengths: Tensor, counts: Tensor, start: Start) -> Tensor:
         """Mean over each group of neighbours of what `start` averages: (C, L) ids → (C, M, W)."""
@@ -113,22 +113,24 @@ class ArcEncoder(nn.Module):
         members = gather_groups(averaged, groups)
         return members.sum(2) / groups.mask.sum(2, keepdim=True).clamp(min=1)
 
-    def _run(self, embeddings: Tensor, rows: Tensor, plan: list[Tensor]) -> Tensor:
+    def _run(self, embeddings: Tensor, rows: Tensor, stages: list[Tensor]) -> Tensor:
         place = torch.arange(embeddings.shape[1], device=embeddings.device)
         mask = (place < rows[:, None]).long() if bool((rows < embeddings.shape[1]).any()) else None
         extra: dict[str, Any] = {} if self.causal else {"is_causal": False}
         if self.mix is not None:
             extra["layer_states"] = []
-        output = self.backbone(inputs_embeds=embeddings, attention_mask=mask, use_cache=False, row_plan=plan, **extra)
+        output = self.backbone(
+            inputs_embeds=embeddings, attention_mask=mask, use_cache=False, stage_lengths=stages, **extra
+        )
         hidden: Tensor = output.last_hidden_state
         return hidden
 
     @torch.no_grad()
-    def _probe(self, plan: list[Tensor]) -> Tensor:
+    def _probe(self, stages: list[Tensor]) -> Tensor:
         """The backbone's output for six token ids."""
         embed = self.backbone.get_input_embeddings()
         ids = torch.arange(6, device=embed.weight.device)[None] % embed.weight.shape[0]
-        return self._run(embed(ids), torch.full((1,), 6, device=ids.device), plan)
+        return self._run(embed(ids), torch.full((1,), 6, device=ids.device), stages)
 
     def _check_blocks(self, plain: Tensor, steps: int) -> None:
         """Refuse a family whose blocks, with factor 1, do not compute what its layers compute."""

@@ -15,15 +15,15 @@ WASTE = 0.1  # padding that is not worth another group, as a part of all slots
 Encode = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
-def encode_in_groups(encode: Encode, ids: Tensor, lengths: Tensor, most: int) -> tuple[Tensor, Tensor]:
+def encode_in_buckets(encode: Encode, ids: Tensor, lengths: Tensor, max_buckets: int) -> tuple[Tensor, Tensor]:
     """Contexts (C, L) of `lengths` (C,) → vectors (C, M, D) and counts (C,), as `encode` gives them.
 
     Args:
         encode: (ids, lengths) → (vectors, counts), each context by itself.
         ids, lengths: padded on the right.
-        most: largest number of groups; 1 encodes all at once.
+        max_buckets: largest number of groups; 1 encodes all at once.
     """
-    count = group_count(lengths.tolist(), most)
+    count = bucket_count(lengths.tolist(), max_buckets)
     if count == 1:
         return encode(ids, lengths)
     order = lengths.argsort(stable=True)
@@ -34,15 +34,15 @@ def encode_in_groups(encode: Encode, ids: Tensor, lengths: Tensor, most: int) ->
     return torch.cat(padded)[back], torch.cat([counts for _, counts in parts])[back]
 
 
-def group_count(lengths: list[int], most: int) -> int:
+def bucket_count(lengths: list[int], max_buckets: int) -> int:
     """The smallest number of groups, up to `most`, in which at most a tenth is padding."""
-    for count in range(1, min(most, len(lengths))):
-        if sum(lengths) >= (1 - WASTE) * slots_of(lengths, count):
+    for count in range(1, min(max_buckets, len(lengths))):
+        if sum(lengths) >= (1 - WASTE) * padded_tokens(lengths, count):
             return count
-    return max(1, min(most, len(lengths)))
+    return max(1, min(max_buckets, len(lengths)))
 
 
-def slots_of(lengths: list[int], count: int) -> int:
+def padded_tokens(lengths: list[int], count: int) -> int:
     """Tokens that are computed for contexts of `lengths` in `count` groups, padding included."""
     size, ordered = len(lengths), sorted(lengths)
     sizes = [size // count + (group < size % count) for group in range(count)]  # as `tensor_split` cuts

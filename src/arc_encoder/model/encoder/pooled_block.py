@@ -12,7 +12,7 @@ off the layer itself:
 - clipping of queries, keys and values (OLMo 1), layers without rotary embedding (SmolLM3),
   soft-capped scores (Gemma 2).
 
-With factor 1 the block computes exactly what the layer computes; `ArcEncoder` checks that
+With factor 1 the block computes exactly what the layer computes; `PoolingEncoder` checks that
 when it is built, and refuses a family for which it does not hold.
 """
 
@@ -74,16 +74,16 @@ class PooledBlock(GradientCheckpointingLayer):
         attention_mask: Tensor | None = None,
         position_embeddings: Rotary | None = None,
         *,
-        row_plan: list[Tensor],
+        stage_lengths: list[Tensor],
         **kwargs: Any,
     ) -> Tensor:
         """(C, L, D) → (C, M, D), where L and M are the longest contexts before and after this block.
 
-        `row_plan` holds the number of rows (C,) of each context at every stage.
+        `stage_lengths` holds the number of rows (C,) of each context at every stage.
         """
         assert position_embeddings is not None
         pooling = self._pooling[0]
-        before, after = row_plan[self.stage], row_plan[self.stage + 1]
+        before, after = stage_lengths[self.stage], stage_lengths[self.stage + 1]
         if pooling.where == "between":
             residual = hidden_states + self._attend(hidden_states, hidden_states, before, before, position_embeddings)
             return self._feed_forward(pooling(residual, before, after))

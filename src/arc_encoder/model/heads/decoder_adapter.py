@@ -1,7 +1,7 @@
 """Low-rank changes to a decoder's matrices, for baselines that train the decoder too (PISCO, Louis et al., 2025).
 
-The decoder's own weights stay as they are: the changes lie with the ARC-Encoder, and count only while
-an `ArcModel` with that ARC-Encoder computes. Shape legend: R rank, I and O inputs and outputs of a matrix.
+The decoder's own weights stay as they are: the changes are with the ARC-Encoder, and count only while
+an `ArcForCausalLM` with that ARC-Encoder computes. Shape legend: R rank, I and O inputs and outputs of a matrix.
 """
 
 from __future__ import annotations

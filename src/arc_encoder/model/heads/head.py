@@ -49,7 +49,7 @@ class DecoderHead(nn.Module):
         self.task_tokens = nn.ParameterDict({name: nn.Parameter(torch.ones(projector.in_dim)) for name in names})
 
     def reset_parameters(self) -> None:
-        """Start as the method does: the projector drawn anew, task tokens of ones; beside a start, from zero."""
+        """Start as the method does: the projector drawn again, task tokens of ones; beside a start, from zero."""
         self.projector.reset_parameters()
         if self.start is not None:
             self.projector.start_from_zero()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 
-def misfits(saved: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
+def state_dict_mismatches(saved: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
     """What is missing in `saved`, what is too much, and what has another shape than in `expected`."""
     problems = [f"missing {name}" for name in sorted(expected.keys() - saved.keys())]
     problems += [f"unexpected {name}" for name in sorted(saved.keys() - expected.keys())]

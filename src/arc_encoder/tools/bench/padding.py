@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
-from arc_encoder.model.encoder.length_buckets import group_count, slots_of
+from arc_encoder.model.encoder.length_buckets import bucket_count, padded_tokens
 
 
 @dataclass
@@ -42,7 +42,7 @@ def padding_of(batches: Iterable[ArcBatch], compressor: ArcEncoderModel) -> Padd
         chunks = compressor.chunking.cut(batch.context_ids, batch.context_lengths)
         lengths = chunks.lengths.tolist()
         total.encoder_tokens += sum(lengths)
-        total.encoder_slots += slots_of(lengths, group_count(lengths, compressor.config.length_groups))
+        total.encoder_slots += padded_tokens(lengths, bucket_count(lengths, compressor.config.length_buckets))
         extra = compressor.head(batch.decoder).extra_vectors()
         positions = batch.text_lengths.tolist()
         for row, length in zip(batch.context_rows.tolist(), batch.context_lengths.tolist(), strict=True):

@@ -59,7 +59,7 @@ def _encoder(case: Case, batch: str, golden: Mapping[str, Tensor], found: Compar
     for hook in hooks:
         hook.remove()
     start = encoder.pooling.extend(encoder.backbone.get_input_embeddings()(ids), lengths)[1]
-    plan = encoder.pooling.plan(start)
+    plan = encoder.pooling.stage_lengths(start)
     rows = [start] * (len(states) - len(plan) + 1) + plan[1:]
     for layer, (state, count) in enumerate(zip(states, rows, strict=True)):
         if f"enc_layer_{layer}_out" in golden:

@@ -56,7 +56,7 @@ def check_generation(folder: Path, case: Case, found: Comparison) -> None:
 
 
 def _sure_steps(logits: Tensor, found: Comparison) -> list[int]:
-    """For each prompt, the steps before the first whose two best tokens lie closer than the logits' differences.
+    """For each prompt, the steps before the first whose two best tokens are closer than the logits' differences.
 
     Beyond it, two right implementations of another precision may write different texts.
 
@@ -147,7 +147,7 @@ def _contexts(
     factor = -int(used) if used is not None and int(used) < 0 else None
     sizes = record["enc_seqlens"]
     if call.get("chunk_to"):
-        case.compressor.chunking.size, case.compressor.chunking.most = int(call["chunk_to"]), 10**6
+        case.compressor.chunking.size, case.compressor.chunking.max_chunks = int(call["chunk_to"]), 10**6
         sizes = _documents(sizes, record["embed_seqlens"], case)
     try:
         vectors, counts = _encode(case, sizes, tensors["enc_input_ids"], factor)

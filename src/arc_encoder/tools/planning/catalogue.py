@@ -15,7 +15,7 @@ from transformers import AutoConfig, PretrainedConfig
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.model.language_models.downloads.catalogue import CATALOGUE
 from arc_encoder.model.language_models.downloads.library import gguf_config
-from arc_encoder.model.language_models.downloads.places import known_name
+from arc_encoder.model.language_models.downloads.places import catalogue_name
 from arc_encoder.model.language_models.gguf.reader import is_gguf
 from arc_encoder.model.language_models.layouts.language_model import foreign_config, is_foreign_folder
 
@@ -30,7 +30,7 @@ def known_models() -> dict[str, Path]:
 
 
 def locate(path: str) -> str:
-    """Where the architecture of a model lies: its folder or GGUF file, or the bundled file of its hub name.
+    """Where the architecture of a model is: its folder or GGUF file, or the bundled file of its hub name.
 
     A model that `arc-models get` would fetch needs not be here.
 
@@ -39,7 +39,7 @@ def locate(path: str) -> str:
     """
     if Path(path).is_dir() or is_gguf(path):
         return path
-    name = known_name(path)
+    name = catalogue_name(path)
     path = path if name is None else CATALOGUE[name].hub
     if path not in known_models():
         raise CheckpointError(

@@ -43,9 +43,9 @@ class Machine:
                 f"gpu_memory_gib={self.memory_gib} and peak_tflops={self.peak_tflops} must both be larger than 0"
             )
         if not 0 < self.utilisation <= 1:
-            raise ConfigError(f"utilisation={self.utilisation} must lie between 0 and 1; 0.3 to 0.5 is usual")
+            raise ConfigError(f"utilisation={self.utilisation} must be between 0 and 1; 0.3 to 0.5 is usual")
         if not 0 <= self.reserve_gib < self.memory_gib:
-            raise ConfigError(f"reserve_gib={self.reserve_gib} must lie between 0 and gpu_memory_gib={self.memory_gib}")
+            raise ConfigError(f"reserve_gib={self.reserve_gib} must be between 0 and gpu_memory_gib={self.memory_gib}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class BatchEstimate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A training: what stands in memory, and its batches."""
+    """A training: what is in memory, and its batches."""
 
     standing: Standing
     batches: tuple[BatchEstimate, ...]

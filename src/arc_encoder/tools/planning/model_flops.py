@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import Callback
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.compute.precision import COMPUTE
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.tools.planning.costs.work import work
 from arc_encoder.tools.planning.costs.workload import Workload
 from arc_encoder.tools.planning.parts import Parts
@@ -70,7 +70,7 @@ class ModelFlops(Callback):
         self._start, self._work, self._batches = time.perf_counter(), 0, 0
 
 
-def batch_work(model: ArcModel, batch: ArcBatch) -> int:
+def batch_work(model: ArcForCausalLM, batch: ArcBatch) -> int:
     """Operations of one training batch, forward and backward, from the mean lengths of its samples."""
     samples = len(batch.sample_ids)
     contexts = max(1, round(len(batch.context_lengths) / samples))

@@ -20,7 +20,7 @@ from arc_encoder.model.heads.decoder_adapter import DecoderLora
 from arc_encoder.model.heads.projectors import Projector
 from arc_encoder.tools.planning.catalogue import language_model_config, locate
 from arc_encoder.training.optim.optimizer import OptimSettings
-from arc_encoder.training.optim.trainable import choose_trained
+from arc_encoder.training.optim.trainable import set_trainable
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -33,7 +33,7 @@ class Parts:
         compressor: everything that is trained, on the meta device; what is frozen asks for no gradient.
         decoders: frozen language models by name, on the meta device, in the dtype that they are kept in.
         elsewhere: names of the decoders with a device of their own.
-        resting: names of the decoders that lie in main memory while another computes.
+        resting: names of the decoders that are in main memory while another computes.
     """
 
     compressor: ArcEncoderModel
@@ -85,7 +85,7 @@ def build_parts(
         decoder_adapter: trained changes to each decoder.
         chat: names of the decoders with a chat template, which get none.
         elsewhere: names of the decoders with a device of their own.
-        resting: names of the decoders that lie in main memory while another computes.
+        resting: names of the decoders that are in main memory while another computes.
 
     Raises:
         CheckpointError: an architecture that is not known here.
@@ -104,7 +104,7 @@ def build_parts(
             heads[name] = head_settings(made, task_tokens and name not in chat, changes)
         compressor = ArcEncoderModel.build(body, pooling, heads, causal=encoder.causal, chunking=chunking)
         compressor.encoder.attach(encoder.adapter)
-    choose_trained(compressor, optim)
+    set_trainable(compressor, optim)
     return Parts(compressor, models, frozenset(elsewhere), frozenset(resting))
 
 

@@ -80,14 +80,14 @@ def separation_of(config: DictConfig) -> Separation:
     return Separation(files, words, held_out)
 
 
-def told(done: Prepared) -> str:
+def describe(done: Prepared) -> str:
     """What was written, in words."""
     left = sum(done.left_out.values())
     lines = [f"{done.records:,} records in {done.path} (manifest {manifest_of(done.path).name})"]
     if done.held_out:
         lines.append(f"  {done.held_out:,} held out in {held_out_of(done.path).name}")
     if done.answers_found is not None:
-        lines.append(f"  an answer stands in the passages of {done.answers_found:.1%}")
+        lines.append(f"  an answer is in the passages of {done.answers_found:.1%}")
     if left:
         lines.append(f"  {left:,} left out:")
         common = sorted(done.left_out.items(), key=lambda item: -item[1])

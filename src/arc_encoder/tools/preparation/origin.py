@@ -1,4 +1,4 @@
-"""Where a data set's rows come from: files that lie here, or the hub.
+"""Where a data set's rows come from: files that are here, or the hub.
 
 Files are looked for first, in the folder that the user gives or in the data set's place below
 `paths.corpus`; then the hub is asked through the library `datasets` (extra ``datasets``). Many older
@@ -65,7 +65,7 @@ class Origin(ABC):
         return []
 
     def rows(self, given: str | None, place: Path) -> Iterator[tuple[str, Row]]:
-        """Rows, each with the name of its part: from `given`, from `place` if files lie there, or from the hub.
+        """Rows, each with the name of its part: from `given`, from `place` if files are there, or from the hub.
 
         Args:
             given: the user's file or folder.
@@ -88,7 +88,7 @@ class Origin(ABC):
             yield from self.fetch()
         except DataError as error:
             raise DataError(
-                f"{error}\nTo go on without the hub, place one of these in {place}/ and start the same command again "
+                f"{error}\nTo continue without the hub, place one of these in {place}/ and start the same command again "
                 f"(or name your copy with from=<file or folder>): {' | '.join(self.files)}"
             ) from error
 

@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.data.retrieval import Retriever
-from arc_encoder.data.retrieval.answers import stands_in
+from arc_encoder.data.retrieval.answers import contains_answer
 from arc_encoder.tools.preparation.conversion import Conversion, LeftOut, Record, Row
 from arc_encoder.tools.preparation.origin import Origin
 from arc_encoder.tools.preparation.separation import Separation
-from arc_encoder.tools.preparation.writing import Writer, held_out_of, whole_file, write_manifest
+from arc_encoder.tools.preparation.writing import Writer, atomic_writer, held_out_of, write_manifest
 
 BLOCK = 256  # questions that are searched at once
 
@@ -30,7 +30,7 @@ class Job:
     Attributes:
         name: of the recipe.
         output: file to write; of a recipe with several parts, the folder.
-        place: folder where the origin's files may lie.
+        place: folder where the origin's files may be.
         given: the user's file or folder.
         limit: most records of a file.
         overwrite: replace a file that exists.
@@ -129,9 +129,9 @@ class Recipe:
     def _write(self, path: Path, rows: Iterable[Row], job: Job, limit: int | None, name: str) -> Prepared:
         search = _Search(job.retriever if self.convert.needs_passages else None, job.top)
         with ExitStack() as stack:
-            writer = Writer(stack.enter_context(whole_file(path)), name)
+            writer = Writer(stack.enter_context(atomic_writer(path)), name)
             apart = job.separation or Separation()
-            aside = Writer(stack.enter_context(whole_file(held_out_of(path))), name) if apart.held_out else None
+            aside = Writer(stack.enter_context(atomic_writer(held_out_of(path))), name) if apart.held_out else None
             for item in search(item for row in rows for item in self.convert.records(row)):
                 item = item if isinstance(item, LeftOut) else apart.check(item) or item
                 if aside is not None and isinstance(item, dict) and apart.is_held_out(item):
@@ -178,7 +178,7 @@ class Recipe:
 
 
 class _Search:
-    """Gives passages to records that have none, a block at a time, and counts how often an answer stands in them."""
+    """Gives passages to records that have none, a block at a time, and counts how often an answer is in them."""
 
     def __init__(self, retriever: Retriever | None, top: int) -> None:
         self.retriever, self.top = retriever, top
@@ -200,5 +200,5 @@ class _Search:
                     yield LeftOut("no passage was found")
                     continue
                 self.asked += 1
-                self.found += stands_in(item["answers"], passages)
+                self.found += contains_answer(item["answers"], passages)
                 yield {**item, "passages": passages}

@@ -19,7 +19,7 @@ REASONS = 50  # different reasons that a manifest lists
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
+def atomic_writer(path: Path) -> Iterator[TextIO]:
     """A text file that gets its name when the block ends well, and vanishes otherwise; .gz is compressed.
 
     Raises:
@@ -63,7 +63,7 @@ class Writer:
 
 
 def manifest_of(path: Path) -> Path:
-    """The manifest that lies beside a prepared file."""
+    """The manifest that is beside a prepared file."""
     return path.with_name(f"{path.name}.manifest.json")
 
 
@@ -74,7 +74,7 @@ def held_out_of(path: Path) -> Path:
 
 
 def write_manifest(path: Path, content: dict[str, Any]) -> None:
-    """Write the manifest of a prepared file, whole or not at all."""
-    with whole_file(manifest_of(path)) as file:
+    """Write the manifest of a prepared file, atomically."""
+    with atomic_writer(manifest_of(path)) as file:
         json.dump(content, file, indent=2, ensure_ascii=False)
         file.write("\n")

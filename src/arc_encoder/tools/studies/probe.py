@@ -1,4 +1,4 @@
-"""Training a probe that foretells lost answers, and writing what falling back on it is worth."""
+"""Training a probe that predicts lost answers, and writing what falling back on it is worth."""
 
 from __future__ import annotations
 

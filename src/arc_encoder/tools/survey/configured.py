@@ -17,7 +17,7 @@ from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.data.sources.jsonl import JsonlDocuments, JsonlQuestions, matching_files, read_jsonl
 from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction
-from arc_encoder.model.checkpoint.released.source import refuse_missing_folder
+from arc_encoder.model.checkpoint.released.source import check_folder_exists
 from arc_encoder.model.language_models.downloads.library import local_path
 from arc_encoder.model.language_models.layouts.language_model import foreign_config, is_foreign_folder
 from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
@@ -184,7 +184,7 @@ def measure_of(config: DictConfig) -> Measure:
         encoder=load_tokenizer(backbone.path, tokenizer=backbone.tokenizer, revision=backbone.revision),
         decoders=texts,
         vectors=vectors,
-        budget=chunking.size * chunking.most,
+        budget=chunking.size * chunking.max_chunks,
         windows=windows,
         task_tokens=task_tokens,
     )
@@ -194,7 +194,7 @@ def _window(node: DictConfig) -> int | None:
     """Positions that a decoder was made for, by its configuration."""
     from transformers import AutoConfig
 
-    refuse_missing_folder(node.path, "no decoder at")
+    check_folder_exists(node.path, "no decoder at")
     path = local_path(node.path)
     try:
         if is_foreign_folder(path):

@@ -9,7 +9,7 @@ from typing import Any
 
 from arc_encoder.data.prompts import joined_passages
 from arc_encoder.data.records import Document, Question
-from arc_encoder.data.retrieval.answers import stands_in
+from arc_encoder.data.retrieval.answers import contains_answer
 from arc_encoder.tools.survey.counting.lengths import Lengths
 from arc_encoder.tools.survey.counting.measure import Measure
 from arc_encoder.tools.survey.counting.seen import Seen
@@ -91,7 +91,7 @@ class RecordSurvey:
                 self.findings.add(SAME_QUESTION, f"{where}: {question.question[:80]}")
             if len(set(question.passages)) < len(question.passages):
                 self.findings.add(SAME_PASSAGE, where)
-            if not stands_in(question.answers, question.passages):
+            if not contains_answer(question.answers, question.passages):
                 self.findings.add(NOT_FOUND, f"{where}: {(question.answers or ('',))[0][:60]}")
             if length > self.measure.budget:
                 self.findings.add(TOO_LONG, f"{where}: {length:,} tokens of at most {self.measure.budget:,}")

@@ -12,11 +12,11 @@ COLOURS = {Role.CONTEXT: "\033[36m", Role.TARGET: "\033[1;32m"}
 PLAIN = "\033[0m"
 
 
-def shortened(text: str, most: int) -> str:
+def shortened(text: str, max_length: int) -> str:
     """Beginning and end of a long text."""
-    if len(text) <= most:
+    if len(text) <= max_length:
         return text
-    half = most // 2
+    half = max_length // 2
     head, tail = text[:half].rsplit(" ", 1)[0] or text[:half], text[-half:].split(" ", 1)[-1] or text[-half:]
     return f"{head.rstrip()} … {tail.lstrip()}"
 

@@ -45,7 +45,7 @@ def survey_source(
         strict: whether a broken line would stop a training.
     """
     findings, report = Findings(), SourceReport(name)
-    with warnings.catch_warnings(record=True):  # what is left out stands in the report
+    with warnings.catch_warnings(record=True):  # what is left out is in the report
         warnings.simplefilter("always")
         try:
             source = build()

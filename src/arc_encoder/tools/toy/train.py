@@ -27,7 +27,7 @@ from arc_encoder.tools.toy.tokenizers import train_tokenizer
 def train_toy_model(config: DictConfig) -> Path:
     """Train tokenizer and model as `config` says; returns the folder that holds both, in Hugging Face layout.
 
-    Next to the weights (stored as float16) lie `recipe.yaml` and `training_log.csv`.
+    Next to the weights (stored as float16) are `recipe.yaml` and `training_log.csv`.
     """
     L.seed_everything(config.seed, workers=True, verbose=False)
     torch.set_num_threads(config.threads)

@@ -56,4 +56,4 @@ class ContextWindowExtension(Callback):
             compressor.chunking.size = compressor.config.chunk_size = self.chunk_size
         chunks = self.chunks_at(trainer.global_step)
         if chunks is not None:
-            compressor.chunking.most = compressor.config.max_chunks = chunks
+            compressor.chunking.max_chunks = compressor.config.max_chunks = chunks

@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole or not at all, checked before they are trusted, found newest first.
+"""Checkpoint files: written atomically, checked before they are trusted, found newest first.
 
 A checkpoint is either one file (a zip archive of torch, with a checksum for every entry) or, of a
 sharded training, a folder that its writer finishes with `meta.pt`.
@@ -56,7 +56,7 @@ def sweep_unfinished(folder: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def newest_first(folder: Path) -> list[Path]:
+def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a folder by the time they were written, newest first."""
     found = []
     for path in folder.glob(f"*{SUFFIX}"):
@@ -75,13 +75,17 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def fault_of(path: Path) -> str | None:
+def validate_checkpoint(path: Path) -> str | None:
     """What is wrong with a checkpoint, in a few words; None if every checksum is right.
 
     Reads the whole file once. `torch.load` alone would take flipped bytes for weights.
     """
     if path.is_dir():
-        return fault_of(path / LAST_OF_FOLDER) if (path / LAST_OF_FOLDER).exists() else f"{LAST_OF_FOLDER} is missing"
+        return (
+            validate_checkpoint(path / LAST_OF_FOLDER)
+            if (path / LAST_OF_FOLDER).exists()
+            else f"{LAST_OF_FOLDER} is missing"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.testzip()
@@ -91,12 +95,12 @@ def fault_of(path: Path) -> str | None:
     except zipfile.BadZipFile:
         size = path.stat().st_size
         return "the file is empty" if size == 0 else f"the file of {size} bytes is cut off or no checkpoint at all"
-    except Exception as error:  # whatever a spoilt file makes zlib, pickle and torch raise
+    except Exception as error:  # whatever a corrupted file makes zlib, pickle and torch raise
         return " ".join(str(error).split())[:200] or type(error).__name__
     return None
 
 
-def steps_of(path: Path) -> int:
+def checkpoint_step(path: Path) -> int:
     """Optimizer steps after which a sound checkpoint was written.
 
     Raises:
@@ -111,13 +115,13 @@ def steps_of(path: Path) -> int:
     return int(content["global_step"])
 
 
-def last_good(folder: Path) -> Path | None:
+def newest_valid(folder: Path) -> Path | None:
     """The newest sound checkpoint of a folder."""
-    return next((path for path in newest_first(folder) if fault_of(path) is None), None)
+    return next((path for path in list_checkpoints(folder) if validate_checkpoint(path) is None), None)
 
 
 def _not_written(target: Path, error: OSError) -> CheckpointError:
-    good = last_good(target.parent)
+    good = newest_valid(target.parent)
     kept = f"the last good one is {good}; make room and resume" if good else "there is no earlier one; make room"
     return CheckpointError(
         f"the checkpoint {target} could not be written ({error.strerror}); {kept}",

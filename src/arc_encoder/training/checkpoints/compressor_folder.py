@@ -1,4 +1,4 @@
-"""Writing a trained compressor to its directory, with an error that says how to go on."""
+"""Writing a trained compressor to its directory, with an error that says how to continue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from arc_encoder.core.errors import CheckpointError
 
 
 def write_compressor(folder: Path, write: Callable[[Path], None]) -> None:
-    """Make or replace the directory of a compressor, whole or not at all.
+    """Make or replace the directory of a compressor, atomically.
 
     Args:
         folder: what is made, or replaced.

@@ -14,9 +14,15 @@ import yaml
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.core.run_folder.lock import holding
+from arc_encoder.core.run_folder.lock import lock_run_folder
 from arc_encoder.core.run_folder.record import changed_versions, read_config, read_starts, record_start, versions
-from arc_encoder.training.checkpoints.checkpoint_files import DAMAGED, fault_of, last_good, newest_first, steps_of
+from arc_encoder.training.checkpoints.checkpoint_files import (
+    DAMAGED,
+    checkpoint_step,
+    list_checkpoints,
+    newest_valid,
+    validate_checkpoint,
+)
 
 log = logging.getLogger(__name__)
 AUTO = "auto"
@@ -63,7 +69,7 @@ def open_run(
         ConfigError: another process is at work there, the folder cannot be written, or it holds another run.
     """
     run = Path(folder)
-    with holding(run) if is_first_process() else nullcontext():
+    with lock_run_folder(run) if is_first_process() else nullcontext():
         found = find_checkpoint(None if resume is None else str(resume), run)
         if is_first_process():
             if found:
@@ -94,15 +100,20 @@ def find_checkpoint(resume: str | None, run: Path) -> str | None:
         ConfigError: `run` holds checkpoints of an earlier run that would be replaced.
     """
     if not is_first_process():  # the first process looks, and says what is wrong
-        sound = last_good(run / "checkpoints") if resume == AUTO else None  # it may be renaming a damaged one just now
+        sound = (
+            newest_valid(run / "checkpoints") if resume == AUTO else None
+        )  # it may be renaming a damaged one just now
         return str(sound) if sound else _choose(resume, run)
     found = _choose(resume, run)
     while found is not None:
         path = Path(found)
-        fault = fault_of(path)
+        fault = validate_checkpoint(path)
         if fault is None:
             break
-        before = next((other for other in newest_first(path.parent) if other != path and fault_of(other) is None), None)
+        before = next(
+            (other for other in list_checkpoints(path.parent) if other != path and validate_checkpoint(other) is None),
+            None,
+        )
         if resume != AUTO or before is None:
             offer = (
                 f"{before}, written before it, is sound"
@@ -125,7 +136,11 @@ def find_checkpoint(resume: str | None, run: Path) -> str | None:
         )
         found = _choose(resume, run)
     own = run / "checkpoints"
-    if own.is_dir() and newest_first(own) and (found is None or Path(found).resolve().parent.parent != run.resolve()):
+    if (
+        own.is_dir()
+        and list_checkpoints(own)
+        and (found is None or Path(found).resolve().parent.parent != run.resolve())
+    ):
         raise ConfigError(
             f"{run} holds the checkpoints of an earlier run, which this one would replace; choose "
             "another folder, or resume that one",
@@ -139,12 +154,12 @@ def _choose(resume: str | None, run: Path) -> str | None:
     if resume is None:
         return None
     if resume == AUTO:
-        newest = newest_first(run / "checkpoints")
+        newest = list_checkpoints(run / "checkpoints")
         return str(newest[0]) if newest else None
     path = Path(resume)
     if path.is_file() or (path.suffix == ".ckpt" and path.is_dir()):
         return str(path)
-    found = newest_first(path / "checkpoints")
+    found = list_checkpoints(path / "checkpoints")
     if not found:
         if (path / "config.yaml").is_file():
             raise CheckpointError(
@@ -156,13 +171,13 @@ def _choose(resume: str | None, run: Path) -> str | None:
     return str(found[0])
 
 
-def refuse_fewer_steps(checkpoint: str, steps: int) -> None:
+def check_max_steps(checkpoint: str, steps: int) -> None:
     """Refuse a run that would end before it begins.
 
     Raises:
         ConfigError: `steps` is less than what `checkpoint` was written after; -1 sets no end.
     """
-    reached = steps_of(Path(checkpoint))
+    reached = checkpoint_step(Path(checkpoint))
     if 0 <= steps < reached:
         raise ConfigError(
             f"the run would end after {steps} optimizer steps, but {checkpoint} was written after {reached} optimizer steps; "
@@ -183,7 +198,7 @@ def warn_of_changes(checkpoint: str, config: Mapping[str, Any]) -> None:
         ConfigError: the run would end before the step that it has reached.
     """
     steps = config["trainer"]["max_steps"]
-    refuse_fewer_steps(checkpoint, steps)
+    check_max_steps(checkpoint, steps)
     run = Path(checkpoint).resolve().parent.parent
     starts = read_starts(run)
     if starts and (changed := changed_versions(starts[-1]["versions"], versions())):
@@ -205,7 +220,7 @@ def warn_of_changes(checkpoint: str, config: Mapping[str, Any]) -> None:
         log.warning(
             "the number of steps also sets the schedule: from step %d on, learning rates follow a cycle of %d steps instead of %s; "
             "a run of %d steps from the beginning would have had other rates until here",
-            steps_of(Path(checkpoint)), steps, old.get("trainer.max_steps"), steps,
+            checkpoint_step(Path(checkpoint)), steps, old.get("trainer.max_steps"), steps,
         )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.output import ArcOutput
 
 
@@ -44,5 +44,5 @@ class Objective(ABC):
     needs_reference: ClassVar[bool] = False
 
     @abstractmethod
-    def __call__(self, model: ArcModel, batch: ArcBatch) -> ObjectiveOutput:
+    def __call__(self, model: ArcForCausalLM, batch: ArcBatch) -> ObjectiveOutput:
         """Compute the objective of `batch`."""

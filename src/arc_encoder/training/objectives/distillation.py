@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import ConfigError, DataError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.training.objectives.base import Objective, ObjectiveOutput
 
 
@@ -54,7 +54,7 @@ class Distillation(Objective):
         self.cross_entropy, self.divergence, self.hidden = cross_entropy, divergence, hidden
         self.temperature = temperature
 
-    def __call__(self, model: ArcModel, batch: ArcBatch) -> ObjectiveOutput:
+    def __call__(self, model: ArcForCausalLM, batch: ArcBatch) -> ObjectiveOutput:
         if batch.reference is None:
             raise DataError(
                 f"task {batch.task!r} gives no text for the decoder to read in place of its contexts, so nothing can be distilled; "

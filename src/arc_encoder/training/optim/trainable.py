@@ -15,7 +15,7 @@ from arc_encoder.model.encoder.adapters import Adapter
 from arc_encoder.training.optim.optimizer import OptimSettings
 
 
-def choose_trained(compressor: ArcEncoderModel, settings: OptimSettings, decoders: Iterable[str] | None = None) -> None:
+def set_trainable(compressor: ArcEncoderModel, settings: OptimSettings, decoders: Iterable[str] | None = None) -> None:
     """Let gradients reach what `settings` choose, and nothing else.
 
     Args:
@@ -40,7 +40,7 @@ def choose_trained(compressor: ArcEncoderModel, settings: OptimSettings, decoder
     encoder.backbone.get_input_embeddings().requires_grad_(settings.train_embeddings)
     for number, layer in enumerate(layers):
         layer.requires_grad_(number in chosen)
-    encoder.adapter.freeze_replaced(encoder.backbone)
+    encoder.adapter.freeze_adapted(encoder.backbone)
 
 
 def check_adapter(adapter: Adapter, train_encoder: bool) -> None:

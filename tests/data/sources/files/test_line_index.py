@@ -1,4 +1,4 @@
-"""Large files are read in place: the index in the cache, the records where they lie."""
+"""Large files are read in place: the index in the cache, the records where they are."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from arc_encoder.data.sources.jsonl import JsonlDocuments, JsonlQuestions
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Everything counts as large, and the cache lies in the test's folder."""
+    """Everything counts as large, and the cache is in the test's folder."""
     monkeypatch.setattr(line_index, "LARGE", 0)
     monkeypatch.setattr(packed, "IN_MEMORY", 100)
     monkeypatch.setenv("ARC_CACHE", str(tmp_path / "cache"))

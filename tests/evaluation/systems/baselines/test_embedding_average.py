@@ -9,7 +9,7 @@ import torch
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.systems.baselines.averaging import EmbeddingAverage
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from tests.tiny_models import make_batch, numbers, tiny_decoder
 
 
@@ -27,7 +27,7 @@ def test_vectors_are_means_of_balanced_groups() -> None:
 def test_by_one_the_decoder_reads_the_text_itself() -> None:
     decoder = tiny_decoder()
     average: Any = EmbeddingAverage(decoder, 1)
-    model, text = ArcModel(average, {"decoder": decoder}), list(numbers(8, 2))
+    model, text = ArcForCausalLM(average, {"decoder": decoder}), list(numbers(8, 2))
     compressed = make_batch([[("plain", [1]), ("context", text), ("target", [5, 6])]])
     plain = make_batch([[("plain", [1, *text]), ("target", [5, 6])]])
     torch.testing.assert_close(model(compressed).loss, model(plain).loss)

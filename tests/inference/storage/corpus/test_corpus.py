@@ -104,7 +104,7 @@ def test_duplicates_are_encoded_once(
 
 
 def test_a_bad_document_does_not_cost_the_others(compressor: Compressor, store: VectorStore) -> None:
-    limit = compressor.model.chunking.size * compressor.model.chunking.most
+    limit = compressor.model.chunking.size * compressor.model.chunking.max_chunks
     wanted = documents(5)
     bad = [Document("long", "x" * (limit + 1)), Document("broken", "a\ud800")]
     outcome = compress_corpus(compressor, [*wanted[:3], *bad, *wanted[3:]], store, batch_size=2, stop_on_error=False)

@@ -15,7 +15,7 @@ from arc_encoder.commands.compressors import convert
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.evaluation.session.opening import open_session
 from arc_encoder.inference import Compressor
-from arc_encoder.model.assembly.build import build_arc_model, load_trained
+from arc_encoder.model.assembly.build import build_arc_model, load_compressor_weights
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.encoder.backbone import Backbone
 from arc_encoder.model.encoder.pooling import MeanPooling
@@ -24,7 +24,7 @@ from tests.commands.conftest import Make
 from tests.tiny_models import random_contexts, randomize, tiny_decoder
 from tests.tiny_runs import save_tiny_model
 
-NAME = "smollm2_135m"  # a name of the catalogue; what lies there is tiny
+NAME = "smollm2_135m"  # a name of the catalogue; what is there is tiny
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +122,7 @@ def test_another_backbone_is_refused(models: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"is another one than .*: embed_tokens differs \(SHA-256"):
         ArcEncoderModel.from_pretrained(tmp_path / "out")
     with pytest.raises(CheckpointError, match=r"is another one than .*: embed_tokens differs"):
-        load_trained(built(models / NAME), tmp_path / "out")
+        load_compressor_weights(built(models / NAME), tmp_path / "out")
 
 
 def test_an_evaluation_finds_a_backbone_elsewhere(models: Path, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_an_evaluation_finds_a_backbone_elsewhere(models: Path, tmp_path: Path) 
 def test_training_starts_from_a_small_folder(models: Path, tmp_path: Path) -> None:
     trained, fresh = built(models / NAME), built(models / NAME, seed=9)
     trained.save_pretrained(tmp_path / "out", dtype="int8")
-    load_trained(fresh, tmp_path / "out")
+    load_compressor_weights(fresh, tmp_path / "out")
     cosine = torch.nn.functional.cosine_similarity(vectors(fresh), vectors(trained), dim=-1)
     assert cosine[:, 0].min() > 0.999
     assert fresh.config.origin == trained.config.origin

@@ -1,4 +1,4 @@
-"""Released layouts: there and back to the last bit, in every place they may lie, and what is wrong with them said."""
+"""Released layouts: there and back to the last bit, in every place they may be, and what is wrong with them said."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.assembly.build import build_arc_model
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.encoder.adapters import LoraAdapter
@@ -21,7 +21,7 @@ from arc_encoder.model.heads.projectors import MLPProjector
 from arc_encoder.training.callbacks import ExportCompressor
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.optim.optimizer import make_optimizer
-from arc_encoder.training.optim.trainable import choose_trained
+from arc_encoder.training.optim.trainable import set_trainable
 from tests.e2e.test_resume import Stopped, assert_same_weights
 from tests.tiny_models import make_batch, numbers, random_contexts, tiny_compressor, tiny_decoder
 from tests.tiny_runs import losses, model_overrides, run_train, save_tiny_model, short_overrides
@@ -46,8 +46,8 @@ def lora_compressor(
     return compressor.eval()
 
 
-def lora_model(**options: Any) -> ArcModel:
-    return ArcModel(lora_compressor(**options), {"decoder": tiny_decoder(seed=7)})
+def lora_model(**options: Any) -> ArcForCausalLM:
+    return ArcForCausalLM(lora_compressor(**options), {"decoder": tiny_decoder(seed=7)})
 
 
 @torch.no_grad()
@@ -100,7 +100,7 @@ def test_only_the_adapter_and_the_heads_move(fit: Fit, train_layers: list[int] |
 
 def test_the_adapter_is_in_the_optimizer_s_group_of_the_encoder() -> None:
     compressor, chosen = lora_model().compressor, settings(encoder_lr=0.125)
-    choose_trained(compressor, chosen)
+    set_trainable(compressor, chosen)
     groups = {group["name"]: group for group in make_optimizer(compressor, chosen, 10)["optimizer"].param_groups}
     assert groups["encoder"]["initial_lr"] == 0.125
     held = {id(p) for p in groups["encoder"]["params"]}
@@ -185,7 +185,7 @@ def test_gradients_reach_the_adapter_of_the_first_and_of_the_pooled_layer() -> N
     [
         ({"rank": 0}, "rank=0 must be at least 1"),
         ({"alpha": 0}, "alpha=0 must be positive"),
-        ({"dropout": 1.0}, r"dropout=1\.0 must lie between 0 and 1"),
+        ({"dropout": 1.0}, r"dropout=1\.0 must be between 0 and 1"),
         ({"target_modules": []}, "target_modules is empty"),
     ],
 )

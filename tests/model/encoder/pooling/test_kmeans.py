@@ -1,4 +1,4 @@
-"""K-means pooling: clusters of similar states, wherever they stand."""
+"""K-means pooling: clusters of similar states, wherever they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.model.encoder.encoder import ArcEncoder
+from arc_encoder.model.encoder.encoder import PoolingEncoder
 from arc_encoder.model.encoder.pooling import KMeansPooling, MeanPooling
 from tests.tiny_models import WIDTH, random_contexts, tiny_body
 
@@ -105,8 +105,8 @@ def test_the_dtype_is_kept(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("where", ["queries", "block", "between"])
 def test_factor_one_is_the_plain_layer(where: str) -> None:
     ids, lengths = random_contexts([13, 1, 9])
-    plain = ArcEncoder(tiny_body(), MeanPooling(1, where=where))(ids, lengths)[0]
-    found = ArcEncoder(tiny_body(), KMeansPooling(1, where=where))(ids, lengths)[0]
+    plain = PoolingEncoder(tiny_body(), MeanPooling(1, where=where))(ids, lengths)[0]
+    found = PoolingEncoder(tiny_body(), KMeansPooling(1, where=where))(ids, lengths)[0]
     assert found.shape == (3, 13, WIDTH)
     for row, other, n in zip(found, plain, lengths.tolist(), strict=True):
         torch.testing.assert_close(row[:n], other[:n])
@@ -114,7 +114,7 @@ def test_factor_one_is_the_plain_layer(where: str) -> None:
 
 def test_a_causal_mask_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"KMeansPooling cannot be causal.*make the encoder bidirectional"):
-        ArcEncoder(tiny_body(), KMeansPooling(4), causal=True)
+        PoolingEncoder(tiny_body(), KMeansPooling(4), causal=True)
 
 
 def test_fewer_steps_than_one_are_refused() -> None:

@@ -59,7 +59,7 @@ def test_fusion_of_opposite_rows_is_finite() -> None:
 def test_plan_of_a_schedule() -> None:
     pooling = MeanPooling(8, [2, 1, 2, 2])
     assert pooling.factors() == [2, 1, 2, 2]
-    steps = [step.tolist() for step in pooling.plan(torch.tensor([17, 1, 8]))]
+    steps = [step.tolist() for step in pooling.stage_lengths(torch.tensor([17, 1, 8]))]
     assert steps == [[17, 1, 8], [9, 1, 4], [9, 1, 4], [5, 1, 2], [3, 1, 1]]
 
 

@@ -23,7 +23,12 @@ from arc_encoder.model.encoder.backbone import Backbone
 from arc_encoder.model.language_models.downloads import catalogue, fetch, library
 from arc_encoder.model.language_models.downloads.catalogue import SMOLLM2_135M, KnownModel
 from arc_encoder.model.language_models.downloads.library import get_model, local_path
-from arc_encoder.model.language_models.downloads.places import how_to_get, known_name, model_folder, models_folder
+from arc_encoder.model.language_models.downloads.places import (
+    catalogue_name,
+    missing_model,
+    model_folder,
+    models_folder,
+)
 from arc_encoder.model.language_models.gguf import reader
 from tests.tiny_gguf import logits_of, model_of, write_gguf
 
@@ -199,8 +204,8 @@ def test_without_the_library(wheel: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_unknown_names(models: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no model 'smol' to fetch; known: smollm2_135m\. Any other model"):
         get_model("smol")
-    assert known_name(models / "smollm2_135m") == "smollm2_135m"
-    assert known_name(models / "mine") is known_name("smollm2_135m") is None
+    assert catalogue_name(models / "smollm2_135m") == "smollm2_135m"
+    assert catalogue_name(models / "mine") is catalogue_name("smollm2_135m") is None
 
 
 def test_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -214,7 +219,7 @@ def test_places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_a_model_that_is_missing_says_how_to_get_it(models: Path) -> None:
     folder = str(model_folder("smollm2_135m"))
     words = f"the model smollm2_135m is not in {models} yet; fetch it once"
-    assert how_to_get(folder) == words
+    assert missing_model(folder) == words
     for load in (lambda: load_decoder(folder), lambda: Backbone(folder).config(), lambda: local_path(folder)):
         with pytest.raises(CheckpointError, match=words):
             load()

@@ -1,4 +1,4 @@
-"""A folder is put in place whole or not at all, once."""
+"""A folder is put in place atomically, once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.model.language_models.downloads import whole
-from arc_encoder.model.language_models.downloads.whole import made_whole
+from arc_encoder.model.language_models.downloads.whole import build_folder
 
 
 def write(folder: Path) -> None:
@@ -34,10 +34,10 @@ def test_made_once(tmp_path: Path) -> None:
         write(fresh)
 
     folder = tmp_path / "models" / "one"
-    assert made_whole(folder, make, room=1) == folder
-    assert made_whole(folder, make, room=1) == folder
+    assert build_folder(folder, make, room=1) == folder
+    assert build_folder(folder, make, room=1) == folder
     assert len(made) == 1
-    made_whole(folder, make, room=1, again=True)
+    build_folder(folder, make, room=1, again=True)
     assert len(made) == 2
     assert visible(folder.parent) == ["one"]
 
@@ -49,18 +49,18 @@ def test_what_is_half_finished_goes_away(error: type[BaseException] | BaseExcept
         raise error
 
     with pytest.raises(type(error) if isinstance(error, BaseException) else error):
-        made_whole(tmp_path / "one", make, room=1)
+        build_folder(tmp_path / "one", make, room=1)
     assert visible(tmp_path) == []
 
 
 def test_a_failed_replacement_leaves_the_old_one(tmp_path: Path) -> None:
-    made_whole(tmp_path / "one", write, room=1)
+    build_folder(tmp_path / "one", write, room=1)
 
     def make(fresh: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        made_whole(tmp_path / "one", make, room=1, again=True)
+        build_folder(tmp_path / "one", make, room=1, again=True)
     assert visible(tmp_path) == ["one"]
     assert visible(tmp_path / "one") == ["config.json"]
 
@@ -68,7 +68,7 @@ def test_a_failed_replacement_leaves_the_old_one(tmp_path: Path) -> None:
 def test_leftovers_of_a_killed_process_go_away(tmp_path: Path) -> None:
     (tmp_path / ".one.part").mkdir()
     (tmp_path / ".one.part" / "model.safetensors").write_text("half")
-    made_whole(tmp_path / "one", write, room=1)
+    build_folder(tmp_path / "one", write, room=1)
     assert visible(tmp_path / "one") == ["config.json"]
     assert visible(tmp_path) == ["one"]
 
@@ -76,7 +76,7 @@ def test_leftovers_of_a_killed_process_go_away(tmp_path: Path) -> None:
 def test_too_little_room_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=3_000_000))
     with pytest.raises(CheckpointError, match=r"has 3 MB free, but 500 MB are needed; make room, or set .* ARC_MODELS"):
-        made_whole(tmp_path / "one", write, room=500_000_000)
+        build_folder(tmp_path / "one", write, room=500_000_000)
     assert visible(tmp_path) == []
 
 
@@ -85,14 +85,14 @@ def test_a_disk_that_fills_up_meanwhile(tmp_path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(CheckpointError, match=r"cannot be written \(No space left on device\); make room, or set"):
-        made_whole(tmp_path / "one", make, room=1)
+        build_folder(tmp_path / "one", make, room=1)
     assert visible(tmp_path) == []
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match=r"cannot be written .*ARC_MODELS to another folder"):
-        made_whole(tmp_path / "file" / "one", write, room=1)
+        build_folder(tmp_path / "file" / "one", write, room=1)
 
 
 def test_two_processes_make_it_once(
@@ -113,7 +113,7 @@ def test_two_processes_make_it_once(
     process.start()
     held.wait()
     with caplog.at_level(logging.WARNING):
-        made_whole(folder, made.append, room=1)
+        build_folder(folder, made.append, room=1)
     process.join()
     assert made == []
     assert "another process is making" in caplog.text

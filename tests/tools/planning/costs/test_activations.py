@@ -20,7 +20,7 @@ from transformers import (
 
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.segments import TaskToken
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.decoder.load import FrozenDecoder
 from arc_encoder.model.encoder.pooling import MeanPooling, Pooling
@@ -101,17 +101,17 @@ def batch_for(work: Workload) -> ArcBatch:
 
 def build(
     encoder: PretrainedConfig, decoder: PretrainedConfig, pooling: Pooling, mixed: bool
-) -> tuple[ArcModel, Parts]:
+) -> tuple[ArcForCausalLM, Parts]:
     body = AutoModel.from_config(encoder)
     model = AutoModelForCausalLM.from_config(decoder, dtype=torch.bfloat16 if mixed else torch.float32)
     projector = {"in_dim": encoder.hidden_size, "out_dim": decoder.hidden_size, "bottleneck": 128}
     heads = {"decoder": {"projector": {"name": "MLPProjector", "settings": projector}, "task_tokens": True}}
     compressor = ArcEncoderModel.build(body, pooling, heads).train()
     frozen = FrozenDecoder(model, tiny_tokenizer())
-    return ArcModel(compressor, {"decoder": frozen}), Parts(compressor, {"decoder": frozen.model})
+    return ArcForCausalLM(compressor, {"decoder": frozen}), Parts(compressor, {"decoder": frozen.model})
 
 
-def measured_peak(model: ArcModel, batch: ArcBatch, *, mixed: bool) -> int:
+def measured_peak(model: ArcForCausalLM, batch: ArcBatch, *, mixed: bool) -> int:
     """Most bytes allocated at one time by a pass forward and backward, gradients being there already."""
     for parameter in model.compressor.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -9,7 +9,7 @@ from arc_encoder.model.encoder.backbone import Backbone
 from arc_encoder.model.encoder.chunking import Chunking
 from arc_encoder.model.encoder.pooling import MeanPooling, MemoryTokens, Pooling
 from arc_encoder.model.heads.projectors import MLPProjector
-from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, row_plan
+from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, stage_lengths
 from arc_encoder.tools.planning.costs.memory import standing
 from arc_encoder.tools.planning.costs.work import work
 from arc_encoder.tools.planning.costs.workload import Workload
@@ -51,11 +51,11 @@ def test_rows_of_a_batch() -> None:
     parts = paper(chunk=1024)
     long = Workload(samples=2, contexts=1, context_tokens=32 * 1024, plain_tokens=30, targets=10)
     assert chunks(parts, long) == (2 * 32, 1024)
-    assert row_plan(parts, 1024) == [1024, 128]
+    assert stage_lengths(parts, 1024) == [1024, 128]
     assert context_vectors(parts, long) == 4096
     assert merged_positions(parts, "llama", long) == 4096 + 1 + 40
-    assert row_plan(paper(MeanPooling(8, [2, 2, 2])), 100) == [100, 50, 25, 13]
-    assert row_plan(paper(MemoryTokens(16)), 100) == [116]
+    assert stage_lengths(paper(MeanPooling(8, [2, 2, 2])), 100) == [100, 50, 25, 13]
+    assert stage_lengths(paper(MemoryTokens(16)), 100) == [116]
 
 
 def test_work_is_six_and_four_times_parameters_and_tokens() -> None:
@@ -99,7 +99,7 @@ def test_an_estimate_weighs_tasks_and_decoders() -> None:
 def test_impossible_machines_are_refused() -> None:
     with pytest.raises(ConfigError, match="gpus=0 must be at least 1"):
         Machine(gpus=0)
-    with pytest.raises(ConfigError, match=r"utilisation=1\.5 must lie between 0 and 1"):
+    with pytest.raises(ConfigError, match=r"utilisation=1\.5 must be between 0 and 1"):
         Machine(utilisation=1.5)
     with pytest.raises(ConfigError, match="reserve_gib=90"):
         Machine(reserve_gib=90)

@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 class Watched:
-    """A Throughput that is told of batches by hand, and what it logged."""
+    """A Throughput that is notified of batches by hand, and what it logged."""
 
     def __init__(self, every: int) -> None:
         self.callback, self.found = Throughput(every), []

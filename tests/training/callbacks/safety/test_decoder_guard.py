@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.training.callbacks import DecoderGuard
 from arc_encoder.training.callbacks.safety.decoder_guard import DecoderChangedError
 from tests.tiny_models import tiny_compressor, tiny_decoder
@@ -57,7 +57,7 @@ def test_an_honest_run_passes_and_its_checkpoint_holds_the_fingerprints(fit: Fit
 def test_resuming_with_another_decoder_is_refused(fit: Fit, tmp_path: Path) -> None:
     fit(DecoderGuard(), saved(tmp_path), enable_checkpointing=True)
     checkpoint = next(tmp_path.glob("*.ckpt"))
-    other = ArcModel(tiny_compressor(), {"decoder": tiny_decoder(seed=99)})
+    other = ArcForCausalLM(tiny_compressor(), {"decoder": tiny_decoder(seed=99)})
     with pytest.raises(DecoderChangedError, match="resume with the decoders it was trained with"):
         fit(DecoderGuard(), model=other, steps=5, resume=checkpoint)
     fit(DecoderGuard(), steps=5, resume=checkpoint)  # the same one is welcome

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.load import load_decoder
 from arc_encoder.training.callbacks import DecoderGuard, MixedPrecision
 from tests.tiny_models import tiny_arc_model, tiny_compressor, tiny_decoder
@@ -46,7 +46,7 @@ def test_casting_a_decoder_equals_loading_it_in_that_dtype(fit: Fit, tmp_path: P
     """Weights are cast; rotary frequencies stay exact, or distant positions would lose their place."""
     folder = save_tiny_model(tmp_path / "model")
     loaded = load_decoder(folder, dtype="bfloat16")
-    model = ArcModel(tiny_compressor(), {"decoder": load_decoder(folder)})
+    model = ArcForCausalLM(tiny_compressor(), {"decoder": load_decoder(folder)})
     fit(MixedPrecision("bfloat16"), model=model, steps=1)
     cast = model.decoder("decoder")
     assert cast.fingerprint() == loaded.fingerprint()
@@ -73,7 +73,7 @@ def test_a_decoder_weight_that_asks_for_gradients_is_refused(fit: Fit) -> None:
     decoder = tiny_decoder()
     next(decoder.model.parameters()).requires_grad_(True)
     with pytest.raises(ConfigError, match="must be frozen, but 1 ask for gradients"):
-        fit(MixedPrecision(), model=ArcModel(tiny_compressor(), {"decoder": decoder}))
+        fit(MixedPrecision(), model=ArcForCausalLM(tiny_compressor(), {"decoder": decoder}))
 
 
 @pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true"])

@@ -65,7 +65,7 @@ def test_the_batch_is_named_and_the_last_good_step_kept(fit: Fit, tmp_path: Path
     assert saved["global_step"] == 2
     kept = {name.removeprefix("model._compressor."): tensor for name, tensor in saved["state_dict"].items()}
     assert same(kept, seen.seen[2])
-    # and it goes on to what would have been, once the cause is gone
+    # and it continues to what would have been, once the cause is gone
     _, resumed = fit(NonFinite(), steps=5, resume=tmp_path / "checkpoints" / "step=2.ckpt")
     _, whole = fit(steps=5)
     assert same(weights(resumed), weights(whole))
@@ -152,5 +152,5 @@ def test_a_step_is_left_out_with_a_scaler_too(fit: Fit) -> None:
 def test_unknown_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="choose one of stop, skip"):
         NonFinite("ignore")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="most_in_a_row=0"):
-        NonFinite(most_in_a_row=0)
+    with pytest.raises(ConfigError, match="max_consecutive=0"):
+        NonFinite(max_consecutive=0)

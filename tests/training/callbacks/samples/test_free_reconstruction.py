@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.data.tasks import Continuation, Reconstruction
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.training.callbacks import FreeReconstruction
 from tests.tiny_runs import table
 from tests.training.conftest import Fit, Texts, data_module
@@ -21,11 +21,11 @@ HELD_OUT = Texts(["abcd", "wxyz"])
 def test_errors_are_counted_in_what_is_written(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def generate(self: ArcModel, batch: Any, *, max_new_tokens: int) -> list[str]:
+    def generate(self: ArcForCausalLM, batch: Any, *, max_new_tokens: int) -> list[str]:
         asked.append((batch.target_mask.sum().item(), max_new_tokens, batch.task_token))
         return ["abxd", ""]  # one of four letters wrong, and four missing
 
-    monkeypatch.setattr(ArcModel, "generate", generate)
+    monkeypatch.setattr(ArcForCausalLM, "generate", generate)
     tasks = {"held_out": Reconstruction(HELD_OUT), "going_on": Continuation(HELD_OUT, part=2)}
     logger = CSVLogger(tmp_path, name="", version="log")
     fit(FreeReconstruction(count=2), steps=2, data=data_module(validation=tasks), logger=logger, val_check_interval=2)

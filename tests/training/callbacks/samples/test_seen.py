@@ -69,7 +69,7 @@ def test_the_ratio_counts_decoder_tokens_and_task_tokens(fit: Fit, tmp_path: Pat
 
 def test_vectors_are_shown_with_their_nearest_tokens(fit: Fit, tmp_path: Path) -> None:
     data = data_module(["first", "second"], validation={"again": Reconstruction(LONG)})
-    fit(VectorWords(nearest=3, most_vectors=4), model=two_decoders(), data=data, logger=board(tmp_path))
+    fit(VectorWords(nearest=3, max_vectors=4), model=two_decoders(), data=data, logger=board(tmp_path))
     found = events(tmp_path)
     for decoder in ("first", "second"):
         image = found.Images(f"vectors/{decoder}/again")[-1]

@@ -1,4 +1,4 @@
-"""ExportCompressor: a folder that is whole or not there, and that loads as what was trained."""
+"""ExportCompressor: a folder that is written atomically, and that loads as what was trained."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_folder_loads_with_bit_identical_vectors(fit: Fit, tmp_path: Path) -
     for decoder in ("first", "second"):
         trained = Compressor(module.model.compressor, tiny_tokenizer(), decoder_name=decoder)
         loaded = Compressor.from_pretrained(export, decoder_name=decoder)
-        assert (loaded.model.chunking.size, loaded.model.chunking.most) == (8, 4)
+        assert (loaded.model.chunking.size, loaded.model.chunking.max_chunks) == (8, 4)
         for own, other in zip(trained.compress(TEXTS[:2]), loaded.compress(TEXTS[:2]), strict=True):
             assert torch.equal(own, other)
     weights = module.model.compressor.state_dict()
@@ -135,7 +135,7 @@ class KilledAtSecond:
 
 
 def test_no_compressor_is_published_when_a_decoder_has_changed(fit: Fit, tmp_path: Path) -> None:
-    """Wherever the guard stands among the callbacks, and at an export in the middle of the run."""
+    """Wherever the guard is among the callbacks, and at an export in the middle of the run."""
     for export in (ExportCompressor(str(tmp_path / "end")), ExportBest(str(tmp_path / "best"))):
         data = data_module(("first", "second"), validation={"again": data_module().tasks["reconstruction"]})
         with pytest.raises(DecoderChangedError, match="decoder 'second'"):

@@ -23,7 +23,7 @@ def look(trainer: Any, module: Any) -> Tensor:
 
 
 class InValidation(Callback):
-    """Keeps a weight as each validation sees it, and as training goes on with it."""
+    """Keeps a weight as each validation sees it, and as training continues with it."""
 
     def __init__(self) -> None:
         self.seen: list[Tensor] = []
@@ -114,5 +114,5 @@ def test_a_checkpoint_without_average_is_refused(fit: Fit, tmp_path: Path) -> No
 
 def test_a_decay_that_cannot_be_is_refused() -> None:
     for decay in (0.0, 1.0, 1.5):
-        with pytest.raises(ConfigError, match="must lie between 0 and 1"):
+        with pytest.raises(ConfigError, match="must be between 0 and 1"):
             WeightAverage(decay)

@@ -51,7 +51,7 @@ class FactorGrowth(ABC):
         """The factor when `progress` (0 … 1) of the way is done."""
 
     def check(self, goals: Sequence[float]) -> None:
-        """Refuse goals that lie below the start.
+        """Refuse goals that are below the start.
 
         Raises:
             ConfigError: naming both.
@@ -59,6 +59,6 @@ class FactorGrowth(ABC):
         beyond = [goal for goal in goals if goal < self.start]
         if self.grows and beyond:
             raise ConfigError(
-                f"start={self.start:g} lies above the pooling factor {', '.join(f'{goal:g}' for goal in beyond)} that is "
+                f"start={self.start:g} is above the pooling factor {', '.join(f'{goal:g}' for goal in beyond)} that is "
                 "trained; lower it, 1 is usual"
             )

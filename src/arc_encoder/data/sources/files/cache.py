@@ -1,6 +1,6 @@
 """Where indexes and unpacked files of large sources are kept, so that they are made once.
 
-The folder is `ARC_CACHE`, or ~/.cache/arc_encoder. What lies there belongs to one file in one state:
+The folder is `ARC_CACHE`, or ~/.cache/arc_encoder. What is there belongs to one file in one state:
 its name holds the file's path, size and time of change. It may be deleted at any time.
 """
 
@@ -42,7 +42,7 @@ def state_of(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def made_once(path: Path, purpose: str, make: Callable[[Path], None]) -> Path:
+def build_once(path: Path, purpose: str, make: Callable[[Path], None]) -> Path:
     """The cached result of `make` for a file; processes that want the same wait for the first.
 
     Args:

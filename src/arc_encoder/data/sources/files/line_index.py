@@ -1,4 +1,4 @@
-"""Where the good lines of a JSONL file lie, found in one pass that needs no memory for what it read.
+"""Where the good lines of a JSONL file are, found in one pass that needs no memory for what it read.
 
 The index of a large file is kept in the cache, so a training starts at once the next time.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from tqdm import tqdm
 
 from arc_encoder.core.errors import DataError
-from arc_encoder.data.sources.files.cache import made_once
+from arc_encoder.data.sources.files.cache import build_once
 from arc_encoder.data.sources.files.packed import Bytes, InMemory, OnDisk, unreadable
 
 LARGE = 64 * 2**20  # bytes of a file from which its index is kept in the cache
@@ -112,9 +112,9 @@ def index_lines(path: Path, content: Bytes, check: Check, key: str, *, limit: in
             told += b" " * (-len(told) % 8)
             file.write(told + len(told).to_bytes(8, "little"))
 
-    index = _read_index(made_once(content.path, f"index of {key}, limit {limit}", make))
+    index = _read_index(build_once(content.path, f"index of {key}, limit {limit}", make))
     if stop and index.skipped.count:
-        raise DataError(_told(index.skipped.first[0]), advice="skip-lines")
+        raise DataError(_message(index.skipped.first[0]), advice="skip-lines")
     return index
 
 
@@ -148,7 +148,7 @@ def _good_lines(
                         if limit is not None and good >= limit:
                             return
                     elif stop:
-                        raise DataError(_told(f"{path}:{number}: {problem}"), advice="skip-lines")
+                        raise DataError(_message(f"{path}:{number}: {problem}"), advice="skip-lines")
                     else:
                         skipped.add(f"{path}:{number}: {problem}")
                 offset += len(line)
@@ -157,7 +157,7 @@ def _good_lines(
         raise DataError(f"{path} cannot be read after line {number}: {error}") from error
 
 
-def _told(problem: str) -> str:
+def _message(problem: str) -> str:
     return f"{problem}; repair the line, or leave such lines out"
 
 

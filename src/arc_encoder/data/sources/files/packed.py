@@ -1,6 +1,6 @@
 """Reading bytes of a file at any place, also of one that is compressed.
 
-A plain file is read where it lies. A compressed one is unpacked once: into memory if it is small,
+A plain file is read where it is. A compressed one is unpacked once: into memory if it is small,
 into the cache if it is large.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TextIO, cast
 
 from arc_encoder.core.errors import DataError
-from arc_encoder.data.sources.files.cache import made_once, state_of
+from arc_encoder.data.sources.files.cache import build_once, state_of
 
 IN_MEMORY = 16 * 2**20  # most bytes of an unpacked file that are kept in memory
 BLOCK = 2**20
@@ -94,21 +94,21 @@ def open_bytes(path: Path) -> Bytes:
     if path.suffix.lower() not in (".gz", ".zst"):
         return OnDisk(path)
     with unpacking(path) as stream:
-        start = read_all(path, stream, most=IN_MEMORY + 1)
+        start = read_all(path, stream, max_bytes=IN_MEMORY + 1)
     if len(start) <= IN_MEMORY:
         return InMemory(start)
 
     def unpack(target: Path) -> None:
         with unpacking(path) as stream, target.open("wb") as file:
             done = 0
-            while block := read_all(path, stream, most=BLOCK, lines_before=done):
+            while block := read_all(path, stream, max_bytes=BLOCK, lines_before=done):
                 file.write(block)
                 done += block.count(b"\n")
 
-    return OnDisk(made_once(path, "unpacked", unpack))
+    return OnDisk(build_once(path, "unpacked", unpack))
 
 
-def read_all(path: Path, stream: IO[bytes], *, most: int, lines_before: int = 0) -> bytes:
+def read_all(path: Path, stream: IO[bytes], *, max_bytes: int, lines_before: int = 0) -> bytes:
     """Up to `most` bytes of a stream.
 
     Raises:
@@ -117,7 +117,7 @@ def read_all(path: Path, stream: IO[bytes], *, most: int, lines_before: int = 0)
     content = bytearray()
     read = getattr(stream, "read1", stream.read)  # what was unpacked before the damage is given, and not lost with it
     try:
-        while len(content) < most and (block := read(min(BLOCK, most - len(content)))):
+        while len(content) < max_bytes and (block := read(min(BLOCK, max_bytes - len(content)))):
             content += block
     except unreadable() as error:
         line = lines_before + content.count(b"\n")

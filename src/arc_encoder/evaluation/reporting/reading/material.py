@@ -34,7 +34,7 @@ class Material:
         return cls([Path(place) for place in places], read_runs(places, protocol=protocol))
 
     @classmethod
-    def of_anything(cls, places: Sequence[str | Path], protocol: str | None = None) -> Material:
+    def of_runs(cls, places: Sequence[str | Path], protocol: str | None = None) -> Material:
         """The same; trainings alone, such as those of a sweep, will do as well."""
         folders = [Path(place) for place in places]
         evaluated = any(place.is_file() or any(place.rglob("results.json")) for place in folders)
@@ -74,9 +74,9 @@ def examples_of(run: Run, part: Part) -> list[dict[str, Any]]:
     """
     file = run.folder / "examples" / f"{part.slug}.jsonl"
     if not file.is_file():
-        raise DataError(f"{file} is not there; the examples lie beside results.json unless they were moved")
+        raise DataError(f"{file} is not there; the examples are beside results.json unless they were moved")
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at signs that may stand in texts
+        lines = file.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at signs that may be in texts
         found = [json.loads(line) for line in lines if line.strip()]
     except ValueError as error:
         raise DataError(f"{file} is broken: {error}") from error
@@ -86,7 +86,7 @@ def examples_of(run: Run, part: Part) -> list[dict[str, Any]]:
 
 
 def by_id(examples: Sequence[dict[str, Any]]) -> dict[tuple[str, int], dict[str, Any]]:
-    """Examples by their id; several with one id, as files of one's own may have them, by their order too."""
+    """Examples by their id; several with one id, as files of your own may have them, by their order too."""
     seen: dict[str, int] = {}
     found = {}
     for example in examples:

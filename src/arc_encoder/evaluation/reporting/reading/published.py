@@ -1,4 +1,4 @@
-"""The paper's figures, to stand beside ours where there is one (Pilchen et al., 2025, Tables 1–8)."""
+"""The paper's figures, to compare with ours where there is one (Pilchen et al., 2025, Tables 1–8)."""
 
 from __future__ import annotations
 

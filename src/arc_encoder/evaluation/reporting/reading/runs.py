@@ -17,7 +17,7 @@ class Run:
     """One evaluation.
 
     Attributes:
-        folder: where it lies.
+        folder: where it is.
         conditions: what tells it apart: ablation, variant, seed, ….
         rows: its figures.
         costs: what they cost.
@@ -57,11 +57,11 @@ def read_runs(places: Sequence[str | Path], *, protocol: str | None = None) -> l
     if not runs:
         what = "figure" if protocol is None else f"figure of protocol={protocol}"
         raise DataError(f"no {what} in {', '.join(map(str, places))}; give folders of evaluations that have some")
-    refuse_mixture(runs)
+    check_comparable(runs)
     return runs
 
 
-def refuse_mixture(runs: Iterable[Run]) -> None:
+def check_comparable(runs: Iterable[Run]) -> None:
     """Raise `DataError` if a benchmark was asked in several versions, from several files, or questions by several protocols.
 
     What has no answered examples, such as a loss on what follows, is the same in all protocols.

@@ -18,7 +18,7 @@ from arc_encoder.model.encoder.pooling.grouping import balanced_groups, gather_g
 
 
 class EmbeddingAverage(nn.Module):
-    """Has the interface of an ARC-Encoder that `ArcModel` uses; contexts are ids of the decoder itself.
+    """Has the interface of an ARC-Encoder that `ArcForCausalLM` uses; contexts are ids of the decoder itself.
 
     Args:
         decoder: whose embeddings are averaged.
@@ -38,7 +38,7 @@ class EmbeddingAverage(nn.Module):
         self.overall_factor = factor
 
     def head(self, decoder: str) -> Any:
-        """What `ArcModel` asks of a decoder's head."""
+        """What `ArcForCausalLM` asks of a decoder's head."""
         projector = SimpleNamespace(out_dim=self._decoder[0].width)
         return SimpleNamespace(projector=projector, adapter=None, extra_vectors=lambda: 0)
 

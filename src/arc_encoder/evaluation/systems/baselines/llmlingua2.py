@@ -1,6 +1,6 @@
 """LLMLingua-2: a token classifier says which words of a document to keep (Pan et al., 2024, arXiv 2403.12968).
 
-Written anew on the classifier alone: the authors' package fetches another tokenizer's vocabulary when it
+Rewritten on the classifier alone: the authors' package fetches another tokenizer's vocabulary when it
 starts, counts tokens with it instead of with the decoder's, and was last released for an older Transformers.
 """
 
@@ -18,7 +18,7 @@ from arc_encoder.data.batching.tokens import text_ids
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems.base import System
 from arc_encoder.evaluation.systems.text_cache import MOST
-from arc_encoder.model.checkpoint.released.source import refuse_missing_folder
+from arc_encoder.model.checkpoint.released.source import check_folder_exists
 
 KEEP = 1  # the classifier's second class
 
@@ -63,9 +63,7 @@ class LLMLingua2(System):
             CheckpointError: it cannot be loaded, or does not tell two classes apart.
         """
         if self._classifier is None:
-            refuse_missing_folder(
-                self.model, "llmlingua2: systems.llmlingua2.model: no classifier could be loaded from"
-            )
+            check_folder_exists(self.model, "llmlingua2: systems.llmlingua2.model: no classifier could be loaded from")
             try:
                 loaded: Any = AutoModelForTokenClassification.from_pretrained(self.model, use_safetensors=True)
                 self._tokenizer = AutoTokenizer.from_pretrained(self.model)
@@ -85,14 +83,14 @@ class LLMLingua2(System):
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
     ) -> Segment | None:
         words = document.split()
-        most = self.tokens or budget
+        max_tokens = self.tokens or budget
         scores = self.scores(document)
         order = sorted(range(len(words)), key=lambda place: -scores[place])
         # The longest beginning of that order whose text fits: found by halving, since tokens merge across words.
         low, high = 0, len(words)
         while low < high:
             middle = (low + high + 1) // 2
-            if len(text_ids(_text(words, order[:middle]), tokenizer)) <= most:
+            if len(text_ids(_text(words, order[:middle]), tokenizer)) <= max_tokens:
                 low = middle
             else:
                 high = middle - 1
@@ -112,8 +110,8 @@ class LLMLingua2(System):
             p.numel() for part in model.modules() if isinstance(part, nn.Embedding) for p in part.parameters()
         )
         weights = sum(p.numel() for p in model.parameters()) - looked_up
-        most = self.length - 2  # two special tokens stand around each piece
-        full, rest = divmod(tokens, most)
+        max_tokens = self.length - 2  # two special tokens are around each piece
+        full, rest = divmod(tokens, max_tokens)
         passed = full * self.length + (rest + 2 if rest else 0)
         pairs = full * self.length**2 + ((rest + 2) ** 2 if rest else 0)
         layers, width = int(model.config.num_hidden_layers), int(model.config.hidden_size)

@@ -17,7 +17,7 @@ from arc_encoder.data.batching.collator import ArcCollator, texts_of
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.encoding.fidelity import FidelityMeter
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.encoder.pooling.grouping import balanced_groups
 
 BLOCK = 64  # vectors that are compared with the vocabulary at once
@@ -55,7 +55,7 @@ class Inspection:
             raise CheckpointError("what vectors say is seen with the decoder, which this process does not have")
         self.compressor, self.decoder = compressor, compressor.decoder
         name = compressor.decoder_name
-        arc = ArcModel(compressor.model, {name: self.decoder})
+        arc = ArcForCausalLM(compressor.model, {name: self.decoder})
         collator = ArcCollator(compressor.tokenizer, texts_of({name: self.decoder}))
         try:
             self.hits: TokenHits | None = TokenHits(arc, collator, compressor)

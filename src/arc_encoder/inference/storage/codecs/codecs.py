@@ -2,7 +2,7 @@
 
 Shape legend: N vectors, E decoder width.
 
-To add one: subclass `Codec`, here or in a file of its own (`product_codec.py`). Its name and settings stand in the store's `store.json`.
+To add one: subclass `Codec`, here or in a file of its own (`product_codec.py`). Its name and settings are in the store's `store.json`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class FloatCodec(Codec):
         return rows["vectors"]
 
     def decode_parts(self, parts: Sequence[Mapping[str, Tensor]]) -> list[Tensor]:
-        return [part["vectors"] for part in parts]  # as they lie in the memory-mapped file, not copied
+        return [part["vectors"] for part in parts]  # as they are in the memory-mapped file, not copied
 
     def bytes_of(self, width: int) -> int:
         return width * getattr(torch, self.dtype).itemsize

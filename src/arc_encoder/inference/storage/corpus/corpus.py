@@ -26,7 +26,7 @@ class Outcome:
         compressed: documents that were encoded and written, duplicates of others included.
         done_before: documents that the store held already, same text and same factor.
         vectors: vectors that were made and written.
-        failed: documents that could not be compressed, with the reason; they stand in the store's `failed.jsonl` too.
+        failed: documents that could not be compressed, with the reason; they are in the store's `failed.jsonl` too.
     """
 
     compressed: int = 0
@@ -47,7 +47,7 @@ def compress_corpus(
     stop_on_error: bool = True,
     part: tuple[int, int] = (0, 1),
 ) -> Outcome:
-    """Compress documents into a store. Killed at any place and started again, it goes on with what is missing.
+    """Compress documents into a store. Killed at any place and started again, it continues with what is missing.
 
     Args:
         compressor: what encodes.

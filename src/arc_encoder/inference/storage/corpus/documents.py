@@ -73,7 +73,7 @@ def read_file(
 
 
 def bytes_to_read(pattern: str) -> int:
-    """Size of all files that match, as they lie there.
+    """Size of all files that match, as they are there.
 
     Raises:
         DataError: nothing matches.
@@ -142,10 +142,10 @@ def _begins_with_bracket(file: Path) -> bool:
     return _content(file, BEGINNING).decode("utf-8-sig", errors="ignore").lstrip().startswith("[")
 
 
-def _content(file: Path, most: int = -1) -> bytes:
+def _content(file: Path, max_bytes: int = -1) -> bytes:
     """The first `most` bytes of a file, unpacked; all of them by default."""
     try:
         with unpacking(file) as stream:
-            return stream.read(most)
+            return stream.read(max_bytes)
     except unreadable() as error:
         raise DataError(f"{file} cannot be read ({error}); is it whole, and compressed as its name says?") from error

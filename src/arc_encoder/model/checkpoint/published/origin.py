@@ -1,7 +1,7 @@
 """The backbone that an ARC-Encoder was made from: a name that means the same on every machine, and its digests.
 
 A name is ``model:<name>`` for a model of `arc-models`, ``bundled:<name>`` for one that comes with the project, or a
-name of the hub. A folder of one's own has none, and what was made from it is stored whole.
+name of the hub. A folder of your own has none, and what was made from it is stored whole.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from transformers.utils import logging
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.model.checkpoint.published.blocks import BACKBONE, block_digests, block_of
 from arc_encoder.model.checkpoint.released.source import is_hub_name
-from arc_encoder.model.language_models.downloads.places import bundled_folder, known_name, model_folder
+from arc_encoder.model.language_models.downloads.places import bundled_folder, catalogue_name, model_folder
 
 MODEL, BUNDLED = "model:", "bundled:"
 
 
 def name_of(path: str | Path) -> str | None:
-    """The name of the model at `path`; None for a folder or file of one's own."""
-    known = known_name(path)
+    """The name of the model at `path`; None for a folder or file of your own."""
+    known = catalogue_name(path)
     if known is not None:
         return MODEL + known
     place = Path(path).expanduser().absolute()
@@ -33,7 +33,7 @@ def name_of(path: str | Path) -> str | None:
 
 
 def path_of(name: str) -> str:
-    """Where the model called `name` lies, or belongs; a hub's name as it is."""
+    """Where the model called `name` is, or belongs; a hub's name as it is."""
     if name.startswith(MODEL):
         return str(model_folder(name.removeprefix(MODEL)))
     if name.startswith(BUNDLED):
@@ -85,11 +85,11 @@ def weights_left_out(
         logging.set_verbosity(level)
     found = {BACKBONE + name: tensor for name, tensor in model.state_dict().items()}
     wanted = {name: tensor for name, tensor in found.items() if block_of(name) in set(blocks)}
-    refuse_another(block_digests(wanted), origin, blocks, path)
+    check_backbone(block_digests(wanted), origin, blocks, path)
     return wanted
 
 
-def refuse_another(found: Mapping[str, str], origin: Mapping[str, Any], blocks: Sequence[str], path: str) -> None:
+def check_backbone(found: Mapping[str, str], origin: Mapping[str, Any], blocks: Sequence[str], path: str) -> None:
     """Refuse a backbone whose `blocks` are not the ones that were trained with.
 
     Raises:

@@ -12,7 +12,7 @@ from arc_encoder.model.checkpoint.published.folder import read_weights
 from arc_encoder.model.checkpoint.published.origin import weights_left_out
 
 
-def whole_weights(
+def load_all_weights(
     folder: str | Path, config: ArcEncoderConfig, *, backbone: str | Path | None, revision: str | None
 ) -> tuple[dict[str, Tensor], torch.dtype]:
     """Weights by name, and the dtype of those that are stored (float32 for int8).

@@ -30,7 +30,7 @@ class Checkpoint:
     """A released ARC-Encoder, nothing of its weights read yet.
 
     Attributes:
-        folder: where it lies.
+        folder: where it is.
         embedder, bridge: weights of encoder and projectors, in Meta's names.
         settings: of the encoder: pooling, truncation, task tokens.
         bridge_settings: of the projectors.

@@ -18,7 +18,7 @@ from arc_encoder.model.encoder.pooling import MemoryTokens
 from arc_encoder.model.language_models.layouts.names import rotated, to_hugging_face
 from arc_encoder.model.language_models.layouts.rotary import half_split
 from arc_encoder.model.language_models.layouts.shape import TransformerShape
-from arc_encoder.model.language_models.state_dict_mismatch import misfits
+from arc_encoder.model.language_models.state_dict_mismatch import state_dict_mismatches
 
 Loaded = TypeVar("Loaded", bound=PreTrainedModel)
 TOKENS = {"reconstruct": "rec_tok", "continue": "cont_tok"}
@@ -49,7 +49,7 @@ def load_checkpoint(
     state = converted(checkpoint, shape, list(config.heads), dtype)
     with torch.device("meta"):
         expected = model_class(config).state_dict()
-    problems = misfits(state, expected)
+    problems = state_dict_mismatches(state, expected)
     if problems:
         raise CheckpointError(f"the weights of {checkpoint.folder} do not fit its settings: {'; '.join(problems)}")
     kinds = {value.dtype for value in state.values()}

@@ -1,4 +1,4 @@
-"""Where a released ARC-Encoder lies: a folder, or a repository of the hub."""
+"""Where a released ARC-Encoder is: a folder, or a repository of the hub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from transformers.utils.hub import cached_file
 
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.model.checkpoint.released.checkpoint import Checkpoint, find_checkpoint
-from arc_encoder.model.language_models.downloads.places import how_to_get, known_name
+from arc_encoder.model.language_models.downloads.places import catalogue_name, missing_model
 from arc_encoder.model.language_models.gguf.reader import is_gguf
 
 # Decoders of the encoders that the method's authors published, in the order of their heads (Pilchen et al., 2025).
@@ -54,7 +54,7 @@ def is_hub_name(source: str) -> bool:
     return source.count("/") == 1 and not source.startswith((".", "/", "~"))
 
 
-def refuse_missing_folder(source: str | Path, what: str) -> None:
+def check_folder_exists(source: str | Path, what: str) -> None:
     """Tell a folder that is not there from a repository of the hub that cannot be reached.
 
     The place of a known model says how to fetch it. GGUF files are left to whoever opens them.
@@ -68,7 +68,7 @@ def refuse_missing_folder(source: str | Path, what: str) -> None:
     """
     text = str(source)
     if (text.startswith((".", "/", "~")) or text.count("/") > 1) and not Path(text).exists() and not is_gguf(text):
-        missing, name = how_to_get(text), known_name(text)
+        missing, name = missing_model(text), catalogue_name(text)
         advice = "fetch-model" if missing else None
         raise CheckpointError(f"{what} {text!r}: {missing or 'there is no such folder'}", advice=advice, model=name)
 

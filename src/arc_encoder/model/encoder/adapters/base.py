@@ -27,7 +27,7 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    def freeze_replaced(self, backbone: PreTrainedModel) -> None:
+    def freeze_adapted(self, backbone: PreTrainedModel) -> None:
         """Take the gradient from those of the backbone's own weights that are not to be trained."""
 
     @abstractmethod
@@ -43,7 +43,7 @@ class NoAdapter(Adapter):
     def attach(self, backbone: PreTrainedModel) -> None:
         """Nothing is added."""
 
-    def freeze_replaced(self, backbone: PreTrainedModel) -> None:
+    def freeze_adapted(self, backbone: PreTrainedModel) -> None:
         """Nothing is replaced."""
 
     def merged(self, backbone: PreTrainedModel) -> dict[str, Tensor]:

@@ -48,7 +48,7 @@ class LoraAdapter(Adapter):
         if alpha <= 0:
             raise ConfigError(f"LoRA: alpha={alpha} must be positive, or the adapter would change nothing")
         if not 0 <= dropout < 1:
-            raise ConfigError(f"LoRA: dropout={dropout} must lie between 0 and 1, 1 excluded")
+            raise ConfigError(f"LoRA: dropout={dropout} must be between 0 and 1, 1 excluded")
         if not target_modules:
             raise ConfigError(f"LoRA: target_modules is empty; choose from {', '.join(MATRICES)}")
         if importlib.util.find_spec("peft") is None:
@@ -72,7 +72,7 @@ class LoraAdapter(Adapter):
         )
         inject_adapter_in_model(config, backbone, adapter_name=NAME)
 
-    def freeze_replaced(self, backbone: PreTrainedModel) -> None:
+    def freeze_adapted(self, backbone: PreTrainedModel) -> None:
         """All but the adapter."""
         for name, parameter in backbone.named_parameters():
             if not OWN & set(name.split(".")):

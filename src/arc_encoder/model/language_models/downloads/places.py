@@ -1,6 +1,6 @@
-"""Where fetched and converted models lie.
+"""Where fetched and converted models are.
 
-Bundled ones lie in the installed package or the checkout. The folder of the others is `ARC_MODELS`; else `models` in `ARC_CACHE`, the cache of large data files; else ~/.cache/arc_encoder/models.
+Bundled ones are in the installed package or the checkout. The folder of the others is `ARC_MODELS`; else `models` in `ARC_CACHE`, the cache of large data files; else ~/.cache/arc_encoder/models.
 """
 
 from __future__ import annotations
@@ -60,32 +60,32 @@ def model_folder(name: str) -> Path:
     return models_folder() / name
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a model lies in `folder`; folders of models are only ever put in place finished."""
+def is_complete(folder: Path) -> bool:
+    """Whether a model is in `folder`; folders of models are only ever put in place finished."""
     return (folder / "config.json").is_file()
 
 
-def known_name(path: str | Path) -> str | None:
+def catalogue_name(path: str | Path) -> str | None:
     """The name in the catalogue of the model that belongs at `path`; None if none does."""
     place = Path(path).expanduser().absolute()
     return place.name if place.parent == models_folder() and place.name in CATALOGUE else None
 
 
-def how_to_get(path: str | Path) -> str | None:
+def missing_model(path: str | Path) -> str | None:
     """What to do about a model that is missing at `path`; None if it belongs to no name of the catalogue."""
-    name = known_name(path)
-    if name is None or is_whole(Path(path)):
+    name = catalogue_name(path)
+    if name is None or is_complete(Path(path)):
         return None
     return f"the model {name} is not in {models_folder()} yet; fetch it once"
 
 
-def need_model(name: str) -> Path:
+def require_model(name: str) -> Path:
     """The folder of the model called `name`.
 
     Raises:
         CheckpointError: it is not here yet.
     """
-    missing = how_to_get(model_folder(name))
+    missing = missing_model(model_folder(name))
     if missing is not None:
         raise CheckpointError(missing, advice="fetch-model", model=name)
     return model_folder(name)
@@ -96,6 +96,6 @@ def listing() -> str:
     lines = []
     for model in CATALOGUE.values():
         folder = model_folder(model.name)
-        here = f"in {folder}" if is_whole(folder) else f"not here; {model.fetched_bytes / 2e6:,.0f} MB to download"
+        here = f"in {folder}" if is_complete(folder) else f"not here; {model.fetched_bytes / 2e6:,.0f} MB to download"
         lines.append(f"{model.name}  {model.about}. Licence {model.licence}; {here}")
-    return "\n".join([*lines, f"models lie in {models_folder()} (environment variable ARC_MODELS)"])
+    return "\n".join([*lines, f"models are in {models_folder()} (environment variable ARC_MODELS)"])

@@ -1,4 +1,4 @@
-"""Putting a folder in place whole or not at all, once, however many processes want it."""
+"""Putting a folder in place atomically, once, however many processes want it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from filelock import FileLock, Timeout
 
 from arc_encoder.core.atomic import atomic_directory
 from arc_encoder.core.errors import CheckpointError
-from arc_encoder.model.language_models.downloads.places import is_whole
+from arc_encoder.model.language_models.downloads.places import is_complete
 
 LOG = logging.getLogger(__name__)
 PATIENCE = 2.0  # seconds until a waiting process says that it waits
 
 
-def made_whole(folder: Path, make: Callable[[Path], None], *, room: int, again: bool = False) -> Path:
+def build_folder(folder: Path, make: Callable[[Path], None], *, room: int, again: bool = False) -> Path:
     """`folder` with what `make` writes; nothing is done if it is there already.
 
-    What is half finished lies beside it, under a name of its own, and goes away when `make` fails or is interrupted,
+    What is half finished is beside it, under a name of its own, and goes away when `make` fails or is interrupted,
     or, if the process was killed, when the next one starts.
 
     Args:
@@ -33,14 +33,14 @@ def made_whole(folder: Path, make: Callable[[Path], None], *, room: int, again: 
     Raises:
         CheckpointError: too little room on the disk, or a place that cannot be written.
     """
-    if is_whole(folder) and not again:
+    if is_complete(folder) and not again:
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
-            if is_whole(folder) and not again:  # another process has made it meanwhile
+            if is_complete(folder) and not again:  # another process has made it meanwhile
                 return folder
-            need_room(folder.parent, room)
+            check_disk_space(folder.parent, room)
             with atomic_directory(folder) as fresh:
                 fresh.mkdir()
                 make(fresh)
@@ -49,11 +49,11 @@ def made_whole(folder: Path, make: Callable[[Path], None], *, room: int, again: 
     return folder
 
 
-def need_room(folder: Path, room: int) -> None:
+def check_disk_space(folder: Path, room: int) -> None:
     """Refuse to begin what the disk cannot hold.
 
     Raises:
-        CheckpointError: less than `room` bytes are free where `folder` lies.
+        CheckpointError: less than `room` bytes are free where `folder` is.
     """
     free = shutil.disk_usage(folder).free
     if free < room:

@@ -38,7 +38,7 @@ def write_folder(file: GgufFile, folder: Path, *, dtype: str | None = None, orig
     """
     family = family_of(file)
     config = family.config(file)
-    kind = chosen_dtype(file, dtype)
+    kind = pick_dtype(file, dtype)
     config.architectures, config.dtype = [MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[config.model_type]], kind
     write_weights(folder, weights(file, config, family), getattr(torch, kind))
     try:
@@ -49,7 +49,7 @@ def write_folder(file: GgufFile, folder: Path, *, dtype: str | None = None, orig
     config.save_pretrained(folder)
 
 
-def chosen_dtype(file: GgufFile, dtype: str | None) -> str:
+def pick_dtype(file: GgufFile, dtype: str | None) -> str:
     """The dtype to convert to.
 
     Raises:
@@ -62,4 +62,4 @@ def chosen_dtype(file: GgufFile, dtype: str | None) -> str:
 
 def room_for(file: GgufFile, dtype: str | None) -> int:
     """Bytes that the folder takes."""
-    return file.elements() * getattr(torch, chosen_dtype(file, dtype)).itemsize + BESIDE
+    return file.elements() * getattr(torch, pick_dtype(file, dtype)).itemsize + BESIDE

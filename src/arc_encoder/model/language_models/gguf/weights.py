@@ -101,5 +101,5 @@ def _places(file: GgufFile, config: PretrainedConfig, expected: Iterable[str]) -
     return places
 
 
-def _first(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+def _first(names: list[str], limit: int = 3) -> str:
+    return ", ".join(names[:limit]) + (" …" if len(names) > limit else "")

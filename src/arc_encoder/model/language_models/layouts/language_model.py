@@ -20,7 +20,7 @@ from arc_encoder.model.language_models.layouts.names import rotated, to_hugging_
 from arc_encoder.model.language_models.layouts.rotary import half_split
 from arc_encoder.model.language_models.layouts.shape import WINDOW, TransformerShape, read_json
 from arc_encoder.model.language_models.layouts.tensors import Tensors, tensor_files
-from arc_encoder.model.language_models.state_dict_mismatch import misfits
+from arc_encoder.model.language_models.state_dict_mismatch import state_dict_mismatches
 
 OLMO, PREFIX, HEAD = "model.transformer.", "model.", "lm_head.weight"
 OLMO_BLOCK = {
@@ -66,7 +66,7 @@ def load_language_model(
     if layers is not None or body:  # what was cut off is not missed
         read = {name: take for name, take in read.items() if name in expected or not _cut(name, config)}
     state = {name: take() for name, take in read.items()}
-    problems = misfits(state, expected)
+    problems = state_dict_mismatches(state, expected)
     if problems:
         raise CheckpointError(f"the weights of {folder} do not fit its params.json: {'; '.join(problems)}")
     chosen = dtype or next(iter(state.values())).dtype

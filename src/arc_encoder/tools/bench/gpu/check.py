@@ -73,7 +73,7 @@ def machine(device: torch.device) -> dict[str, str]:
 
 
 def check_golden(folder: Path | None, device: torch.device) -> list[dict[str, Any]] | None:
-    """The golden cases in each dtype; None where they are not at hand."""
+    """The golden cases in each dtype; None where they are not available."""
     if folder is None:
         return None
     rows = []

@@ -16,7 +16,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.assembly.build import head_settings
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.decoder.load import FrozenDecoder
@@ -117,10 +117,10 @@ def random_compressor(size: Size, device: torch.device, dtype: torch.dtype, *, f
     return built
 
 
-def random_model(size: Size, device: torch.device, *, factor: int, dtype: torch.dtype) -> ArcModel:
+def random_model(size: Size, device: torch.device, *, factor: int, dtype: torch.dtype) -> ArcForCausalLM:
     """Both, the encoder in float32 to be trained and the decoder in `dtype`."""
     compressor = random_compressor(size, device, torch.float32, factor=factor)
-    return ArcModel(compressor, {DECODER: random_decoder(size, device, dtype)})
+    return ArcForCausalLM(compressor, {DECODER: random_decoder(size, device, dtype)})
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:

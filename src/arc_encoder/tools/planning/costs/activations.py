@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arc_encoder.tools.planning.costs.blocks import FLOAT, Block
-from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, row_plan
+from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, stage_lengths
 from arc_encoder.tools.planning.costs.workload import Workload
 from arc_encoder.tools.planning.parts import Parts, count, layers_of
 
@@ -86,9 +86,9 @@ def _encoder(parts: Parts, batch: Workload, compute: int, checkpointing: bool) -
     """Bytes that the encoder's blocks keep, and the most that one of them needs while it goes backward."""
     encoder = parts.compressor.encoder
     sequences, length = chunks(parts, batch)
-    plan = row_plan(parts, length)
+    plan = stage_lengths(parts, length)
     layers, first = encoder.backbone.layers, first_trained(parts)
-    kept = most = 0
+    kept = largest = 0
     for number in range(len(layers) if first is None else first, len(layers)):
         block = Block.of(encoder.backbone.config, layers[number])
         stage = number - (len(layers) - len(plan) + 1)  # below 0: a block that does not pool
@@ -96,25 +96,25 @@ def _encoder(parts: Parts, batch: Workload, compute: int, checkpointing: bool) -
         full = block.saved(sequences, rows, trained=True, compute=compute, padded=batch.padded, queries=queries)
         again = full + (compute * block.matrices if compute < FLOAT else 0)
         kept += sequences * rows * block.width * FLOAT if checkpointing else full
-        most = max(
-            most, block.passing(sequences, rows, compute=compute, stream=FLOAT) + (again if checkpointing else 0)
+        largest = max(
+            largest, block.passing(sequences, rows, compute=compute, stream=FLOAT) + (again if checkpointing else 0)
         )
-    return kept, most
+    return kept, largest
 
 
 def _decoder(model: Any, batch: Workload, positions: int, compute: int, checkpointing: bool) -> tuple[int, int]:
     """The same for a frozen decoder's blocks, its last norm included."""
     text: Any = model.config.get_text_config()
     layers = layers_of(model, int(text.num_hidden_layers))
-    kept = most = 0
+    kept = largest = 0
     for layer in layers:
         block = Block.of(model.config, layer)
         stream = next(layer.parameters()).element_size()  # dtype of the residual stream
         full = block.saved(batch.samples, positions, trained=False, compute=compute, padded=batch.padded)
         backward = block.passing(batch.samples, positions, compute=compute, stream=stream)
         kept += batch.samples * positions * block.width * stream if checkpointing else full
-        most = max(most, backward + (full if checkpointing else 0))
-    return kept + batch.samples * positions * int(text.hidden_size) * FLOAT, most
+        largest = max(largest, backward + (full if checkpointing else 0))
+    return kept + batch.samples * positions * int(text.hidden_size) * FLOAT, largest
 
 
 def _casts(parts: Parts, decoder: str, compute: int) -> int:

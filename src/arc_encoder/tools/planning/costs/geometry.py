@@ -15,14 +15,14 @@ def chunks(parts: Parts, batch: Workload) -> tuple[int, int]:
     return batch.samples * batch.contexts * -(-batch.context_tokens // length), length
 
 
-def row_plan(parts: Parts, length: int, factor: float | None = None) -> list[int]:
+def stage_lengths(parts: Parts, length: int, factor: float | None = None) -> list[int]:
     """Rows of a sequence of `length` tokens before the first pooling block and after each of them.
 
     `factor` is a pooling factor instead of the model's own.
     """
     pooling = parts.compressor.encoder.pooling
     memory = (pooling.used or pooling.count) if isinstance(pooling, MemoryTokens) else 0
-    return [int(rows) for rows in pooling.plan(torch.tensor([length + memory]), factor)]
+    return [int(rows) for rows in pooling.stage_lengths(torch.tensor([length + memory]), factor)]
 
 
 def context_vectors(parts: Parts, batch: Workload) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.tools.planning.costs.blocks import Block
 from arc_encoder.tools.planning.costs.work import encoder_forward
 from arc_encoder.tools.planning.costs.workload import Workload
@@ -12,7 +12,7 @@ from arc_encoder.tools.planning.parts import Parts, count, layers_of
 
 
 def prefill_work(
-    model: ArcModel, decoder: str, *, contexts: float, context_tokens: float, positions: float, factor: int | None
+    model: ArcForCausalLM, decoder: str, *, contexts: float, context_tokens: float, positions: float, factor: int | None
 ) -> tuple[float, float]:
     """Operations for one prompt, on average.
 

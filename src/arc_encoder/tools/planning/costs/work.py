@@ -13,7 +13,7 @@ from typing import Any
 
 from arc_encoder.tools.planning.costs.activations import first_trained
 from arc_encoder.tools.planning.costs.blocks import Block
-from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, row_plan
+from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, stage_lengths
 from arc_encoder.tools.planning.costs.workload import Workload
 from arc_encoder.tools.planning.parts import Parts, count, layers_of
 
@@ -62,7 +62,7 @@ def encoder_forward(parts: Parts, batch: Workload) -> int:
     """Operations of the encoder on a batch's contexts, forward."""
     encoder = parts.compressor.encoder
     sequences, length = chunks(parts, batch)
-    plan, layers = row_plan(parts, length, batch.factor), encoder.backbone.layers
+    plan, layers = stage_lengths(parts, length, batch.factor), encoder.backbone.layers
     total = 0
     for number, layer in enumerate(layers):
         block, stage = Block.of(encoder.backbone.config, layer), number - (len(layers) - len(plan) + 1)

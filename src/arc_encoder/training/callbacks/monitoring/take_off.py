@@ -20,7 +20,7 @@ from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.segments import Sample, TaskToken
 from arc_encoder.data.batching.datamodule import ArcDataModule
-from arc_encoder.data.batching.reference import as_text, begun, without_contexts
+from arc_encoder.data.batching.reference import as_text, with_start, without_contexts
 from arc_encoder.training.module import ArcLightningModule
 
 
@@ -57,7 +57,7 @@ class TakeOff(Callback):
         if every_n_steps < 1 or samples < 1:
             raise ConfigError(f"take-off: every_n_steps={every_n_steps} and samples={samples} must be at least 1")
         if not 0 < threshold < 1:
-            raise ConfigError(f"take-off: threshold={threshold} must lie between 0 and 1")
+            raise ConfigError(f"take-off: threshold={threshold} must be between 0 and 1")
         self.every_n_steps, self.threshold, self.samples, self.task = every_n_steps, threshold, samples, task
         self.took_off_at: int | None = None
         self._probes: dict[str, Probe] = {}
@@ -101,7 +101,7 @@ class TakeOff(Callback):
         def batch_of(decoder: str, change: Callable[[Sample], Sample]) -> ArcBatch:
             text = data.collator.decoders[decoder]
             end = str(text.tokenizer.eos_token)
-            changed = [begun(change(each), bos=text.bos, chat=text.chat, end_of_text=end) for each in samples]
+            changed = [with_start(change(each), bos=text.bos, chat=text.chat, end_of_text=end) for each in samples]
             return data.collator(changed, decoder=decoder, task=chosen).to(module.device)
 
         return {

@@ -1,4 +1,4 @@
-"""MixedPrecision: who is kept in which dtype, managed and checked.
+"""MixedPrecision: the dtype policy of a training, managed and checked.
 
 What is trained keeps float32 master weights; a frozen decoder may be kept in bfloat16,
 which halves its memory. The Trainer's `precision` chooses the dtype of the computation.

@@ -20,7 +20,7 @@ POLICIES = ("stop", "skip")
 
 
 class NonFiniteError(ArcError):
-    """A step that would have spoilt the weights."""
+    """A step that would have corrupted the weights."""
 
 
 class NonFinite(Callback):
@@ -32,19 +32,19 @@ class NonFinite(Callback):
 
     Args:
         policy: ``stop`` ends the run with weights as they were after the last good step;
-            ``skip`` throws this step's gradients away and goes on.
-        most_in_a_row: so many bad steps one after the other end the run under either policy.
+            ``skip`` throws this step's gradients away and continues.
+        max_consecutive: so many bad steps one after the other end the run under either policy.
 
     Raises:
         ConfigError: another policy, or a number below 1.
     """
 
-    def __init__(self, policy: Literal["stop", "skip"] = "stop", most_in_a_row: int = 20) -> None:
+    def __init__(self, policy: Literal["stop", "skip"] = "stop", max_consecutive: int = 20) -> None:
         if policy not in POLICIES:
             raise ConfigError(f"non-finite: policy={policy!r} is unknown; choose one of {', '.join(POLICIES)}")
-        if most_in_a_row < 1:
-            raise ConfigError(f"non-finite: most_in_a_row={most_in_a_row} must be at least 1")
-        self.policy, self.most_in_a_row = policy, most_in_a_row
+        if max_consecutive < 1:
+            raise ConfigError(f"non-finite: max_consecutive={max_consecutive} must be at least 1")
+        self.policy, self.max_consecutive = policy, max_consecutive
         self.skipped = self.in_a_row = 0
         self._batches: list[tuple[int, ArcBatch]] = []
         self._losses: list[Tensor] = []
@@ -72,7 +72,7 @@ class NonFinite(Callback):
         self.in_a_row += 1
         searching = getattr(trainer.precision_plugin, "scaler", None) is not None and not loss_is_bad
         what = self._describe(trainer, losses)
-        if self.in_a_row >= self.most_in_a_row and (searching or self.policy == "skip"):
+        if self.in_a_row >= self.max_consecutive and (searching or self.policy == "skip"):
             raise NonFiniteError(f"{what}; this was bad step number {self.in_a_row} in a row. {ADVICE}")
         if searching:
             return

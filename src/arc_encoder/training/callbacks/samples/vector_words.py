@@ -33,16 +33,16 @@ class VectorWords(Callback):
 
     Args:
         nearest: tokens that are named for each vector.
-        most_vectors: of a long context only the first so many are shown.
+        max_vectors: of a long context only the first so many are shown.
 
     Raises:
         ConfigError: a number below 1.
     """
 
-    def __init__(self, nearest: int = 5, most_vectors: int = 64) -> None:
-        if nearest < 1 or most_vectors < 1:
-            raise ConfigError(f"vector words: nearest={nearest} and most_vectors={most_vectors} must be at least 1")
-        self.nearest, self.most_vectors = nearest, most_vectors
+    def __init__(self, nearest: int = 5, max_vectors: int = 64) -> None:
+        if nearest < 1 or max_vectors < 1:
+            raise ConfigError(f"vector words: nearest={nearest} and max_vectors={max_vectors} must be at least 1")
+        self.nearest, self.max_vectors = nearest, max_vectors
 
     @torch.no_grad()
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -64,7 +64,7 @@ class VectorWords(Callback):
                 vectors, counts = pl_module.model.compressor(
                     batch.context_ids[:1], batch.context_lengths[:1], name, batch.task_token
                 )
-                shown = vectors[0, : min(int(counts[0]), self.most_vectors)].float()
+                shown = vectors[0, : min(int(counts[0]), self.max_vectors)].float()
                 tokens = decoder.token_ids(text)
                 similar = similarities(shown, decoder.embed(torch.tensor(tokens, device=shown.device)).float())
                 for board in boards:

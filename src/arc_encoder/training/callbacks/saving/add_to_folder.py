@@ -60,9 +60,9 @@ def add_heads(folder: Path, trained: ArcEncoderModel, names: Sequence[str]) -> N
     take the dtype in which the folder is kept.
 
     Raises:
-        CheckpointError: another encoder lies there, or a decoder of that name was added meanwhile.
+        CheckpointError: another encoder is there, or a decoder of that name was added meanwhile.
     """
-    own = "it lies in the compressor folder of your run"
+    own = "it is in the compressor folder of your run"
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         dtype = stored_dtype(folder)
         kept = getattr(torch, dtype.replace("int8", "float32"))

@@ -14,7 +14,7 @@ from arc_encoder.model.checkpoint.published.folder import DTYPES
 from arc_encoder.training.callbacks.safety.decoder_guard import DecoderGuard
 from arc_encoder.training.checkpoints.compressor_folder import write_compressor
 from arc_encoder.training.module import ArcLightningModule
-from arc_encoder.training.sharding import whole_state
+from arc_encoder.training.sharding import full_state_dict
 
 
 class ExportCompressor(Callback):
@@ -53,7 +53,7 @@ class ExportCompressor(Callback):
         for guard in (each for each in trainer.callbacks if isinstance(each, DecoderGuard)):  # type: ignore[attr-defined]
             guard.prove(trainer, pl_module)
         compressor = pl_module.model.compressor
-        state = whole_state(compressor.merged_state_dict())
+        state = full_state_dict(compressor.merged_state_dict())
         if not trainer.is_global_zero:
             return
         data = getattr(trainer, "datamodule", None)

@@ -13,7 +13,7 @@ class RandomState(Callback):
     """Saves torch's CPU and CUDA generators and restores them when a run is resumed.
 
     What is saved is their state after the last optimizer step: a run that stops in the middle
-    of one goes on at its beginning.
+    of one continues at its beginning.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 
 from arc_encoder.core.errors import CheckpointError
-from arc_encoder.training.checkpoints.checkpoint_files import newest_first, remove, sweep_unfinished
+from arc_encoder.training.checkpoints.checkpoint_files import list_checkpoints, remove, sweep_unfinished
 
 
 class AgreedCheckpoint(ModelCheckpoint):
@@ -57,7 +57,7 @@ class StepCheckpoint(AgreedCheckpoint):
             filename=filename,
             monitor="step",
             mode="max",
-            save_top_k=min(save_top_k, 0) if save_top_k < 1 else -1,  # older ones are removed here, by what lies there
+            save_top_k=min(save_top_k, 0) if save_top_k < 1 else -1,  # older ones are removed here, by what is there
             every_n_train_steps=every_n_train_steps,
             save_on_exception=save_on_exception,
             enable_version_counter=False,  # the same step again takes the file's place
@@ -98,7 +98,7 @@ class StepCheckpoint(AgreedCheckpoint):
         """Nothing: a run is one epoch, and its last step is saved by then."""
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        # A write that failed would fail again; half a step is no state to go on from; a second Ctrl-C is in a hurry.
+        # A write that failed would fail again; half a step is no state to continue from; a second Ctrl-C is in a hurry.
         if self._half_done or isinstance(exception, CheckpointError | KeyboardInterrupt):
             return
         if self.save_top_k == 0 or not self._should_save_on_exception(trainer):
@@ -108,7 +108,7 @@ class StepCheckpoint(AgreedCheckpoint):
         rank_zero_info(f"optimizer step {trainer.global_step} is saved in {file}")
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: what is kept is decided by what lies in the folder."""
+        """Nothing: what is kept is decided by what is in the folder."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -121,5 +121,5 @@ class StepCheckpoint(AgreedCheckpoint):
     def _save_checkpoint(self, trainer: L.Trainer, filepath: str) -> None:
         super()._save_checkpoint(trainer, filepath)
         if trainer.is_global_zero and self.keep > 0:
-            for old in newest_first(Path(filepath).parent)[self.keep :]:
+            for old in list_checkpoints(Path(filepath).parent)[self.keep :]:
                 remove(old)

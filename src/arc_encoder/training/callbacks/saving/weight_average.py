@@ -18,7 +18,7 @@ class WeightAverage(Callback):
     """average ← d · average + (1 − d) · weight after every optimizer step.
 
     Keeps one more copy of the trained weights and none of a decoder (Lightning's
-    `EMAWeightAveraging` copies the whole module, decoders included). Training itself goes on
+    `EMAWeightAveraging` copies the whole module, decoders included). Training itself continues
     with the plain weights; validation, text samples and the published folder use the averages.
 
     Args:
@@ -31,7 +31,7 @@ class WeightAverage(Callback):
 
     def __init__(self, decay: float = 0.999, *, warmup: bool = True) -> None:
         if not 0 < decay < 1:
-            raise ConfigError(f"weight average: decay={decay} must lie between 0 and 1, such as 0.999")
+            raise ConfigError(f"weight average: decay={decay} must be between 0 and 1, such as 0.999")
         self.decay, self.warmup = decay, warmup
         self.averages: dict[str, Tensor] = {}
         self._swapped = False
@@ -48,7 +48,7 @@ class WeightAverage(Callback):
         if not self.averages:
             if trainer.global_step > 0:
                 raise CheckpointError(
-                    "the checkpoint holds no average of the weights, for it was written without; go on without it, "
+                    "the checkpoint holds no average of the weights, for it was written without; continue without it, "
                     "or start a new run from the published folder with model.init_from"
                 )
             self.averages = {name: p.detach().clone() for name, p in trained.items()}

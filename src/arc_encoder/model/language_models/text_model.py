@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 from arc_encoder.core.errors import ConfigError
 
 
-def text_part(model: Any) -> Any:
+def text_model(model: Any) -> Any:
     """A causal language model of the same weights that reads text alone; `model` itself if it is one.
 
     Such models cannot generate from embeddings. Their language model can, and what reads images
