@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
+from contextlib import suppress
 
 import torch
 
@@ -114,7 +115,7 @@ class TransformersEngine(Engine):
         here = asyncio.get_running_loop()
 
         def tell(event: Delta | Finished | Exception) -> None:
-            if not here.is_closed():
+            with suppress(RuntimeError):  # the loop is closed, so nobody waits
                 here.call_soon_threadsafe(events.put_nowait, event)
 
         work = Work(job, runs, self._longest(job, length_of(runs)), tell)

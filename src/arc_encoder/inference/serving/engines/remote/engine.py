@@ -87,6 +87,7 @@ class VllmEngine(Engine):
             "base_url": url,
             "headers": {"Authorization": f"Bearer {key}"} if key else {},
             "timeout": httpx.Timeout(None, connect=CONNECT_SECONDS),
+            "limits": httpx.Limits(max_connections=None),
         }
         self._client: httpx.AsyncClient | None = None
         self._facts: ServerFacts | None = None
