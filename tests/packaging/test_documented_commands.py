@@ -31,6 +31,7 @@ PYTHON_PAGES = (
     "docs/inference.md",
     "docs/storing.md",
     "docs/fallback.md",
+    "docs/serving.md",
     "docs/tutorials/practitioners.md",
 )
 FENCE = re.compile(r"(<!-- not run by tests: [^>]+-->\s*)?```(bash|python)\n(.*?)```", re.DOTALL)

@@ -15,7 +15,7 @@ from arc_encoder.inference.serving.engines.base import Delta, Finished, Job
 from arc_encoder.inference.serving.engines.embedded.decoding import Decoding, Work
 from arc_encoder.inference.serving.engines.embedded.kv_rows import EMPTY
 from arc_encoder.inference.serving.prompts.prompt import Part, opening, runs_of
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
 from tests.tiny_decoders import tiny_causal
 from tests.tiny_models import WIDTH, tiny_compressor, tiny_tokenizer
@@ -23,7 +23,7 @@ from tests.tiny_models import WIDTH, tiny_compressor, tiny_tokenizer
 
 def decoding_of(compressor: Compressor, **options: object) -> Decoding:
     assert compressor.decoder is not None
-    arc = ArcModel(compressor.model, {compressor.decoder_name: compressor.decoder})
+    arc = ArcForCausalLM(compressor.model, {compressor.decoder_name: compressor.decoder})
     return Decoding(Answering(arc, compressor.tokenizer, compressor.decoder_name), **options)  # type: ignore[arg-type]
 
 

@@ -30,7 +30,7 @@ from arc_encoder.inference.serving.prompts.chat_format import TemplateFormat
 from arc_encoder.inference.serving.prompts.prompt import Document, Turn, runs_of
 from arc_encoder.inference.serving.vllm import chat_request, completions_request, offline_mixed, offline_prompt
 from arc_encoder.inference.serving.vllm.requests import to_base64
-from arc_encoder.model.language_models.downloads.places import is_whole, model_folder
+from arc_encoder.model.language_models.downloads.places import is_complete, model_folder
 from tests.inference.serving.stand_in import PLACEHOLDER, tensor_of
 from tests.inference.storage.conftest import Made, made
 from tests.tiny_chat import CHATML, LLAMA_2, chat_tokenizer
@@ -209,7 +209,7 @@ def test_text_around_a_placeholder_is_text_by_itself(made: Made, tokenizer: str,
     """The server tokenizes the whole chat around special tokens; we tokenize each piece. Both give the same ids."""
     found: Any = chat_tokenizer(template)
     if tokenizer != "bytes":
-        if not is_whole(model_folder(tokenizer)) or template is LLAMA_2:
+        if not is_complete(model_folder(tokenizer)) or template is LLAMA_2:
             pytest.skip("needs arc-models get smollm2_135m, and has its own template")
         from transformers import AutoTokenizer
 

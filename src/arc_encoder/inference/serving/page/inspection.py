@@ -17,9 +17,10 @@ from arc_encoder.data.batching.collator import ArcCollator, texts_of
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.encoding.fidelity import FidelityMeter
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.encoder.pooling.grouping import balanced_groups
 
+BLOCK = 64  # vectors that are compared with the vocabulary at once
 Span = tuple[int, int]  # characters
 
 
@@ -54,7 +55,7 @@ class Inspection:
             raise CheckpointError("what vectors say is seen with the decoder, which this process does not have")
         self.compressor, self.decoder = compressor, compressor.decoder
         name = compressor.decoder_name
-        arc = ArcModel(compressor.model, {name: self.decoder})
+        arc = ArcForCausalLM(compressor.model, {name: self.decoder})
         collator = ArcCollator(compressor.tokenizer, texts_of({name: self.decoder}))
         try:
             self.hits: TokenHits | None = TokenHits(arc, collator, compressor)
@@ -84,13 +85,17 @@ class Inspection:
         return [*found, *(Told("", each, None) for each in words[first:])]
 
     def _nearest(self, vectors: Tensor, count: int) -> list[tuple[str, ...]]:
+        """The tokens whose embeddings point most nearly where each vector does, a block of vectors at a time."""
         table: Tensor = self.decoder.model.get_input_embeddings().weight
-        normal = torch.nn.functional.normalize(table.float(), dim=-1)
-        likeness = torch.nn.functional.normalize(vectors.to(normal), dim=-1) @ normal.T  # (M, V)
-        return [
-            tuple(str(self.decoder.tokenizer.decode([each])) for each in row)
-            for row in likeness.topk(count).indices.tolist()
-        ]
+        lengths = torch.linalg.vector_norm(table, dim=-1, dtype=torch.float32)
+        found: list[tuple[str, ...]] = []
+        for block in torch.nn.functional.normalize(vectors.float(), dim=-1).split(BLOCK):
+            likeness = (block.to(table) @ table.T).float() / lengths  # (BLOCK, V)
+            found += [
+                tuple(str(self.decoder.tokenizer.decode([each])) for each in row)
+                for row in likeness.topk(count).indices.tolist()
+            ]
+        return found
 
     def _spans(self, chunk: str, count: int) -> list[Span]:
         """The characters behind each vector of a chunk; nothing where a vector has no place of its own."""

@@ -1,6 +1,6 @@
 """How fast a gateway answers about documents: as text, as vectors that are made now, as vectors of a store.
 
-All ways take turns in one run, so that their ratios hold on a machine whose speed changes. Beside each ratio stands what
+All ways take turns in one run, so that their ratios hold on a machine whose speed changes. Beside each ratio is what
 the floating-point operations imply (`plan.prefill`): a way that needs a quarter of the text's work should take a quarter of
 its time to the first token.
 """
@@ -22,7 +22,7 @@ from arc_encoder.data.batching.tokens import text_ids
 from arc_encoder.data.prompts import DOCUMENT, asked
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.storage.store import VectorStore
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.tools.planning.costs.prefill import prefill_work
 
 QUESTION = "What is said there?"
@@ -34,7 +34,7 @@ class Way:
 
     Attributes:
         factor: pooling factor; None is text.
-        stored: the vectors lie in the store.
+        stored: the vectors are in the store.
     """
 
     factor: int | None = None
@@ -192,7 +192,7 @@ class ServingBench:
         decoder = self.compressor.decoder
         assert decoder is not None
         name, way = self.compressor.decoder_name, case.way
-        arc = ArcModel(self.compressor.model, {name: decoder})
+        arc = ArcForCausalLM(self.compressor.model, {name: decoder})
         around = len(decoder.token_ids(DOCUMENT)) + len(decoder.token_ids(asked(QUESTION))) + len(decoder.prefix_ids)
         if way.factor is None:
             vectors = case.tokens

@@ -190,7 +190,7 @@ class Decoding:
     def _forward(self, embeddings: Tensor, mask: Tensor, positions: Tensor, last: Tensor, rows: Rows) -> Tensor:
         """Logits (B, V) at chosen positions; the rows' cache grows."""
         placed = {"position_ids": positions} if self._takes_positions else {}
-        with self.arc.as_trained(self.name):
+        with self.arc.decoder_adapter_of(self.name):
             output = forward_at(
                 self.decoder.model,
                 last,
@@ -216,7 +216,7 @@ class Decoding:
         return found
 
     def _say(self, active: Active, token: int, scores: Tensor) -> bool:
-        """Take the next token of an answer; whether it goes on."""
+        """Take the next token of an answer; whether it continues."""
         work, answer = active.work, active.answer
         active.token = token
         delta = answer.add(token, scores)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
+from contextlib import suppress
 
 import torch
 
@@ -19,7 +20,7 @@ from arc_encoder.inference.serving.engines.embedded.kv_rows import EMPTY
 from arc_encoder.inference.serving.prompts.chat_format import format_of
 from arc_encoder.inference.serving.prompts.prompt import length_of, runs_of
 from arc_encoder.inference.serving.protocol.errors import refused
-from arc_encoder.model.arc_model import ArcModel
+from arc_encoder.model.arc_model import ArcForCausalLM
 
 TEST_TEXT = "The bridge was opened in the spring, and the first train crossed it the same day."
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.2, torch.float16: 0.05}  # of the logits' spread
@@ -67,11 +68,11 @@ class TransformersEngine(Engine):
         if decoder is None:
             raise CheckpointError("the embedded engine needs the decoder in this process", advice="decoder")
         name = compressor.decoder_name
-        answering = Answering(ArcModel(compressor.model, {name: decoder}), compressor.tokenizer, name)
+        answering = Answering(ArcForCausalLM(compressor.model, {name: decoder}), compressor.tokenizer, name)
         self.text = DecoderText(decoder.tokenizer, decoder.bos, decoder.chat)
         self.format = format_of(self.text)
         self.window, self.self_test = decoder.window, self_test
-        answering.arc.bring(answering.name, next(compressor.model.parameters()).device)
+        answering.arc.onload(answering.name, next(compressor.model.parameters()).device)
         self.decoding = Decoding(
             answering,
             end_ids=self.format.end_ids,
@@ -114,7 +115,7 @@ class TransformersEngine(Engine):
         here = asyncio.get_running_loop()
 
         def tell(event: Delta | Finished | Exception) -> None:
-            if not here.is_closed():
+            with suppress(RuntimeError):  # the loop is closed, so nobody waits
                 here.call_soon_threadsafe(events.put_nowait, event)
 
         work = Work(job, runs, self._longest(job, length_of(runs)), tell)
@@ -153,7 +154,7 @@ class TransformersEngine(Engine):
         """
         decoder = self.decoding.decoder
         ids = torch.tensor([decoder.prefix_ids + decoder.token_ids(TEST_TEXT)], device=decoder.device)
-        with self.decoding.arc.as_trained(self.decoding.name):
+        with self.decoding.arc.decoder_adapter_of(self.decoding.name):
             as_text = decoder.model(input_ids=ids, use_cache=False).logits[0, -1]
         as_embeddings, _ = self.decoding.extend([EMPTY], [decoder.embed(ids)[0]])
         apart = float((as_text.float() - as_embeddings[0].float()).abs().max() / as_text.float().std())

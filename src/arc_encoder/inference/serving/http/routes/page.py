@@ -20,6 +20,7 @@ from arc_encoder.inference.serving.protocol.openapi import ERRORS
 from arc_encoder.inference.serving.protocol.schemas import DocumentSource, InspectBody
 
 FACTORS = (2.0, 4.0, 8.0)  # that can be chosen besides those that were trained
+MOST_VECTORS = 2048  # that are looked at: meanwhile nobody is answered
 PAGE = Path(__file__).parents[2] / "page" / "index.html"
 
 
@@ -53,6 +54,8 @@ def page_routes(engine: Engine, reader: DocumentReader, model: str) -> APIRouter
         )
         context = document.content
         assert isinstance(context, CompressedContext)
+        if len(context) > MOST_VECTORS:
+            raise refused(f"{len(context)} vectors are too many to look at; {MOST_VECTORS} at most", param="text")
         told = await asyncio.wrap_future(engine.call(lambda: inspection.look(context, body.text, body.nearest)))
         norms = context.norms.tolist()
         return {
