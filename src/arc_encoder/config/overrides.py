@@ -99,7 +99,11 @@ def _composing(arguments: Namespace) -> AbstractContextManager[Any]:
 def _read(loader: Any, arguments: Namespace, config_name: str) -> _Words:
     overrides = [override for text in arguments.overrides for override in _parsed(text)]
     name = arguments.config_name or config_name
-    problems = [] if arguments.multirun else [_one_value(each) for each in overrides if each.is_sweep_override()]
+    problems = (
+        []
+        if getattr(arguments, "multirun", False)
+        else [_one_value(each) for each in overrides if each.is_sweep_override()]
+    )
     right: list[str] = []
     keyed = []
     for override in overrides:

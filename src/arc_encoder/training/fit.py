@@ -29,7 +29,7 @@ from arc_encoder.training.callbacks import (
     Throughput,
 )
 from arc_encoder.training.checkpoints.checkpoint_files import AtomicCheckpointIO
-from arc_encoder.training.checkpoints.compatibility import refuse_other_model
+from arc_encoder.training.checkpoints.compatibility import check_same_model
 from arc_encoder.training.checkpoints.resume import TrainingRun, check_max_steps, open_run
 from arc_encoder.training.hyperparameters import log_hyperparameters, log_outcome
 from arc_encoder.training.module import ArcLightningModule
@@ -97,7 +97,7 @@ def fit(
         data.connect(tokenizer, texts, own_factor=own_factor, with_reference=objective.needs_reference)
         module = ArcLightningModule(model, optim, objective)
         if opened.checkpoint is not None:
-            refuse_other_model(opened.checkpoint, module, hyperparameters)
+            check_same_model(opened.checkpoint, module, hyperparameters)
         opened.accept()
         log_hyperparameters(hyperparameters or {}, model, trainer.loggers)
         try:

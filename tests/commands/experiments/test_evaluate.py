@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from arc_encoder.commands.experiments import evaluate
 from arc_encoder.config.paths import configs_folder
-from arc_encoder.core.run_folder.sharing import sharing
+from arc_encoder.core.run_folder.sharing import share_run_folder
 from arc_encoder.evaluation.evaluate import check_decoders
 from arc_encoder.evaluation.runs import runner
 from arc_encoder.evaluation.systems import arc as arc_system
@@ -309,7 +309,7 @@ def test_other_settings_are_refused_where_an_evaluation_runs(run: Command, base:
     settings = yaml.safe_load((out / "config.yaml").read_text())
     assert "- system=open_book\n" in (out / "hydra" / "overrides.yaml").read_text()
     before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
-    with sharing(out, settings, lambda: None):
+    with share_run_folder(out, settings, lambda: None):
         errors = run.fails(*base, "system=closed_book", "hydra.run.dir=out")
         assert "another process is at work in out with other settings (systems.closed_book" in errors
         assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before

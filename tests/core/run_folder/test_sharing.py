@@ -13,7 +13,7 @@ import yaml
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.run_folder.record import record_start
-from arc_encoder.core.run_folder.sharing import sharing
+from arc_encoder.core.run_folder.sharing import share_run_folder
 from tests.tiny_runs import environment
 
 HOLD = """
@@ -22,16 +22,18 @@ from functools import partial
 from pathlib import Path
 import yaml
 from arc_encoder.core.run_folder.record import record_start
-from arc_encoder.core.run_folder.sharing import sharing
+from arc_encoder.core.run_folder.sharing import share_run_folder
 folder, written = Path(sys.argv[1]), sys.argv[2]
-with sharing(folder, yaml.safe_load(written), partial(record_start, folder, config=written)):
+with share_run_folder(folder, yaml.safe_load(written), partial(record_start, folder, config=written)):
     print("held", flush=True)
     sys.stdin.readline()
 """
 
 
 def enter(folder: Path, settings: dict[str, Any]) -> None:
-    with sharing(folder, settings, partial(record_start, folder, config=yaml.safe_dump(settings)), own=("threads",)):
+    with share_run_folder(
+        folder, settings, partial(record_start, folder, config=yaml.safe_dump(settings)), own=("threads",)
+    ):
         pass
 
 

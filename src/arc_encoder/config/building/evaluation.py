@@ -22,7 +22,7 @@ from arc_encoder.core.compute.device import own_device
 from arc_encoder.core.compute.precision import compute_dtype
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.run_folder.record import record_start
-from arc_encoder.core.run_folder.sharing import sharing
+from arc_encoder.core.run_folder.sharing import share_run_folder
 from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.evaluate import check_systems, evaluate
 from arc_encoder.evaluation.runs.results import Cost, Part, Row
@@ -52,7 +52,7 @@ def evaluate_from_config(
     nodes = config.get("decoders") or {}
     written = OmegaConf.to_yaml(config, resolve=True)
     record = partial(record_start, folder, seed=config.seed, config=written, words=words)
-    with sharing(folder, yaml.safe_load(written), record, own=OWN) if first else nullcontext():
+    with share_run_folder(folder, yaml.safe_load(written), record, own=OWN) if first else nullcontext():
         return evaluate(
             systems,
             [benchmark for benchmark, _ in chosen],

@@ -58,7 +58,7 @@ def check_unlocked(folder: Path) -> None:
 
 
 @contextmanager
-def making(target: Path, lock: Path | None = None) -> Iterator[None]:
+def lock_output(target: Path, lock: Path | None = None) -> Iterator[None]:
     """Within it nobody else may make the file or folder `target`; afterwards no lock is left.
 
     Args:

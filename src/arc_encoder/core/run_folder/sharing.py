@@ -19,7 +19,7 @@ SHOWN = 6
 
 
 @contextmanager
-def sharing(
+def share_run_folder(
     folder: Path, settings: Mapping[str, Any], record: Callable[[], None], *, own: Sequence[str] = ()
 ) -> Iterator[None]:
     """Within it only processes of these settings may work in a folder, which is made if it is not there.

@@ -32,11 +32,7 @@ from arc_encoder.inference.storage.validation import MODELS, check_addable, faul
 
 VERSION = 1
 WRITER = ".writer.lock"  # held by who fills the whole store
-MADE_FIRST = (
-    "shards",
-    "store.json",
-    WRITER,
-)  # by a process that creates the same store now, or was killed while it did
+MADE_FIRST = ("shards", "store.json", WRITER)  # by a process that creates the store now, or was killed while it did
 
 
 class VectorStore:

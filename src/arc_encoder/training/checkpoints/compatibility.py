@@ -18,7 +18,7 @@ DECIDING = ("model.", "decoders.", "optim.")  # settings that decide which weigh
 SHOWN = 6  # of each kind of difference
 
 
-def refuse_other_model(checkpoint: str, module: ArcLightningModule, settings: Mapping[str, Any] | None = None) -> None:
+def check_same_model(checkpoint: str, module: ArcLightningModule, settings: Mapping[str, Any] | None = None) -> None:
     """Refuse a checkpoint whose weights do not fit, before anything is written.
 
     A sharded checkpoint, a folder, is left to its own reader.

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.core.run_folder.lock import making
+from arc_encoder.core.run_folder.lock import lock_output
 from arc_encoder.data.records import Document
 from arc_encoder.data.sources.jsonl import OnError, matching_files
 from arc_encoder.inference.compressor import Compressor
@@ -90,7 +90,7 @@ def compress(
         fidelity=fidelity,
         stop_on_error=on_error == "stop",
     )
-    with making(target) if single else _making_store(target):
+    with lock_output(target) if single else _lock_store(target):
         loaded = job.load()
         documents = _read(files, text_field, on_error, progress)
         if single:
@@ -102,7 +102,7 @@ def compress(
             store.close()
 
 
-def _making_store(target: Path) -> AbstractContextManager[None]:
+def _lock_store(target: Path) -> AbstractContextManager[None]:
     """Of the processes that share the work, the first one keeps others out.
 
     A folder of something else is refused when the store is opened, and left alone here.
@@ -110,7 +110,7 @@ def _making_store(target: Path) -> AbstractContextManager[None]:
     found = {each.name for each in target.iterdir()} if target.is_dir() else set()
     first = int(os.environ.get("RANK", "0")) == 0
     own = "store.json" in found or found <= {*MADE_FIRST}
-    return making(target, target / WRITER) if first and own else nullcontext()
+    return lock_output(target, target / WRITER) if first and own else nullcontext()
 
 
 def _read(files: str, text_field: str, on_error: OnError, progress: bool) -> Iterator[Document]:
