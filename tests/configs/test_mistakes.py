@@ -46,7 +46,7 @@ def test_all_mistakes_are_named_at_once(run: Command, base: list[str], tmp_path:
         "optim.encoder_lrr: there is no 'encoder_lrr' in optim (did you mean 'encoder_lr'?); valid choices: betas, "
         "encoder_lr, eps, final_lr, projector_lr, start_lr, task_token_lr, train_embeddings, train_encoder, train_layers, warmup_steps, weight_decay",
         "threads=0: expected a whole number from 1 on",
-        "model.chunking.colour: unknown key; valid choices: most, overflow, size",
+        "model.chunking.colour: unknown key; valid choices: max_chunks, overflow, size",
         "model.pooling: pooling factor 0 is not possible: give a whole number from 1 on (4 and 8 are usual)",
     }
     assert expected <= set(found)

@@ -33,7 +33,7 @@ class Ragged(NamedTuple):
         )
 
     def sequences(self) -> list[list[tuple[str, int, int]]]:
-        """What stands at each place of each sample: ("text", sample, token) or ("vector", context, number)."""
+        """What is at each place of each sample: ("text", sample, token) or ("vector", context, number)."""
         merged = []
         for sample, length in enumerate(self.text_lengths):
             sequence: list[tuple[str, int, int]] = []

@@ -28,7 +28,7 @@ COMMANDS = {
     "compress": Command("compressors.compress", "compress files of documents into a store of vectors", "compress"),
     "serve": Command("compressors.serve", "serve a decoder, documents as vectors, by OpenAI's protocol", "serve"),
     "store": Command("compressors.store", "look after a store of compressed documents"),
-    "probe": Command("compressors.probe", "train a probe that predicts answers that are lost in vectors", "probe"),
+    "probe": Command("compressors.probe", "train a probe that predicts which answers vectors lose", "probe"),
     "report": Command("experiments.report", "tables, plots and a page of finished runs; examples; comparisons"),
     "ablate": Command("experiments.ablate", "train and evaluate the variants of an ablation", "ablate"),
     "data": Command("preparation.data", "look at data before training on it, and prepare public sets"),
@@ -40,7 +40,7 @@ COMMANDS = {
     "bench": Command("measurements.bench", "measure the speed of training and encoding", "bench"),
     "parity": Command("measurements.parity", "compare with golden vectors of the method's public implementation"),
     "lm-eval": Command("experiments.lm_eval", "run tasks of lm-evaluation-harness on compressed contexts"),
-    "toy-models": Command("preparation.toy_models", "train the toy world's language models again", "toy_model"),
+    "toy-models": Command("preparation.toy_models", "retrain the toy world's language models", "toy_model"),
 }
 GROUPS = {
     "experiments": "train and evaluate",

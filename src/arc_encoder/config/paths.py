@@ -1,4 +1,4 @@
-"""Where configurations and models are: inside the installed package or the checkout, or fetched by `arc-models`."""
+"""Where configurations and models are found: inside the installed package or the checkout, or fetched by `arc-models`."""
 
 from __future__ import annotations
 

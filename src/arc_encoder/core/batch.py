@@ -2,8 +2,8 @@
 
 Shape legend: C contexts, L context tokens, B samples, S text tokens.
 
-The decoder's text and the contexts are kept apart. A context says in which sample it
-is and after how many text tokens; the model lays out the merged sequence once it
+The decoder's text and the contexts are kept apart. A context says which sample it
+belongs to and how many text tokens come before it; the model lays out the merged sequence once it
 knows how many vectors each context became. So neither pooling factor nor chunking is
 known to the data side, and both may change while training runs.
 """

@@ -27,7 +27,7 @@ def joined_passages(question: Question, count: int | None = None) -> str:
 
 
 def asked(question: str) -> str:
-    """The question as it is between document and answer."""
+    """The question as it is written between document and answer."""
     return f"\nQuestion: {question}\nAnswer:"
 
 

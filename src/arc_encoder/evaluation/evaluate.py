@@ -41,7 +41,7 @@ def evaluate(
         systems: by name.
         benchmarks: what to run.
         decoders: by the names that the compressor knows them by: loaded ones, folders or hub names, or functions that
-            load one. One is held at a time. A session that is open already may be in their place.
+            load one. One is held at a time. An open session may be given instead.
         compressor: folder of a trained ARC-Encoder, or the hub name of a released one.
         factors: pooling factors for the systems that compress or have a budget; the trained one by default.
         folder: where results.json, report.md and every example are written.

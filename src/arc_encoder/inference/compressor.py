@@ -200,7 +200,7 @@ class Compressor(DocumentEncoder):
     @overload
     def generate(self, prompts: Sequence[Prompt], *, stream: Literal[True], **kw: Any) -> Iterator[str]: ...
 
-    def generate(  # type: ignore[misc]  # the overloads tell what comes back, the settings are here alone
+    def generate(  # type: ignore[misc]  # the overloads tell what comes back, the settings are listed here alone
         self,
         prompts: Sequence[Prompt],
         *,

@@ -114,7 +114,7 @@ class ArcForCausalLM(nn.Module):
         return nullcontext() if adapter is None else adapter.active(self.decoder(name).model)
 
     def onload(self, name: str, home: torch.device) -> FrozenDecoder:
-        """The decoder called `name`, its weights where they compute; others that rest between their turns do."""
+        """The decoder called `name`, its weights where they compute; others that rest between turns are released."""
         decoder = self.decoder(name)
         for other in self.frozen_decoders().values():
             if other is not decoder:

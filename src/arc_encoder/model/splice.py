@@ -15,7 +15,7 @@ from arc_encoder.core.errors import DataError
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything is in the merged sequences.
+    """The place of everything in the merged sequences.
 
     Attributes:
         text_positions: (B, S) merged position of each text token.
@@ -49,7 +49,7 @@ def lay_out(text_lengths: Tensor, counts: Tensor, rows: Tensor, positions: Tenso
     """
     if bool((positions > text_lengths[rows]).any()):
         raise DataError(
-            f"contexts are after {positions.tolist()} text tokens, but their samples have {text_lengths[rows].tolist()}"
+            f"contexts come after {positions.tolist()} text tokens, but their samples have {text_lengths[rows].tolist()}"
         )
     samples, width = len(text_lengths), int(text_lengths.max()) if len(text_lengths) else 0
     inserted = torch.zeros(samples, width + 1, dtype=torch.long, device=counts.device)

@@ -158,6 +158,6 @@ def plugins() -> list[Any]:
     """What every Trainer of this project needs: atomic checkpoints, and on SLURM nothing that saves in mid-step."""
     found: list[Any] = [AtomicCheckpointIO()]
     if SLURMEnvironment.detect():
-        # Lightning would save in the middle of a step, and take any hpc_ckpt_*.ckpt of the folder where we are.
+        # Lightning would save in the middle of a step, and take any hpc_ckpt_*.ckpt of the current folder.
         found.append(SLURMEnvironment(auto_requeue=False))
     return found

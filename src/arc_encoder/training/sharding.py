@@ -86,7 +86,7 @@ def shard(model: ArcForCausalLM, mesh: DeviceMesh) -> None:
             f"length_buckets={compressor.config.length_buckets}: with sharded weights all processes must encode equally often; set it to 1"
         )
     if compressor.encoder.adapter.adds_weights:
-        raise ConfigError("an adapter on the encoder cannot be trained with sharded weights; choose trainer=ddp")
+        raise ConfigError("an adapter on the encoder cannot be trained with sharded weights; choose the strategy ddp")
     placed = [name for name, decoder in model.frozen_decoders().items() if decoder.placement.managed]
     if placed:
         raise ConfigError(

@@ -212,7 +212,7 @@ def test_passages_are_retrieved(run: Command, tmp_path: Path) -> None:
     write(tmp_path / "wiki.jsonl", [{"text": "Penicillin was found by Fleming."}, {"text": "A violin has strings."}])
     assert "nq_open comes without passages" in run.fails("prepare", "nq_open", "from=nq.jsonl")
     output = run("prepare", "nq_open", "from=nq.jsonl", "passages=wiki.jsonl", "top=1", "output=nq_out.jsonl.gz")
-    assert "an answer stands in the passages of 100.0%" in output
+    assert "an answer occurs in the passages of 100.0%" in output
     assert "1 × no passage was found" in output
     assert read(tmp_path / "nq_out.jsonl.gz")[0]["passages"] == ["Penicillin was found by Fleming."]
     manifest = json.loads((tmp_path / "nq_out.jsonl.gz.manifest.json").read_text())

@@ -19,11 +19,11 @@ from arc_encoder.core.run_folder.renamed import KEYS, MODULES, current_key, curr
 from arc_encoder.model.checkpoint.config import ArcEncoderConfig
 
 OLD = {
-    "arc_encoder.model.assembly.build.build_arc_model": "arc_encoder.model.assembly.build.build_arc_model",
-    "arc_encoder.model.encoder.pooling.MeanPooling": "arc_encoder.model.encoder.pooling.MeanPooling",
-    "arc_encoder.training.optim.optimizer.OptimSettings": "arc_encoder.training.optim.optimizer.OptimSettings",
-    "arc_encoder.data.sources.jsonl.JsonlQuestions": "arc_encoder.data.sources.jsonl.JsonlQuestions",
-    "arc_encoder.model.decoder.load.load_decoder": "arc_encoder.model.decoder.load.load_decoder",
+    "arc_encoder.model.build.build_arc_model": "arc_encoder.model.assembly.build.build_arc_model",
+    "arc_encoder.model.pooling.MeanPooling": "arc_encoder.model.encoder.pooling.MeanPooling",
+    "arc_encoder.training.optim.OptimSettings": "arc_encoder.training.optim.optimizer.OptimSettings",
+    "arc_encoder.data.jsonl.JsonlQuestions": "arc_encoder.data.sources.jsonl.JsonlQuestions",
+    "arc_encoder.model.decoder.load_decoder": "arc_encoder.model.decoder.load.load_decoder",
 }
 
 
@@ -52,17 +52,15 @@ def test_targets_are_renamed_at_every_depth() -> None:
 
 
 def test_the_configuration_of_an_old_run_is_read_in_current_names(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text(
-        "optim:\n  _target_: arc_encoder.training.optim.optimizer.OptimSettings\n  eps: 1e-8\n"
-    )
-    assert read_config(tmp_path)["optim"]["_target_"] == OLD["arc_encoder.training.optim.optimizer.OptimSettings"]
+    (tmp_path / "config.yaml").write_text("optim:\n  _target_: arc_encoder.training.optim.OptimSettings\n  eps: 1e-8\n")
+    assert read_config(tmp_path)["optim"]["_target_"] == OLD["arc_encoder.training.optim.OptimSettings"]
 
 
 def test_a_configuration_of_ones_own_is_told_the_new_name() -> None:
-    config = OmegaConf.create({"thing": {"_target_": "arc_encoder.model.encoder.pooling.MeanPooling"}})
+    config = OmegaConf.create({"thing": {"_target_": "arc_encoder.model.pooling.MeanPooling"}})
     (problem,) = find_problems(config, keys={"thing"})
     assert problem == (
-        "thing._target_: arc_encoder.model.encoder.pooling.MeanPooling is now called arc_encoder.model.encoder.pooling.MeanPooling"
+        "thing._target_: arc_encoder.model.pooling.MeanPooling is now called arc_encoder.model.encoder.pooling.MeanPooling"
     )
 
 
@@ -87,7 +85,7 @@ def test_a_setting_of_an_earlier_version_is_told_the_new_name() -> None:
 
 
 def test_a_module_of_ones_own_is_told_where_a_module_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_old_pooling.py").write_text("from arc_encoder.model.encoder.pooling.base import Pooling\n")
+    (tmp_path / "my_old_pooling.py").write_text("from arc_encoder.model.pooling.base import Pooling\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ConfigError, match=r"arc_encoder\.model\.pooling is now arc_encoder\.model\.encoder\.pooling"):
         import_modules(["my_old_pooling"])

@@ -1,4 +1,4 @@
-"""Generated recall tests: the answer stands where it should, once, and the grid is whole."""
+"""Generated recall tests: the answer is where it should be, once, and the grid is whole."""
 
 from __future__ import annotations
 

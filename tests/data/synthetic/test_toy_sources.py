@@ -105,7 +105,7 @@ def test_a_long_document_holds_its_answer_once() -> None:
     [
         ({"documents": (0, 2)}, "increasing range"),
         ({"documents": (3, 2)}, "increasing range"),
-        ({"documents": (1, 2), "kind": "summary"}, "for kind=qa"),
+        ({"documents": (1, 2), "kind": "summary"}, "for the kind qa"),
     ],
 )
 def test_ranges_of_documents_that_cannot_be(wrong: dict[str, Any], words: str) -> None:

@@ -98,7 +98,7 @@ def test_where_nothing_may_be_cut_the_error_says_how_to(small: Session) -> None:
     with pytest.raises(
         DataError,
         match=r"benchmark books: a document of question 'q0' has 100 encoder tokens, but the ARC-Encoder reads at most "
-        r"40; cut its end with benchmarks\.books\.overflow=shorten",
+        r"40; cut its end with overflow 'shorten'",
     ):
         benchmark(overflow="stop").run(Arc(), small)
 

@@ -156,7 +156,7 @@ def test_best_sentences_never_take_more_tokens_than_the_budget(query: str) -> No
 
 
 def words_tokenizer() -> PreTrainedTokenizerFast:
-    """Words after a space are one token, and single letters where none is before them."""
+    """Words after a space are one token, and single letters where none precedes them."""
     letters = sorted({f"\u2581{word}" for word in TOLD.split()} | set(TOLD) | {"\u2581"})
     ids = {token: number for number, token in enumerate(["<unk>", *letters])}
     fast = Tokenizer(models.Unigram([(token, -1.0) for token in ids], unk_id=0))

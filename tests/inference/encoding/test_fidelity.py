@@ -33,9 +33,8 @@ def test_fidelity_is_the_share_of_tokens_that_come_back(compressor: Compressor) 
     for context, text in zip(measured, TEXTS, strict=True):
         sample = Sample("s", (Segment(text, Role.CONTEXT), Segment(text, Role.TARGET)), TaskToken.RECONSTRUCT)
         batch = answering.collator([sample], decoder=compressor.decoder_name, task="t")
-        ((_, right, count),) = answering.arc.sample_scores(
-            batch
-        )  # encoded again, with the task token of reconstruction
+        # encoded again, with the task token of reconstruction
+        ((_, right, count),) = answering.arc.sample_scores(batch)
         assert context.fidelity == right / count
     assert measured[0].vectors is contexts[0].vectors
     with pytest.raises(DataError, match="text number 1 is not the one"):

@@ -103,7 +103,7 @@ def test_empty_context_is_refused_also_beside_a_long_one(lengths: list[int]) -> 
         Chunking(10).cut(torch.ones(len(lengths), 25, dtype=torch.long), torch.tensor(lengths))
 
 
-@pytest.mark.parametrize(("size", "most"), [(0, 1), (1, 0), (-4, 2)])
+@pytest.mark.parametrize(("size", "max_chunks"), [(0, 1), (1, 0), (-4, 2)])
 def test_sizes_that_cannot_be(size: int, max_chunks: int) -> None:
     with pytest.raises(ConfigError, match=f"size={size} and max_chunks={max_chunks}"):
         Chunking(size, max_chunks)
@@ -124,7 +124,7 @@ def test_sizes_may_change_while_training_runs() -> None:
 
 def test_a_longer_context_is_refused_or_cut_to_its_first_chunks() -> None:
     ids, lengths = random_contexts([9, 30, 12])
-    with pytest.raises(DataError, match=r"30 tokens.*overflow=cut"):
+    with pytest.raises(DataError, match=r"30 tokens.*overflow 'cut'"):
         Chunking(5, 2).cut(ids, lengths)
     cut = Chunking(5, 2, "cut").cut(ids, lengths)
     whole = Chunking(5, 2).cut(ids[:, :10], lengths.clamp(max=10))

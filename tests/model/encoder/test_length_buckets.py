@@ -12,7 +12,7 @@ LENGTHS = [13, 1, 30, 8, 29, 2, 14]
 
 
 @pytest.mark.parametrize(
-    ("lengths", "most", "expected"),
+    ("lengths", "max_buckets", "expected"),
     [
         ([7, 7, 7, 7], 4, 1),
         ([10, 9, 10, 10], 4, 1),

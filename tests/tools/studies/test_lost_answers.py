@@ -1,4 +1,4 @@
-"""Which answers are lost, how well that is foretold, and what falling back on it is worth."""
+"""Which answers are lost, how well that is predicted, and what falling back on it is worth."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_what_is_found_in_questions(measure: Measure) -> None:
     assert found(report) == {
         "exact repetition of an": 1,
         "question asked before, about": 1,
-        "no answer is in": 2,
+        "no answer occurs in": 2,
         "passage repeated within its": 1,
         "empty text, question, passage": 1,
         "context longer than the": 1,

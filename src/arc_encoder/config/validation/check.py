@@ -8,6 +8,7 @@ built, and layers and factors are held against the models' config.json.
 from __future__ import annotations
 
 import inspect
+import logging
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -91,7 +92,7 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]:
 
 def _bind(path: str, node: DictConfig) -> list[str]:
     try:
-        target = get_object(node["_target_"])
+        target = _object(str(node["_target_"]))
     except Exception as error:  # whatever importing a user's module raises is theirs to see
         written = str(node["_target_"])
         current = current_target(written)
@@ -118,6 +119,16 @@ def _bind(path: str, node: DictConfig) -> list[str]:
             if parameter.default is parameter.empty and name not in given:
                 problems.append(f"{path}.{name}: missing; {node['_target_']} needs it")
     return problems + _check_types(path, node, target, [key for key in given if key in parameters])
+
+
+def _object(target: str) -> Any:
+    """What a `_target_` names; Hydra's log of a failure is left out, as the mistake is told with all others."""
+    log = logging.getLogger("hydra.utils")
+    before, log.disabled = log.disabled, True
+    try:
+        return get_object(target)
+    finally:
+        log.disabled = before
 
 
 def _check_types(path: str, node: DictConfig, target: Any, keys: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The names that may be at the top level of each primary configuration."""
+"""The names that are allowed at the top level of each primary configuration."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 PACKAGE = "arc_encoder."
-# Where what a `_target_` or a module of your own names was defined before, below the package, and where it is now.
+# Modules that a `_target_` or an import of your own may name: where they were, below the package, and where they are now.
 MODULES = {
     "data.collator": "data.batching.collator",
     "data.growth": "data.schedule.growth",
@@ -77,7 +77,7 @@ MODULES = {
     "study.start": "tools.ablation.start",
     "training.optim": "training.optim.optimizer",
 }
-# Settings that were called otherwise before, by their whole path, and what they are called now.
+# Settings that were renamed: the whole path before, and now.
 KEYS = {
     "model.length_groups": "model.length_buckets",
     "model.chunking.most": "model.chunking.max_chunks",
@@ -96,7 +96,7 @@ def current_target(target: str) -> str:
 
 
 def current_module(module: str) -> str | None:
-    """Where a module is now that is not where an earlier version had it; None if it is no such module."""
+    """Where a module of an earlier version is now; None if it was not moved."""
     own = module.removeprefix(PACKAGE)
     if own == module:
         return None
@@ -105,7 +105,7 @@ def current_module(module: str) -> str | None:
 
 
 def current_key(key: str) -> str:
-    """What a setting is called now, by its whole path."""
+    """The whole path of a setting as it is called now."""
     return next(
         (new + key.removeprefix(old) for old, new in KEYS.items() if key == old or key.startswith(f"{old}.")), key
     )

@@ -2,8 +2,8 @@
 
     <s>[INST] {prefix}{contexts and text}{request} [/INST] {suffix}{target} </s>
 
-What is around the segments is the tokenizer's own template, rendered once with two marks
-and cut at them. Its special tokens become ids one by one; the rest of it joins the text next
+The tokenizer's own template surrounds the segments. It is rendered once with two marks and
+cut at them. Its special tokens become ids one by one; the rest of it joins the text next
 to it. So a document that holds "[INST]" or "</s>" changes nothing.
 """
 

@@ -1,8 +1,8 @@
 """The one place where text becomes ids.
 
 Contexts are tokenized with the encoder's tokenizer, everything else with the decoder's,
-each segment by itself, BOS once at the start (see `ArcBatch` for the layout). Around the
-segments of a chat decoder is its chat template (see `chat.py`).
+each segment by itself, BOS once at the start (see `ArcBatch` for the layout). For a chat
+decoder, its chat template surrounds them (see `chat.py`).
 """
 
 from __future__ import annotations

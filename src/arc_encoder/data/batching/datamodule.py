@@ -91,7 +91,7 @@ class ArcDataModule(L.LightningDataModule):
         """
         goals = [float(factor) for factor in self.factors] or ([] if own_factor is None else [float(own_factor)])
         if self.growth.grows and not goals:
-            raise ConfigError("growth needs a pooling factor to grow to, and this pooling has none; choose growth=none")
+            raise ConfigError("growth needs a pooling factor to grow to, and this pooling has none; leave growth out")
         self.growth.check(goals)
         self._own_factor, self._with_reference = own_factor, with_reference
         unknown = sorted(set(self.decoder_weights) - set(decoders))
@@ -111,7 +111,7 @@ class ArcDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[ArcBatch]:
         trainer = self._trainer()
         if trainer.max_steps < 1:
-            raise ConfigError("set trainer.max_steps: the length of a run is counted in optimizer steps")
+            raise ConfigError("give the Trainer max_steps: the length of a run is counted in optimizer steps")
         accumulate = trainer.accumulate_grad_batches
         schedule = BatchSchedule(
             {name: task.share for name, task in self.tasks.items()},

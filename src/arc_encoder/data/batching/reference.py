@@ -30,8 +30,8 @@ def reference_of(sample: Sample) -> Sample:
 def with_start(sample: Sample, *, bos: bool, chat: bool, end_of_text: str) -> Sample:
     """The sample with something before its first target, so that it can be predicted.
 
-    Where the decoder has no BOS and no chat template, and nothing else is there, that is its end-of-text token,
-    which is between texts.
+    Where the decoder has no BOS and no chat template, and nothing else comes first, that is its end-of-text token,
+    which separates texts.
 
     Args:
         sample: of contexts and text.

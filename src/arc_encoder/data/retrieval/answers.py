@@ -1,4 +1,4 @@
-"""Whether an answer is in a text, word for word, case and punctuation aside."""
+"""Whether an answer occurs in a text, word for word, case and punctuation aside."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def words_of(text: str) -> str:
 
 
 def contains_answer(answers: Iterable[str], texts: Iterable[str]) -> bool:
-    """Whether one of `answers` is in one of `texts`; an answer without any word never does."""
+    """Whether one of `answers` occurs in one of `texts`; an answer without any word never does."""
     sought = [words for answer in answers if (words := words_of(answer)).strip()]
     return any(words in text for text in map(words_of, texts) for words in sought)

@@ -3,7 +3,7 @@
 To add one: subclass `Retriever`, implement `build`, `load` and `find`, and name the class in a
 YAML file of `configs/retriever`.
 
-An index is in a folder beside the passages' file. It is built once, in a folder that gets its
+An index is kept in a folder beside the passages' file. It is built once, in a folder that gets its
 name only when it is whole, and used again as long as passages and settings stay the same.
 """
 

@@ -1,6 +1,6 @@
 """Dense retrieval: passages and questions as vectors of a sentence encoder (extra ``dense``).
 
-The method used NV-Embed v2, whose licence is non-commercial; any model of sentence-transformers is in.
+The method used NV-Embed v2, whose licence is non-commercial; any model of sentence-transformers will do.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def missing(record: Mapping[str, Any], required: tuple[str, ...]) -> str | None:
 
 
 def named(record: Mapping[str, Any], where: str) -> str:
-    """The record's id, or where it is if it has none."""
+    """The record's id, or its place if it has none."""
     return where if record.get("id") in (None, "") else str(record["id"])
 
 

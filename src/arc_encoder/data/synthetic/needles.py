@@ -40,7 +40,7 @@ class Recall(ABC):
 
     Args:
         lengths: of the document: words of filler, or pairs.
-        depths: where the answer stands, from 0 (start) to 1 (end).
+        depths: where the answer is, from 0 (start) to 1 (end).
         each: questions of a cell.
         seed: of everything.
 
@@ -59,7 +59,7 @@ class Recall(ABC):
                 f"{self.subset}: lengths={self.lengths} depths={self.depths} each={each} must all be filled and positive"
             )
         if not all(0 <= depth <= 1 for depth in self.depths):
-            raise ConfigError(f"{self.subset}: depths={self.depths} must lie between 0 (start) and 1 (end)")
+            raise ConfigError(f"{self.subset}: depths={self.depths} must be between 0 (start) and 1 (end)")
 
     def __len__(self) -> int:
         return len(self.lengths) * len(self.depths) * self.each

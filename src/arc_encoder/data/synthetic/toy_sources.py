@@ -52,7 +52,7 @@ class ToyQuestions:
         split: train, held_out or new_names.
         size: number of questions.
         documents: smallest and largest number of documents that one long document is made of, for ``qa``.
-            The asked one stands at a random place, and no other of them names whom the question is about.
+            The one that is asked about is at a random place, and no other names whom the question is about.
 
     Raises:
         ConfigError: unknown kind, or a range that is empty.
@@ -73,7 +73,7 @@ class ToyQuestions:
         if not 1 <= low <= high:
             raise ConfigError(f"toy questions: documents=({low}, {high}) must be an increasing range from 1 on")
         if kind != "qa" and high > 1:
-            raise ConfigError(f"toy questions: documents=({low}, {high}) is for kind=qa, not for {kind}")
+            raise ConfigError(f"toy questions: documents=({low}, {high}) is for the kind qa, not for {kind}")
         self.world, self.kind, self.size = ToyWorld(seed, split), kind, _positive(size)
         self.documents = (low, high)
 

@@ -21,7 +21,7 @@ QUOTE = Instruction(request="\n Quote passages of the previous text.", suffix="P
 class Recall(Task):
     """Parts of a compressed text, each begun with its own first words.
 
-    The text is cut into as many equal stretches as there are parts, one part is in each, and they are asked for
+    The text is cut into as many equal stretches as there are parts, one part is taken from each, and they are asked for
     in random order, so that none can be copied from another's words. A text that is too short for a single part
     gives its place to the next one.
 

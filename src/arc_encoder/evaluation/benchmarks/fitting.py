@@ -80,7 +80,7 @@ class Reader:
                 longest = max(layout.documents(old, asked=old is group[-1]), key=len)
                 raise DataError(
                     f"benchmark {name}: a document of question {old.id!r} has {len(self._ids(longest))} encoder tokens, but "
-                    f"the ARC-Encoder reads at most {self.max_tokens}; cut its end with benchmarks.{name}.overflow=shorten, "
+                    f"the ARC-Encoder reads at most {self.max_tokens}; cut its end with overflow 'shorten', "
                     "leave the question out, or raise max_chunks in the config.json of the ARC-Encoder"
                 )
 
@@ -134,7 +134,7 @@ def fitted(
 def warn_of_shortened(
     name: str, shots: int, prompts: Sequence[Fitted], session: Session, max_tokens: int | None
 ) -> None:
-    """Tell how many prompts did not fit as they were; `most` is the longest document that the encoder reads, if any."""
+    """Tell how many prompts did not fit as they were; `max_tokens` is the longest document that the encoder reads, if there is a limit."""
     fewer = sum(each.examples < shots for each in prompts)
     cut = sum(each.cut for each in prompts)
     examples = sum(each.examples_cut for each in prompts)

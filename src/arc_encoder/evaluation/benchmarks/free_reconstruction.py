@@ -74,6 +74,6 @@ class FreeReconstruction(Benchmark):
 
 
 def _prompt(sample: Sample, session: Session) -> Sample:
-    """What is before the target."""
+    """What comes before the target."""
     kept = tuple(segment for segment in sample.segments if segment.role is not Role.TARGET)
     return Sample(sample.id, kept, sample.task_token, instruction=sample.instruction)

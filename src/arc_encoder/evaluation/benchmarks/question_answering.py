@@ -41,7 +41,7 @@ class QuestionAnswering(Benchmark):
         on_error: what a broken line of `path` or `examples_path` does: ``stop``, or ``skip`` with a warning.
         only: ask only questions of `path` that hold this text, for files of several kinds.
         shots: examples in a prompt, the same for every system.
-        max_shots: where examples come from the questions themselves, so many are held out at least, so that the
+        max_shots: where examples come from the questions themselves, at least this many are held out, so that the
             same questions are asked at every number of shots up to it; None holds out what `shots` needs.
         limit: how many questions are asked; None asks all (fewer where examples come from the same source).
         metrics: which scores.
@@ -51,7 +51,7 @@ class QuestionAnswering(Benchmark):
         layout: words of its own around documents and questions; None takes the protocol's.
         overflow: what is done where a prompt and its answer do not fit the decoder's window, or a document is longer
             than the ARC-Encoder reads: ``stop`` with an error, or ``shorten``: leave examples out, then cut the
-            document's end, and warn. What was done is in each line of the examples.
+            document's end, and warn. Each line of the examples says what was done.
         version: raised whenever scores become incomparable.
 
     Raises:
@@ -195,8 +195,7 @@ class QuestionAnswering(Benchmark):
         if answer >= window:
             raise DataError(
                 f"benchmark {self.name}: an answer may take {answer} tokens (question {question.id!r}), which leaves nothing "
-                f"of the window of {window} of decoder {session.decoder_name!r} for a prompt; give fewer with "
-                f"benchmarks.{self.name}.max_new_tokens=…, leave answer_token_loss out, or choose a decoder that reads more"
+                f"of the window of {window} of decoder {session.decoder_name!r} for a prompt; give fewer max_new_tokens, leave answer_token_loss out, or choose a decoder that reads more"
             )
         return window - answer
 
@@ -258,7 +257,7 @@ class QuestionAnswering(Benchmark):
         )
 
     def _seen(self, question: Question, prompt: Prompt) -> dict[str, str]:
-        """The beginning of the question's own document, and of what was text in its place, if that is another."""
+        """The beginning of the question's own document, and of the text shown in its place, if that differs."""
         document = joined_passages(question)
         told = {"document": beginning_of(document)} if document.strip() else {}
         if prompt.shown and len(prompt.shown) == len(prompt.documents):

@@ -63,7 +63,7 @@ def corpus_bleu(predictions: Sequence[str], answers: Sequence[Sequence[str]]) ->
 
 
 def substring_match(prediction: str, answers: Sequence[str]) -> float:
-    """100 if the words of an answer are in the prediction, one after the other, else 0 (xRAG's accuracy)."""
+    """100 if the words of an answer occur in the prediction, one after the other, else 0 (xRAG's accuracy)."""
     words = _words(prediction)
     return 100.0 * any(_stands_in(_words(answer), words) for answer in answers)
 

@@ -1,10 +1,10 @@
 """Numbers, dates and names: whether an answer keeps them, which is what compression loses first.
 
 What counts as one is a matter of form: words with an upper-case letter in front are names. A single one at
-the start of a sentence is none, unless it is so elsewhere in the text or is all there is; words of English
-that carry no meaning of their own (bm25s' list) never are. So this serves languages that write names like
-this and nothing else so. What is looked for is in a document if its words do, one after the other, whatever
-signs are between them: "London" is in "London-based" and in "London's".
+the start of a sentence is none, unless it is capitalised elsewhere in the text too or is all there is; words of English
+that carry no meaning of their own (bm25s' list) never are. So this suits languages that write names like
+this, and nothing else. What is looked for counts as found in a document if its words occur there, one after the
+other, whatever signs come between them: "London" is found in "London-based" and in "London's".
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ def pieces(text: str) -> dict[str, set[str]]:
 
 
 def faithfulness(prediction: str, document: str) -> dict[str, tuple[float, float]]:
-    """Share of the prediction's numbers, dates and names that are in the document.
+    """Share of the prediction's numbers, dates and names that occur in the document.
 
     Returns:
         metric → (percent, how many there were); no piece has weight 0.
     """
-    plain, joined = f" {_plain(document)} ", f" {normalise(document)} "  # "US" is in "the U.S."
+    plain, joined = f" {_plain(document)} ", f" {normalise(document)} "  # "US" is found in "the U.S."
     numbers = {match.group().replace(",", "") for match in _NUMBER.finditer(document)}
     scores = {}
     for kind, found in pieces(prediction).items():
@@ -77,7 +77,7 @@ def faithfulness(prediction: str, document: str) -> dict[str, tuple[float, float
 
 
 def _plain(text: str) -> str:
-    """The words of a text in small letters, without what is between them."""
+    """The words of a text in small letters, without what comes between them."""
     return " ".join(_WORDS.findall(text)).lower()
 
 

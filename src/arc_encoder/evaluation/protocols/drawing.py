@@ -1,4 +1,4 @@
-"""Which answered examples are in front of a question: a pool that is not asked, and what is drawn from it.
+"""Which answered examples come before a question: a pool that is not asked, and what is drawn from it.
 
 Follows the method's few-shot prompts (Pilchen et al., 2025, §4.2 and App. D), whose examples are never what is asked.
 """

@@ -15,7 +15,7 @@ from arc_encoder.evaluation.protocols.base import Layout, Shown
 
 
 class LongDocument(Layout):
-    """Headed sections; examples, if there are any, are in front in the same form.
+    """Headed sections; examples, if there are any, come first, in the same form.
 
     Args:
         header: what the document is: Story, Article, Report, Transcript.

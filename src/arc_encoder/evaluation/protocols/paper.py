@@ -43,7 +43,7 @@ class Paper(Protocol):
         if len(source) <= shots:
             raise DataError(
                 f"benchmark {benchmark}: {shots} examples were asked for, but there are only {len(source)} questions"
-                " to draw from, and protocol=paper takes them from the questions themselves"
+                " to draw from, and the paper's protocol takes them from the questions themselves"
             )
         order = shuffled(len(source))
         examples = [source[i] for i in order[:shots]]
@@ -92,7 +92,7 @@ def _block(shown: Shown, *, asked_now: bool = False) -> str:
     question, documents = shown
     texts = [segment.text for segment in documents if segment is not None]
     words = asked(question.question)
-    if asked_now:  # the query's question keeps its line break even where no document is before it
+    if asked_now:  # the query's question keeps its line break even where no document comes before it
         return (DOCUMENT + "\n".join(texts) if texts else "") + words
     head = DOCUMENT + "\n".join(texts) + words if texts else words.lstrip("\n")
     return f"{head} {question.answers[0]}"

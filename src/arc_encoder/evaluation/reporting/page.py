@@ -107,7 +107,7 @@ def _written(material: Material, folder: Path, title: str) -> list[Path]:
 
 
 def _remove_others(folder: Path, tables: Sequence[str], drawn: Sequence[str]) -> None:
-    """What an earlier report left in the folder and this one has not would be there as if it belonged to it."""
+    """Remove what only an earlier report wrote: it would look like a part of this one."""
     for known, kept, endings in ((TABLES, tables, ("md", "tex", "csv")), (PLOTS, drawn, ("png", "svg"))):
         for name in set(known) - set(kept):
             for ending in endings:

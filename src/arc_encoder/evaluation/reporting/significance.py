@@ -105,7 +105,7 @@ def _defined(values: Sequence[float]) -> list[float]:
 
 
 def _edges(differences: Sequence[float]) -> tuple[float, float]:
-    """Between which 95 % of the draws are; unknown where there is no draw."""
+    """The limits of the middle 95 % of the draws; unknown where there is no draw."""
     if not differences:
         return math.nan, math.nan
     edges = torch.tensor(differences, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))

@@ -1,7 +1,7 @@
 """lm-evaluation-harness asks its tasks, an ARC-Encoder and a frozen decoder answer (extra `lm-eval`).
 
 The harness gives prompts as plain text and does not say which part is a document. So the last tokens of a
-prompt stay text, and what is before them is compressed; short prompts stay text altogether. Of a prompt that is
+prompt stay text, and what comes before them is compressed; short prompts stay text altogether. Of a prompt that is
 too long for the decoder's window or the encoder, the beginning is left out, as the harness itself does it.
 """
 

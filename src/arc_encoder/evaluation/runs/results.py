@@ -67,7 +67,7 @@ class Row(Part):
         document_positions: mean decoder positions that documents take in a prompt.
         decoder_modified: whether the system changes the decoder's weights.
         shared_encoder: whether its encoder was trained in front of several decoders.
-        asked_from: name of the file that the questions were in; empty where there is none.
+        asked_from: name of the file that the questions came from; empty where there is none.
     """
 
     metric: str

@@ -52,7 +52,7 @@ def run_parts(
         folder: where a JSONL of the examples of each run is written.
         finished: parts of an earlier start, which are not done again, and where new ones are kept.
         price: operations for a prompt; without it no costs are told.
-        on_progress: called with all rows and costs so far after each part, in the order in which parts were pending.
+        on_progress: called with all rows and costs so far after each part, in the order of the parts.
 
     Raises:
         ConfigError: a system that needs an ARC-Encoder, without one; two benchmarks of one name.
@@ -65,7 +65,7 @@ def run_parts(
         if len(systems) > 1:
             system.close()  # one is held at a time
     done: dict[str, tuple[list[Row], list[Cost]]] = {}
-    opened: dict[str, Session] = {}  # of the system available, with what it remembers
+    opened: dict[str, Session] = {}  # of the current system, with what it remembers
 
     def so_far() -> tuple[list[Row], list[Cost]]:
         known = [done[each.part.slug] for each in pending if each.part.slug in done]

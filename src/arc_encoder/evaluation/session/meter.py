@@ -24,7 +24,7 @@ class Meter:
         prompts: how many.
         contexts: compressed contexts in them.
         context_tokens: encoder tokens of these.
-        text_tokens: decoder tokens that are text.
+        text_tokens: decoder tokens that are read as text.
     """
 
     prompts: int = 0
@@ -52,7 +52,7 @@ class Meter:
         self._kept, self._stride = [], 1
 
     def first_token_ms(self, model: ArcForCausalLM, factor: int | None) -> float:
-        """Median milliseconds until a prompt's first token, over prompts spread over all, one at a time, contexts encoded again."""
+        """Median milliseconds until a prompt's first token, over prompts spread over all, one at a time, contexts encoded each time."""
         times = []
         compressor = model.compressor if model.has_compressor else None
         with compressor.forgetting() if isinstance(compressor, VectorCache) else nullcontext():
@@ -67,7 +67,7 @@ class Meter:
 
 
 def prompt_of(batch: ArcBatch, number: int) -> ArcBatch:
-    """One sample of a batch as a batch of its own, without padding and without its target, which is last."""
+    """One sample of a batch as a batch of its own, without padding and without its target, which comes last."""
     own = batch.context_rows == number
     length = int(batch.text_lengths[number]) - int(batch.target_mask[number].sum())
     contexts = batch.context_lengths[own]

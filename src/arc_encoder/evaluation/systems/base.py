@@ -28,7 +28,7 @@ class Prompt:
     Attributes:
         sample: the prompt.
         documents: the documents as they are.
-        shown: what is text in their place; nothing where vectors are, or where they were left out.
+        shown: the text in their place; nothing where vectors take it, or where they were left out.
     """
 
     sample: Sample

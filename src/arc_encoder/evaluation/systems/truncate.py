@@ -52,7 +52,7 @@ class Truncate(System):
         return Segment("", Role.PLAIN)
 
     def _kept(self, ids: list[int], count: int, tokenizer: PreTrainedTokenizerBase) -> str:
-        """The text of `count` tokens of a document, what is between two ends included; no half characters."""
+        """The text of `count` tokens of a document, the gap between two ends included; no half characters."""
         gap = len(text_ids(GAP, tokenizer)) if self.keep == "both" else 0
         left = max(0, count - gap)
         tail = {"head": 0, "tail": left, "both": left // 2}[self.keep]

@@ -142,7 +142,7 @@ class CompressedContext:
         """Refuse vectors that were made by or for another model.
 
         Args:
-            encoder: fingerprint of the ARC-Encoder at hand.
+            encoder: fingerprint of the ARC-Encoder in use.
             decoder: that of the decoder; None where it is unknown.
             decoder_name: the decoder's name.
 
@@ -157,7 +157,7 @@ class CompressedContext:
             )
         if made.encoder != encoder:
             raise CheckpointError(
-                f"these vectors were made by another ARC-Encoder ({_short(made.encoder)}) than the one available ({_short(encoder)}): "
+                f"these vectors were made by another ARC-Encoder ({_short(made.encoder)}) than the one in use ({_short(encoder)}): "
                 "load the one that made them, or compress the document again"
             )
 

@@ -36,7 +36,7 @@ class Fallback(ABC):
     """Replaces the documents of prompts that are at risk, the least faithful first.
 
     Args:
-        probe: predicts from vectors and question that the answer is lost; a file that `arc-probe` wrote, or the probe
+        probe: predicts from vectors and question whether the answer is lost; a file that `arc-probe` wrote, or the probe
             itself. None goes by fidelity: a document's risk is the share of its tokens that the vectors have lost.
         threshold: risk above which a document is replaced.
         max_positions: most positions that the documents of a prompt may take together, or else a document stays as it

@@ -1,4 +1,4 @@
-"""A probe that predicts, before an answer is generated, that vectors have lost it.
+"""A probe that predicts, before an answer is generated, whether vectors have lost it.
 
 It sees what the frozen decoder makes of vectors and question: its hidden states at the prompt's last position, how sure
 it is of the first token, how many tokens each vector stands for, and how faithful the vectors are, where that was

@@ -126,7 +126,7 @@ class Answering:
 
 
 def repetitions(prompts: Sequence[Parts]) -> list[int]:
-    """For each prompt how often an equal one is before it."""
+    """For each prompt how many equal ones come before it."""
     seen: dict[Any, int] = {}
     times = []
     for parts in prompts:

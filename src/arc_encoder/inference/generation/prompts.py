@@ -42,7 +42,7 @@ def text_problem(text: Any) -> str | None:
 
 
 def check_prompts(prompts: Any) -> list[list[Part]]:
-    """The parts of each prompt; contexts that hold vectors, or are in a store, as these.
+    """The parts of each prompt; contexts that hold vectors, or are kept in a store, as those vectors.
 
     Raises:
         DataError: no list of prompts, or a prompt that is empty or has a part of another kind; named by its place.

@@ -1,6 +1,6 @@
-"""Which document's vectors are where: a SQLite file.
+"""Where each document's vectors are: a SQLite file.
 
-Readers continue while a writer writes (write-ahead log); what was committed is there after any kill.
+Readers keep reading while a writer writes (write-ahead log); what was committed is there after any kill.
 """
 
 from __future__ import annotations
@@ -136,5 +136,5 @@ class Index:
         return [str(row[0]) for row in self._base.execute("SELECT id FROM documents ORDER BY id")]
 
     def shards(self) -> set[str]:
-        """Files that entries are in."""
+        """Files that entries point to."""
         return {str(row[0]) for row in self._base.execute("SELECT DISTINCT shard FROM documents")}

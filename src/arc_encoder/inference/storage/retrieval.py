@@ -56,7 +56,7 @@ class _Held:
 class StoreSearch:
     """Documents of a store whose text was kept, by what a question has in common with them.
 
-    The index is in the store's folder `retrieval`. It is built once, and again when documents were added or changed.
+    The index is kept in the store's folder `retrieval`. It is built once, and rebuilt when documents were added or changed.
 
     Args:
         store: whose documents are searched.
@@ -126,7 +126,7 @@ def answer_from(
     max_new_tokens: int = 32,
     fallback: Fallback | None = None,
 ) -> str:
-    """The decoder's answer to a question from the vectors of documents, the best of which is next to the question.
+    """The decoder's answer to a question from the vectors of documents, the best of which comes next to the question.
 
     Args:
         compressor: with the decoder.

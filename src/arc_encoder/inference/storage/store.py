@@ -1,4 +1,4 @@
-"""A folder of compressed documents: shards of vectors, and an index of what is where.
+"""A folder of compressed documents: shards of vectors, and an index of where each document is.
 
     store.json            models, factor-independent: who made the vectors, for whom, how they are kept
     index.sqlite          a row for each document
@@ -202,7 +202,7 @@ class VectorStore:
     def compact(self, vectors_per_shard: int = 1_000_000) -> int:
         """Write all that is in use into new shards and remove the others; returns the bytes that were given back.
 
-        Only one process may write meanwhile; readers that opened the store before continue.
+        Only one process may write meanwhile; readers that opened the store before keep reading.
         """
         before = self.shards.sizes()
         entries = list(self.index.entries())

@@ -57,7 +57,7 @@ def build_arc_model(
         projector: class or partial that makes a projector from (in_dim, out_dim).
         decoders: frozen decoders by name.
         chunking: how long contexts are cut.
-        length_buckets: contexts of a batch are encoded in up to so many groups of similar length.
+        length_buckets: contexts of a batch are encoded in at most this many buckets of similar length.
         task_tokens: whether each decoder gets a pair of task tokens; one that is given a chat template gets none,
             its instructions take their place (Pilchen et al., 2025, §4.3).
         decoder_adapter: low-rank changes that are trained beside each decoder's frozen weights, for baselines that
@@ -142,7 +142,7 @@ def fit_starts(
 def load_compressor_weights(compressor: ArcEncoderModel, folder: Path) -> list[str]:
     """Copy the weights of a saved ARC-Encoder into `compressor`; returns the decoders that it does not know.
 
-    A released ARC-Encoder may be there in its authors' layout.
+    The folder may hold a released ARC-Encoder in its authors' layout.
 
     Raises:
         CheckpointError: missing or damaged file, or another architecture (all differences named).

@@ -19,7 +19,7 @@ class ArcEncoderConfig(PretrainedConfig):
         causal: whether the encoder kept its causal mask.
         chunk_size: tokens of a chunk of a long context.
         max_chunks: largest number of chunks of a context.
-        length_buckets: contexts of a batch are encoded in up to so many groups of similar length.
+        length_buckets: contexts of a batch are encoded in at most this many buckets of similar length.
         layer_mix: whether the encoder pools a learned mixture of its layers.
         rotary_scaling: whether a decoder ran with rotary scaling when the ARC-Encoder was trained.
         origin: the named backbone that it was made from, {"name", "blocks": {block: digest}}; None if it has no name.
@@ -53,7 +53,7 @@ class ArcEncoderConfig(PretrainedConfig):
         self.causal = causal
         self.chunk_size = chunk_size
         self.max_chunks = max_chunks
-        self.length_buckets = kwargs.pop("length_buckets", length_buckets)  # its name in folders of earlier versions
+        self.length_buckets = kwargs.pop("length_groups", length_buckets)  # its name in folders of earlier versions
         self.layer_mix = layer_mix
         self.rotary_scaling = rotary_scaling
         self.origin = origin

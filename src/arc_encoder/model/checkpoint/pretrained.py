@@ -234,7 +234,7 @@ class ArcEncoderModel(PreTrainedModel):
     ) -> tuple[Tensor, Tensor]:
         """Contexts (C, L) → encoder vectors (C, M, D) and counts (C,); long contexts in parallel chunks.
 
-        Behind each vector is the mean of what `start` averages over its group, if there is one: (C, M, D + W).
+        With a `start`, the mean of what it averages over a vector's group is appended to the vector: (C, M, D + W).
         """
         chunks = self.chunking.cut(ids, lengths)
         encode = partial(self.encoder if start is None else partial(self._with_means, start=start), factor=factor)

@@ -1,4 +1,4 @@
-"""Loading a frozen decoder, from wherever and in whatever layout it is."""
+"""Loading a frozen decoder, wherever it is and in whatever layout."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Prediction:
 
     Attributes:
         logits: (N, V), sample by sample.
-        layout: where everything is in the merged sequences.
+        layout: the place of everything in the merged sequences.
         hidden: hidden states (N, E) after each of the decoder's layers, if they were asked for.
         norm_ratio: mean length of the compressed vectors ÷ mean length of the text's embeddings; 0 without vectors.
     """

@@ -1,4 +1,4 @@
-"""Where a frozen decoder's weights are, and where they compute.
+"""Where a frozen decoder's weights are kept, and where they compute.
 
 Usually beside the ARC-Encoder. With several decoders, or a small GPU, a decoder may have a device of
 its own, or rest in main memory between the steps that are its turn.

@@ -57,7 +57,7 @@ class Chunking:
         """Cut contexts (C, L) of `lengths` (C,) into chunks, in order.
 
         Raises:
-            DataError: an empty context, or one longer than size · most tokens that is not to be cut.
+            DataError: an empty context, or one longer than size · max_chunks tokens that is not to be cut.
         """
         check_lengths(lengths)
         if self.overflow == "cut":
@@ -66,7 +66,7 @@ class Chunking:
         if longest > self.size * self.max_chunks:
             raise DataError(
                 f"a context has {longest} tokens, but at most {self.max_chunks} chunks of {self.size} tokens are allowed "
-                f"({self.size * self.max_chunks} in all); shorten it, raise most or size, or read only its beginning with overflow=cut"
+                f"({self.size * self.max_chunks} in all); shorten it, raise max_chunks or size, or read only its beginning with overflow 'cut'"
             )
         if longest <= self.size:
             return Chunks(ids[:, :longest], lengths, torch.arange(len(lengths), device=ids.device))

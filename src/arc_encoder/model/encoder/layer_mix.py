@@ -2,7 +2,7 @@
 
 Shape legend: C contexts, L tokens, D width.
 
-The last layers of a language model say what comes next; what is there is said by earlier ones. Mixing them
+The last layers of a language model tell what comes next; earlier ones tell what is there. Mixing them
 before pooling was worth up to 18 points of F1 on a frozen backbone (ComprExIT, arXiv 2602.03784). The weights begin
 as the plain encoder: one for the last layer before pooling, zero for all others.
 """
@@ -29,7 +29,7 @@ class LayerMix(nn.Module):
         pooled: number of pooling blocks, at least 1.
 
     Raises:
-        ConfigError: no block pools, or none is before those that do.
+        ConfigError: no block pools, or none comes before those that do.
     """
 
     def __init__(self, layers: nn.ModuleList, pooled: int) -> None:

@@ -1,4 +1,4 @@
-"""Encoding contexts in groups of similar length, so that little is padded.
+"""Encoding contexts in buckets of similar length, so that little is padded.
 
 Shape legend: C contexts, L tokens of the longest, M vectors of the longest, D width.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-WASTE = 0.1  # padding that is not worth another group, as a part of all slots
+WASTE = 0.1  # padding that is not worth another bucket, as a part of all slots
 
 Encode = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -21,7 +21,7 @@ def encode_in_buckets(encode: Encode, ids: Tensor, lengths: Tensor, max_buckets:
     Args:
         encode: (ids, lengths) → (vectors, counts), each context by itself.
         ids, lengths: padded on the right.
-        max_buckets: largest number of groups; 1 encodes all at once.
+        max_buckets: largest number of buckets; 1 encodes all at once.
     """
     count = bucket_count(lengths.tolist(), max_buckets)
     if count == 1:
@@ -35,7 +35,7 @@ def encode_in_buckets(encode: Encode, ids: Tensor, lengths: Tensor, max_buckets:
 
 
 def bucket_count(lengths: list[int], max_buckets: int) -> int:
-    """The smallest number of groups, up to `most`, in which at most a tenth is padding."""
+    """The smallest number of buckets, up to `max_buckets`, in which at most a tenth is padding."""
     for count in range(1, min(max_buckets, len(lengths))):
         if sum(lengths) >= (1 - WASTE) * padded_tokens(lengths, count):
             return count
@@ -43,7 +43,7 @@ def bucket_count(lengths: list[int], max_buckets: int) -> int:
 
 
 def padded_tokens(lengths: list[int], count: int) -> int:
-    """Tokens that are computed for contexts of `lengths` in `count` groups, padding included."""
+    """Tokens that are computed for contexts of `lengths` in `count` buckets, padding included."""
     size, ordered = len(lengths), sorted(lengths)
     sizes = [size // count + (group < size % count) for group in range(count)]  # as `tensor_split` cuts
     ends = [sum(sizes[: group + 1]) for group in range(count)]

@@ -1,6 +1,6 @@
 """Low-rank changes to a decoder's matrices, for baselines that train the decoder too (PISCO, Louis et al., 2025).
 
-The decoder's own weights stay as they are: the changes are with the ARC-Encoder, and count only while
+The decoder's own weights stay as they are: the changes are kept with the ARC-Encoder, and act only while
 an `ArcForCausalLM` with that ARC-Encoder computes. Shape legend: R rank, I and O inputs and outputs of a matrix.
 """
 

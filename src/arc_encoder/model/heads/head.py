@@ -49,7 +49,7 @@ class DecoderHead(nn.Module):
         self.task_tokens = nn.ParameterDict({name: nn.Parameter(torch.ones(projector.in_dim)) for name in names})
 
     def reset_parameters(self) -> None:
-        """Start as the method does: the projector drawn again, task tokens of ones; beside a start, from zero."""
+        """Start as the method does: a random projector (one of zeros beside a start), task tokens of ones."""
         self.projector.reset_parameters()
         if self.start is not None:
             self.projector.start_from_zero()
@@ -82,7 +82,7 @@ class DecoderHead(nn.Module):
         """Encoder vectors → decoder embeddings (C, M + 1, E), and their counts (C,).
 
         Args:
-            vectors: (C, M, D); beside a start (C, M, D + W), behind the vectors the means of what it averages.
+            vectors: (C, M, D); beside a start (C, M, D + W), the means of what it averages appended to each vector.
             counts: (C,) vectors of each context.
             task_token: learned token to append.
         """

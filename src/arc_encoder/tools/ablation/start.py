@@ -46,7 +46,7 @@ class Afresh(Start):
 
     Trainings on several devices need this: they start further processes from their own command line.
 
-    If the process that started them is killed outright (SIGKILL), they continue, and nothing keeps a second arc-ablate
+    If the process that started them is killed outright (SIGKILL), they keep running, and nothing keeps a second arc-ablate
     from starting the same training in the same folder: end them first.
     """
 

@@ -24,7 +24,7 @@ from arc_encoder.tools.ablation.start import Start
 
 DONE = "done"
 BEGUN = "begun"  # what a stage was begun from, as `done` will say it
-CHECKPOINTS = "checkpoints"  # of a training, which continues from them
+CHECKPOINTS = "checkpoints"  # of a training, which is resumed from them
 
 
 class StageError(ArcError):
@@ -36,7 +36,7 @@ def run_stages(
 ) -> int:
     """Run every stage that is not finished; returns how many were run.
 
-    What is running when one fails, or when the user interrupts, is asked to stop and continues the next time.
+    What is running when one fails, or when the user interrupts, is asked to stop, and resumed the next time.
 
     Args:
         stages: each after those that it needs.
@@ -138,7 +138,7 @@ def _run_alone(stage: Stage, start: Start, options: Sequence[str], stop: Event) 
 
 
 def _begin(stage: Stage, made_from: str) -> None:
-    """Note what a stage is made from; checkpoints that were made from something else are not continued with."""
+    """Note what a stage is made from; checkpoints that were made from something else are not resumed."""
     begun = stage.folder / BEGUN
     checkpoints = stage.folder / CHECKPOINTS
     if stage.after and checkpoints.is_dir() and "".join(_lines(begun)) != made_from:

@@ -87,7 +87,7 @@ def describe(done: Prepared) -> str:
     if done.held_out:
         lines.append(f"  {done.held_out:,} held out in {held_out_of(done.path).name}")
     if done.answers_found is not None:
-        lines.append(f"  an answer is in the passages of {done.answers_found:.1%}")
+        lines.append(f"  an answer occurs in the passages of {done.answers_found:.1%}")
     if left:
         lines.append(f"  {left:,} left out:")
         common = sorted(done.left_out.items(), key=lambda item: -item[1])

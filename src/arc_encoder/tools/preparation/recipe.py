@@ -178,7 +178,7 @@ class Recipe:
 
 
 class _Search:
-    """Gives passages to records that have none, a block at a time, and counts how often an answer is in them."""
+    """Gives passages to records that have none, a block at a time, and counts how often an answer occurs in them."""
 
     def __init__(self, retriever: Retriever | None, top: int) -> None:
         self.retriever, self.top = retriever, top

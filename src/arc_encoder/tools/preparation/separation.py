@@ -1,4 +1,4 @@
-"""Keeping training and evaluation apart: nothing that is in a set that one evaluates on, and articles held out."""
+"""Keeping training and evaluation apart: nothing that occurs in an evaluation set, and articles held out."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Writer:
 
 
 def manifest_of(path: Path) -> Path:
-    """The manifest that is beside a prepared file."""
+    """The manifest beside a prepared file."""
     return path.with_name(f"{path.name}.manifest.json")
 
 

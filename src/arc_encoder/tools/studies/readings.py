@@ -93,7 +93,7 @@ def read_all(
         right: answer, accepted answers → whether it is right.
         max_new_tokens: longest answer.
         batch_size: questions at once.
-        opening: is in front of every prompt.
+        opening: text in front of every prompt.
     """
     documents = [joined_passages(question) for question in questions]
     texts = list(dict.fromkeys(documents))

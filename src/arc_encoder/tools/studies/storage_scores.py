@@ -88,7 +88,7 @@ def scores(
         factors: pooling factors.
         metric: answer, accepted answers → percent.
         codecs: names of those that are tried.
-        opening: is in front of every prompt.
+        opening: text in front of every prompt.
     """
     documents = [joined_passages(question) for question in questions]
     texts = list(dict.fromkeys([*documents, *others]))

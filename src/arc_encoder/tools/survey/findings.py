@@ -25,7 +25,7 @@ class Kind:
 SAME_RECORD = Kind("exact repetition of an earlier record")
 SAME_QUESTION = Kind("question asked before, about another document or with other answers")
 SAME_PASSAGE = Kind("passage repeated within its record")
-NOT_FOUND = Kind("no answer is in the passages (usual for summaries, translations, yes and no)")
+NOT_FOUND = Kind("no answer occurs in the passages (usual for summaries, translations, yes and no)")
 EMPTY = Kind("empty text, question, passage or answer", stops=True)
 TOO_SHORT = Kind("document of fewer than 2 tokens: nothing to compress and continue", stops=True)
 TOO_LONG = Kind("context longer than the chunks that the encoder reads", stops=True)

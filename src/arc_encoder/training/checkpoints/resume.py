@@ -100,9 +100,8 @@ def find_checkpoint(resume: str | None, run: Path) -> str | None:
         ConfigError: `run` holds checkpoints of an earlier run that would be replaced.
     """
     if not is_first_process():  # the first process looks, and says what is wrong
-        sound = (
-            newest_valid(run / "checkpoints") if resume == AUTO else None
-        )  # it may be renaming a damaged one just now
+        # it may be renaming a damaged one just now
+        sound = newest_valid(run / "checkpoints") if resume == AUTO else None
         return str(sound) if sound else _choose(resume, run)
     found = _choose(resume, run)
     while found is not None:

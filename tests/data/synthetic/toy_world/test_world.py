@@ -79,7 +79,7 @@ def stated(split: str) -> set[Triple]:
 
 @pytest.mark.parametrize(("split", "crc"), [("train", 2007450603), ("held_out", 3444927360), ("new_names", 2535385863)])
 def test_the_world_stays_as_the_toy_models_learned_it(split: Any, crc: int) -> None:
-    """If this fails, the toy models must be trained anew (and the numbers here renewed)."""
+    """If this fails, the toy models must be trained again (and the numbers here replaced)."""
     world = ToyWorld(0, split)
     told: list[str] = []
     for document, translation in ((world[index], world.translation(index)) for index in range(200)):

@@ -1,4 +1,4 @@
-"""The paper's figures are beside what was measured in the same way, and beside nothing else."""
+"""The paper's figures are shown beside what was measured in the same way, and beside nothing else."""
 
 from __future__ import annotations
 

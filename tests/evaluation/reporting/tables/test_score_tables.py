@@ -96,7 +96,7 @@ def test_the_papers_figures_beside_another_protocol_and_at_its_own_scale(finishe
         return score_table(Material.of([folder]).figures).note
 
     assert "another model and other data" in note("toy", "strict", "toy")
-    assert "those of protocol=paper" in note("toy_again", "strict", "toy")
+    assert "those of the protocol paper" in note("toy_again", "strict", "toy")
     there = note("there", "paper", "paper")
     assert "in front of Mistral 7B, average score." in there
     assert "another model" not in there

@@ -30,7 +30,7 @@ def engine() -> Iterator[RayEngine]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    """Two files; one text is in both of them, under different names."""
+    """Two files; one text occurs in both of them, under different names."""
     found = []
     for name in ("a", "b"):
         records = [

@@ -1,6 +1,6 @@
 """Where indexes and unpacked files of large sources are kept, so that they are made once.
 
-The folder is `ARC_CACHE`, or ~/.cache/arc_encoder. What is there belongs to one file in one state:
+The folder is `ARC_CACHE`, or ~/.cache/arc_encoder. Each entry belongs to one file in one state:
 its name holds the file's path, size and time of change. It may be deleted at any time.
 """
 

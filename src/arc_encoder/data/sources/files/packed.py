@@ -1,6 +1,6 @@
 """Reading bytes of a file at any place, also of one that is compressed.
 
-A plain file is read where it is. A compressed one is unpacked once: into memory if it is small,
+A plain file is read in place. A compressed one is unpacked once: into memory if it is small,
 into the cache if it is large.
 """
 
@@ -109,7 +109,7 @@ def open_bytes(path: Path) -> Bytes:
 
 
 def read_all(path: Path, stream: IO[bytes], *, max_bytes: int, lines_before: int = 0) -> bytes:
-    """Up to `most` bytes of a stream.
+    """Up to `max_bytes` bytes of a stream.
 
     Raises:
         DataError: the file is damaged; says after which line.

@@ -76,7 +76,7 @@ def examples_of(run: Run, part: Part) -> list[dict[str, Any]]:
     if not file.is_file():
         raise DataError(f"{file} is not there; the examples are beside results.json unless they were moved")
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at signs that may be in texts
+        lines = file.read_text(encoding="utf-8").split("\n")  # splitlines() would cut at signs that may occur in texts
         found = [json.loads(line) for line in lines if line.strip()]
     except ValueError as error:
         raise DataError(f"{file} is broken: {error}") from error

@@ -19,7 +19,7 @@ class Names:
     """What runs have more than one of, and so has to be said.
 
     Attributes:
-        fronts: folder of a run → what is in front of its names: the ablation and other conditions.
+        fronts: folder of a run → what its names begin with: the ablation and other conditions.
         factors: front, variant and system of those that were evaluated at several factors.
         shots: benchmarks that were asked with several numbers of answered examples.
         decoders: whether there are several.

@@ -83,7 +83,7 @@ def check_comparable(runs: Iterable[Run]) -> None:
             )
             raise DataError(
                 f"benchmark {benchmark} was asked in different ways, and such figures are not comparable: {shown}. "
-                "Leave runs out, or choose one protocol with protocol=strict or protocol=paper"
+                "Leave runs out, or choose one with `protocol`"
             )
     for benchmark, folders in files.items():
         if len(folders) > 1:
@@ -95,8 +95,7 @@ def check_comparable(runs: Iterable[Run]) -> None:
     if len(protocols) > 1:
         shown = "; ".join(f"{name} asked {what} in {folder}" for name, (what, folder) in protocols.items())
         raise DataError(
-            f"figures of several protocols are not put side by side: {shown}. Choose one with protocol=strict or "
-            "protocol=paper, or leave runs out"
+            f"figures of several protocols are not put side by side: {shown}. Choose one with `protocol`, or leave runs out"
         )
 
 

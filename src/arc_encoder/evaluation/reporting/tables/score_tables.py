@@ -15,7 +15,7 @@ SPREAD = "Values of several runs (seeds) are mean ± standard deviation; of a si
 ABLATED = "ARC with factor 8 in front of Mistral 7B, average score"
 ELSEWHERE = ": another model and other data, for the order alone"
 OTHERWISE = (
-    " The paper's examples and accepted answers are those of protocol=paper; figures of protocol=strict are near them, "
+    " The paper's examples and accepted answers are those of the protocol paper; figures of the protocol strict are near them, "
     "but not the same thing."
 )
 FEWER = " Not every figure is over the same number of runs; where those of a line differ it has no average."

@@ -22,7 +22,7 @@ class BestSentences(System):
 
     Sentences are taken in the order of their scores as long as they fit; one that is too long is passed
     over. Tokens that are left are filled with the beginning of the best sentence that was not taken. Where
-    no word of the question is in the document, its first sentences are kept.
+    no word of the question occurs in the document, its first sentences are kept.
 
     Args:
         tokens: how many, for each document; None takes the budget of the compressed vectors (task token counted).
@@ -45,7 +45,7 @@ class BestSentences(System):
         sentences = [sentence for sentence in _ENDS.split(document) if sentence.strip()]
         if not sentences:
             return Segment(document, Role.PLAIN)
-        # With the space that will be before each, as it will be tokenized.
+        # With the space that will precede each, as it will be tokenized.
         ids = tokenizer([f" {s}" for s in sentences], add_special_tokens=False)["input_ids"]
         order, max_tokens, taken = best_first(sentences, query), self.tokens or budget, dict[int, str]()
         left = max_tokens
@@ -53,7 +53,7 @@ class BestSentences(System):
             if len(ids[place]) <= left:
                 taken[place] = sentences[place]
                 left -= len(ids[place])
-        # No space is before the first one: it may have more tokens than were counted.
+        # No space precedes the first one: it may have more tokens than were counted.
         while len(text_ids(_in_order(taken), tokenizer)) > max_tokens:
             taken.popitem()
         best = next((place for place in order if place not in taken), None)

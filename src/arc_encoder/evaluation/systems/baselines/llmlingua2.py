@@ -110,7 +110,7 @@ class LLMLingua2(System):
             p.numel() for part in model.modules() if isinstance(part, nn.Embedding) for p in part.parameters()
         )
         weights = sum(p.numel() for p in model.parameters()) - looked_up
-        max_tokens = self.length - 2  # two special tokens are around each piece
+        max_tokens = self.length - 2  # two special tokens surround each piece
         full, rest = divmod(tokens, max_tokens)
         passed = full * self.length + (rest + 2 if rest else 0)
         pairs = full * self.length**2 + ((rest + 2) ** 2 if rest else 0)

@@ -1,4 +1,4 @@
-"""Documents of a request → what stands in the prompt: vectors, or text where the request wants it so.
+"""Documents of a request → what takes their place in the prompt: vectors, or text where the request asks for it.
 
 Text is compressed, an id is looked up in the store, vectors that a client sends are held against the models.
 """

@@ -29,7 +29,7 @@ class Job:
         max_tokens: longest answer, in decoder tokens; None for as many as the window and the gateway allow.
         limit: what the gateway allows.
         n: answers.
-        ignore_eos: go on until the answer is as long as it may be, as measurements need it.
+        ignore_eos: continue to the maximum length, as measurements need it.
         sampling: temperature, top_p and seed. Each of several answers is a draw of its own.
         stops: texts before which an answer ends.
         logprobs: how many of the likeliest tokens are told beside the chosen one; None tells nothing.
@@ -63,12 +63,12 @@ class TokenLogprob:
 
 @dataclass(frozen=True)
 class Delta:
-    """What one answer goes on with.
+    """What is added to one answer.
 
     Attributes:
         choice: which answer.
         text: what is added; may be nothing.
-        finish: why it ends here, `stop` or `length`; None where it goes on.
+        finish: why it ends here, `stop` or `length`; None where it continues.
         logprobs: of the tokens that were said since.
     """
 

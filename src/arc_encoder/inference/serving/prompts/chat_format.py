@@ -87,7 +87,7 @@ class QuestionFormat(ChatFormat):
 class TemplateFormat(ChatFormat):
     """The chat template of the decoder's tokenizer, rendered with a mark for each content and cut at the marks.
 
-    What looks like a special token in a message is plain text. Parts of one message stand on lines of their own, as
+    What looks like a special token in a message is plain text. Parts of one message are on lines of their own, as
     vLLM joins them.
     """
 

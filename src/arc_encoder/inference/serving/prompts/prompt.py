@@ -74,7 +74,7 @@ def vectors_of(runs: Sequence[Run]) -> int:
 
 
 def opening(text: DecoderText) -> list[Part]:
-    """What stands in front of every prompt that no chat template opens."""
+    """What comes before every prompt that no chat template opens."""
     return [Special(str(text.tokenizer.bos_token))] if text.bos else []
 
 

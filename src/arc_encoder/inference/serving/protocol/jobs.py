@@ -39,7 +39,7 @@ class Jobs:
         self.reader, self.limits, self.model, self.format = reader, limits, model, format
 
     async def of_chat(self, body: ChatBody) -> Job:
-        """The job of a chat; documents at the top of the request stand before the text of the last user's message."""
+        """The job of a chat; documents at the top of the request come before the text of the last user's message."""
         self._check(body)
         if body.max_tokens is not None and body.max_completion_tokens is not None:
             raise refused("max_tokens and max_completion_tokens were both given; give one", param="max_tokens")

@@ -128,7 +128,7 @@ def _content(content: Any) -> str | list[dict[str, str]]:
 
 
 def _salt(messages: Sequence[Mapping[str, Any]]) -> str | None:
-    """Tells apart prompts whose vectors stand at other places.
+    """Tells apart prompts whose vectors are at other places.
 
     The server's prefix cache does not see which positions are vectors (its issue 56655), so two prompts could share
     what they must not. Prompts that are the same up to the end of their last vectors get the same salt and share that. None for a chat without vectors.

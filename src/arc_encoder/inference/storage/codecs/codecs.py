@@ -2,7 +2,7 @@
 
 Shape legend: N vectors, E decoder width.
 
-To add one: subclass `Codec`, here or in a file of its own (`product_codec.py`). Its name and settings are in the store's `store.json`.
+To add one: subclass `Codec`, here or in a file of its own (`product_codec.py`). Its name and settings are saved in the store's `store.json`.
 """
 
 from __future__ import annotations

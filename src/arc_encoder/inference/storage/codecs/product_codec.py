@@ -62,7 +62,7 @@ class ProductCodec(Codec):
         if len(vectors) < NEEDED:
             raise ConfigError(
                 f"codec: product quantisation learns from at least {NEEDED} vectors, and the first block has {len(vectors)}; give "
-                "more documents at once, or choose codec=int8"
+                "more documents at once, or choose the codec int8"
             )
         every = max(1, len(vectors) // LEARNED_FROM)
         sample = vectors[::every].float()
@@ -81,7 +81,7 @@ class ProductCodec(Codec):
         if len(sample) < LEAST_RATIO * padded:
             raise ConfigError(
                 f"codec: {len(sample)} vectors of {vectors.shape[1]} numbers are too few to learn from: product quantisation wants "
-                f"{LEAST_RATIO * padded}; give more documents at once, or choose codec=int8"
+                f"{LEAST_RATIO * padded}; give more documents at once, or choose the codec int8"
             )
         coordinates = torch.nn.functional.pad(centred @ basis, (0, padded - dimensions)).contiguous().numpy()
         quantizer = faiss.ProductQuantizer(padded, pieces, 8)

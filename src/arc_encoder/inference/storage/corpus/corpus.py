@@ -26,7 +26,7 @@ class Outcome:
         compressed: documents that were encoded and written, duplicates of others included.
         done_before: documents that the store held already, same text and same factor.
         vectors: vectors that were made and written.
-        failed: documents that could not be compressed, with the reason; they are in the store's `failed.jsonl` too.
+        failed: documents that could not be compressed, with the reason; they are listed in the store's `failed.jsonl` too.
     """
 
     compressed: int = 0

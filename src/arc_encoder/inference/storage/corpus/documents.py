@@ -73,7 +73,7 @@ def read_file(
 
 
 def bytes_to_read(pattern: str) -> int:
-    """Size of all files that match, as they are there.
+    """Size on disk of all files that match.
 
     Raises:
         DataError: nothing matches.
@@ -143,7 +143,7 @@ def _begins_with_bracket(file: Path) -> bool:
 
 
 def _content(file: Path, max_bytes: int = -1) -> bytes:
-    """The first `most` bytes of a file, unpacked; all of them by default."""
+    """The first `max_bytes` bytes of a file, unpacked; all of them by default."""
     try:
         with unpacking(file) as stream:
             return stream.read(max_bytes)

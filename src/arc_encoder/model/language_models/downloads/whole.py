@@ -21,7 +21,7 @@ PATIENCE = 2.0  # seconds until a waiting process says that it waits
 def build_folder(folder: Path, make: Callable[[Path], None], *, room: int, again: bool = False) -> Path:
     """`folder` with what `make` writes; nothing is done if it is there already.
 
-    What is half finished is beside it, under a name of its own, and goes away when `make` fails or is interrupted,
+    What is half finished is kept beside it, under a name of its own, and goes away when `make` fails or is interrupted,
     or, if the process was killed, when the next one starts.
 
     Args:

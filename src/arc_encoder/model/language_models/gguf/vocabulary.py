@@ -144,7 +144,7 @@ def _sentencepiece(file: GgufFile, tokens: list[str]) -> Tokenizer:
 
 
 def _ends(file: GgufFile, special: dict[str, str], ids: dict[str, int | None]) -> Any:
-    """What is around a text that is tokenized with special tokens."""
+    """What surrounds a text that is tokenized with special tokens."""
     adds = {"bos": file.field("tokenizer.ggml.model") == "llama", "eos": False}  # SentencePiece files may not say
     wanted = {role: bool(file.field(f"tokenizer.ggml.add_{role}_token", usual)) for role, usual in adds.items()}
     before, after = ([special[role]] if wanted[role] and role in special else [] for role in ("bos", "eos"))

@@ -1,4 +1,4 @@
-"""Time to the first token of an answer: a document as text, as vectors that are made again, and as stored vectors."""
+"""Time to the first token of an answer: a document as text, as vectors made on the spot, and as stored vectors."""
 
 from __future__ import annotations
 

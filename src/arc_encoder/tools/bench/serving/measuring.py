@@ -1,6 +1,6 @@
 """How fast a gateway answers about documents: as text, as vectors that are made now, as vectors of a store.
 
-All ways take turns in one run, so that their ratios hold on a machine whose speed changes. Beside each ratio stands what
+All ways take turns in one run, so that their ratios hold on a machine whose speed changes. Beside each ratio is what
 the floating-point operations imply (`plan.prefill`): a way that needs a quarter of the text's work should take a quarter of
 its time to the first token.
 """
@@ -34,7 +34,7 @@ class Way:
 
     Attributes:
         factor: pooling factor; None is text.
-        stored: the vectors lie in the store.
+        stored: the vectors are in the store.
     """
 
     factor: int | None = None

@@ -103,7 +103,7 @@ def answering(gateway: Gateway) -> Iterator[str]:
     thread.start()
     while not server.started:
         if not thread.is_alive():
-            raise ConfigError("the gateway could not be started; its message stands above")
+            raise ConfigError("the gateway could not be started; see its message above")
         time.sleep(0.05)
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"

@@ -69,7 +69,7 @@ class Progress(TQDMProgressBar):
     def get_metrics(
         self, trainer: L.Trainer, pl_module: L.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """What is behind the bar: losses by task and decoder, validation loss, tokens a second."""
+        """What follows the bar: losses by task and decoder, validation loss, tokens a second."""
         shown: dict[str, int | str | float | dict[str, float]] = {
             name: f"{float(loss):.3f}" for name, loss in self._losses.items()
         }

@@ -33,7 +33,7 @@ class NonFinite(Callback):
     Args:
         policy: ``stop`` ends the run with weights as they were after the last good step;
             ``skip`` throws this step's gradients away and continues.
-        max_consecutive: so many bad steps one after the other end the run under either policy.
+        max_consecutive: this many bad steps in a row end the run under either policy.
 
     Raises:
         ConfigError: another policy, or a number below 1.

@@ -33,7 +33,7 @@ class VectorWords(Callback):
 
     Args:
         nearest: tokens that are named for each vector.
-        max_vectors: of a long context only the first so many are shown.
+        max_vectors: of a long context only this many, the first, are shown.
 
     Raises:
         ConfigError: a number below 1.

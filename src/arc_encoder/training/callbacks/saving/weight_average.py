@@ -44,11 +44,11 @@ class WeightAverage(Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         trained = _trained(pl_module)
         if any(hasattr(p, "full_tensor") for p in trained.values()):
-            raise ConfigError("an average of the weights cannot be kept when they are sharded; leave out callbacks=ema")
+            raise ConfigError("an average of the weights cannot be kept when they are sharded; leave WeightAverage out")
         if not self.averages:
             if trainer.global_step > 0:
                 raise CheckpointError(
-                    "the checkpoint holds no average of the weights, for it was written without; continue without it, "
+                    "the checkpoint holds no average of the weights, as it was written without one; continue without it, "
                     "or start a new run from the published folder with model.init_from"
                 )
             self.averages = {name: p.detach().clone() for name, p in trained.items()}

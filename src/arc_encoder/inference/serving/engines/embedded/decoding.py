@@ -216,7 +216,7 @@ class Decoding:
         return found
 
     def _say(self, active: Active, token: int, scores: Tensor) -> bool:
-        """Take the next token of an answer; whether it goes on."""
+        """Take the next token of an answer; whether it continues."""
         work, answer = active.work, active.answer
         active.token = token
         delta = answer.add(token, scores)

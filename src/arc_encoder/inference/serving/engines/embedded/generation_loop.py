@@ -152,7 +152,7 @@ class GenerationLoop:
         return (length_of(work.runs) + work.max_tokens) * work.job.n
 
     def _failed(self, group: list[Work], error: Exception) -> None:
-        """A pass failed: everybody under way is told, and the decoder is looked at before it goes on."""
+        """A pass failed: everybody under way is told, and the decoder is checked before work continues."""
         self.failures += 1
         log.error("pass failed", extra={"fields": {"error": told_without_text(error), "prompts": len(group)}})
         self.broken = type(error).__name__

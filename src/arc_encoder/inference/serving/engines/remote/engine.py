@@ -122,7 +122,7 @@ class VllmEngine(Engine):
             answer = await self._http().get("/health", timeout=CONNECT_SECONDS)
             return None if answer.status_code == 200 else f"the vLLM server is not well ({answer.status_code})"
         except httpx.HTTPError as error:
-            self._facts = None  # another one may stand there when it comes back
+            self._facts = None  # another one may be there when it comes back
             return f"the vLLM server does not answer ({type(error).__name__})"
         except (ConfigError, ApiError) as error:
             return str(error)
@@ -174,7 +174,9 @@ class VllmEngine(Engine):
     def _chat(self, job: Job, facts: ServerFacts, settings: dict[str, Any]) -> dict[str, Any]:
         assert job.turns is not None
         if any(PLACEHOLDER in part for turn in job.turns for part in turn.parts if isinstance(part, str)):
-            raise refused(f"{PLACEHOLDER} is what vLLM marks vectors with; it cannot stand in a text", param="messages")
+            raise refused(
+                f"{PLACEHOLDER} is what vLLM marks vectors with; it cannot be part of a text", param="messages"
+            )
         messages = [
             {
                 "role": turn.role,
