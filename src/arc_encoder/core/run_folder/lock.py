@@ -43,7 +43,7 @@ def check_unlocked(folder: Path) -> None:
     """Refuse a folder in which another command is at work; nothing is written.
 
     Raises:
-        ConfigError: as `holding`.
+        ConfigError: as `lock_run_folder`.
     """
     if not (folder / NAME).is_file() or any(os.environ.get(name, "0") != "0" for name in RANKS):
         return  # further processes of a run find the lock of its first one

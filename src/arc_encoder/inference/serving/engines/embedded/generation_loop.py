@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from arc_encoder.inference.serving.prompts.prompt import length_of
 from arc_encoder.inference.serving.protocol.errors import told_without_text, unavailable
 
 RETRY_SECONDS = 1.0  # between two looks at a decoder that failed
+HANDOVER_SECONDS = 0.001  # in which first tokens leave, before the next pass takes the processor
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +108,7 @@ class GenerationLoop:
             for group in self.decoding.groups(works):
                 try:
                     self.decoding.read(group)
+                    time.sleep(HANDOVER_SECONDS)
                 except Exception as error:  # nobody but these is concerned, if the decoder still works
                     self._failed(group, error)
                     break
