@@ -39,7 +39,7 @@ def part_of(file: Path) -> str:
 
 
 def imported(file: Path) -> Iterator[str]:
-    """Full names of what a file imports from arc_encoder, wherever in the file it is imported."""
+    """Full names of what a file imports from arc_encoder, wherever in the file the import is."""
     package = ["arc_encoder", *file.relative_to(SOURCE).parts[:-1]]
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -153,7 +153,12 @@ TYPED = re.compile(
     r"\barc-(?!encoder)[a-z]|=<|\b[a-z_]+=[a-z]{2,}\b|\b[a-z_]+/[a-z_]+=|"
     r"\b(model|data|optim|trainer|callbacks|decoders|systems|benchmark|paths|hydra)\.(?!safetensors)[a-z_.]+[ =]|(^| )--[a-z]"
 )
-NOT_OURS = ("llama-gguf-split --merge", "pip download --no-deps", "--enable-prompt-embeds")  # other programs
+NOT_OURS = (
+    "llama-gguf-split --merge",
+    "pip download --no-deps",
+    "--enable-prompt-embeds",
+    "charset=utf-8",
+)  # other programs, and HTTP
 
 
 def messages(file: Path) -> Iterator[str]:

@@ -67,6 +67,7 @@ def test_help_imports_nothing_large(tmp_path: Path, entry: str, words: list[str]
         (["decoder=toy_x"], "decoder=toy_x: no such choice"),
         (["seeed=1", "optim.warmup=1"], "2 mistakes"),
         (["seed"], "not an override"),
+        (["ckpt=a,b"], """in quotes: 'ckpt="a,b"'"""),
         (["ckpt=a=b"], """in quotes: 'ckpt="a=b"'"""),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
@@ -124,6 +125,24 @@ def test_ctrl_c_ends_a_command_in_a_word(monkeypatch: pytest.MonkeyPatch, capsys
         start.main()
     assert left.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("place", ["hydra", "torch"])
+def test_ctrl_c_ends_a_command_while_it_is_imported(tmp_path: Path, place: str) -> None:
+    script = (
+        "import sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        f"        if name == {place!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "sys.argv = ['arc-train', 'seed=1']\n"
+        "from arc_encoder.commands.start import train\n"
+        "train()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
 
 
 def test_every_command_has_a_script_and_a_module() -> None:

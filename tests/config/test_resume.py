@@ -226,6 +226,26 @@ def test_another_decoder_is_refused(run: Command, finished: Path, tmp_path: Path
     assert "the checkpoint was written with other decoder weights" in text
 
 
+@pytest.mark.parametrize(
+    ("other", "setting", "part"),
+    [
+        ("model.projector.bottleneck=16", "model.projector.bottleneck 24 → 16", "projector.layer1.weight: saved (24, "),
+        ("model/pooling=memory_tokens", "model.pooling._target_", "missing "),
+        ("optim.train_layers=[0]", "optim.train_layers None → [0]", "trained in encoder: saved "),
+    ],
+)
+def test_another_model_is_refused_and_the_run_stays_as_it_is(
+    run: Command, finished: Path, words: list[str], other: str, setting: str, part: str
+) -> None:
+    before = {file: file.read_bytes() for file in finished.rglob("*") if file.is_file()}
+    text = run.fails(*words, other, "resume=out", "data.factors=null")
+    assert "was written by a run of another model" in text
+    assert setting in text
+    assert part in text
+    assert f"arc-train --resume {finished} needs nothing else" in text
+    assert {file: file.read_bytes() for file in finished.rglob("*") if file.is_file()} == before
+
+
 @pytest.mark.parametrize("form", ["--resume", "resume="])
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_offered(
     run: Command, finished: Path, words: list[str], form: str

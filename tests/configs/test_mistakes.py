@@ -250,8 +250,11 @@ def test_output_folders_that_cannot_be_written(run: Command, base: list[str], tm
     errors = run.fails(*[each for each in base if each != "paths.run=out"], "paths.run=file")
     assert "the run's folder file cannot be written" in errors
     assert "choose another with paths.run=<folder>" in errors
-    errors = run.fails(*base, "paths.logs=file")
-    assert "choose another with paths.logs=<folder>" in errors
+    for place in ("file", "file/logs", "/proc/logs"):  # which nobody can make, root neither
+        errors = run.fails(*base, f"paths.logs={place}")
+        assert "the output folder " in errors
+        assert "choose another with paths.logs=<folder>" in errors
+    assert "file is no folder" in run.fails(*base, "hydra.run.dir=file")
 
 
 @pytest.mark.parametrize(

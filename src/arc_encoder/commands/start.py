@@ -12,9 +12,6 @@ from functools import partial
 
 from arc_encoder.commands.catalogue import COMMANDS, overview
 from arc_encoder.commands.nested import NESTED
-from arc_encoder.config.app.failing import fail
-from arc_encoder.config.app.help import answered
-from arc_encoder.config.validation.suggestions import suggest
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended, as shells give it
 
@@ -26,6 +23,9 @@ def main() -> None:
         print(overview())
         return
     if words[0] not in COMMANDS:
+        from arc_encoder.config.app.failing import fail
+        from arc_encoder.config.validation.suggestions import suggest
+
         fail(f"arc {words[0]}: no such command{suggest(words[0], COMMANDS)}")
     sys.argv = [f"arc-{words[0]}", *words[1:]]
     start(words[0])
@@ -36,7 +36,9 @@ def start(name: str) -> None:
     command = COMMANDS[name]
     if (name, *sys.argv[1:2]) in NESTED:
         command = NESTED[name, sys.argv.pop(1)]
-    try:
+    try:  # around imports too
+        from arc_encoder.config.app.help import answered
+
         if command.config is not None and answered(command.config):
             return
         importlib.import_module(f"arc_encoder.commands.{command.module}").main()

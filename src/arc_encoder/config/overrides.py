@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
+import tempfile
 from argparse import Namespace
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -99,7 +99,11 @@ def _composing(arguments: Namespace) -> AbstractContextManager[Any]:
 def _read(loader: Any, arguments: Namespace, config_name: str) -> _Words:
     overrides = [override for text in arguments.overrides for override in _parsed(text)]
     name = arguments.config_name or config_name
-    problems: list[str] = []
+    problems = (
+        []
+        if getattr(arguments, "multirun", False)
+        else [_one_value(each) for each in overrides if each.is_sweep_override()]
+    )
     right: list[str] = []
     keyed = []
     for override in overrides:
@@ -150,6 +154,15 @@ def _parsed(text: str) -> list[Any]:
         raise ConfigError(
             f"{text}: not an override of the form key=value ({str(error).splitlines()[0]}){hint}"
         ) from error
+
+
+def _one_value(override: Any) -> str:
+    """What to write instead of several values, where a single run was asked for."""
+    key, _, value = str(override.input_line).partition("=")
+    return (
+        f"{key}={value}: several values are a sweep, which needs --multirun; for one value put it in quotes: "
+        f"'{key}=\"{value}\"', for a list in brackets: {key}=[{value}]"
+    )
 
 
 def _sweep_problems(config: DictConfig, multirun: bool) -> list[str]:
@@ -247,11 +260,12 @@ def _parameters(node: Any) -> list[str]:
 
 def _need_writable(folder: str) -> None:
     """Hydra makes this folder before anything else; a user should learn in plain words that it cannot."""
-    place = next(each for each in Path(folder).absolute().parents if each.exists())
-    if not place.is_dir():
-        reason = f"{place} is no folder"
-    elif not os.access(place, os.W_OK):
-        reason = f"{place} is not writable"
-    else:
-        return
-    raise ConfigError(f"the output folder {folder} cannot be made ({reason}); choose another with paths.logs=<folder>")
+    path = Path(folder).absolute()
+    place = next(each for each in (path, *path.parents) if each.exists())
+    try:
+        tempfile.TemporaryDirectory(dir=place).cleanup()  # rights alone do not say it, of root or on a full disk
+    except OSError as error:
+        reason = f"{place} is no folder" if not place.is_dir() else f"{place}: {error.strerror}"
+        raise ConfigError(
+            f"the output folder {folder} cannot be made ({reason}); choose another with paths.logs=<folder>"
+        ) from error

@@ -29,6 +29,7 @@ from arc_encoder.training.callbacks import (
     Throughput,
 )
 from arc_encoder.training.checkpoints.checkpoint_files import AtomicCheckpointIO
+from arc_encoder.training.checkpoints.compatibility import check_same_model
 from arc_encoder.training.checkpoints.resume import TrainingRun, check_max_steps, open_run
 from arc_encoder.training.hyperparameters import log_hyperparameters, log_outcome
 from arc_encoder.training.module import ArcLightningModule
@@ -91,9 +92,16 @@ def fit(
         trainer = make_trainer(opened.folder, steps) if trainer is None else trainer
         if opened.checkpoint is not None:
             check_max_steps(opened.checkpoint, trainer.max_steps)
+        objective = objective or CrossEntropy()
+        texts, own_factor = texts_of(model.frozen_decoders()), model.compressor.encoder.pooling.overall_factor
+        data.connect(tokenizer, texts, own_factor=own_factor, with_reference=objective.needs_reference)
+        module = ArcLightningModule(model, optim, objective)
+        if opened.checkpoint is not None:
+            check_same_model(opened.checkpoint, module, hyperparameters)
+        opened.accept()
         log_hyperparameters(hyperparameters or {}, model, trainer.loggers)
         try:
-            metrics = _train(model, tokenizer, data, optim, trainer, objective or CrossEntropy(), opened.checkpoint)
+            metrics = _train(module, data, trainer, opened.checkpoint)
         except Interrupted as stop:
             raise Interrupted(str(stop), status=stop.status, advice="resume", checkpoint=opened.folder) from stop
         log_outcome(metrics, trainer.global_step, trainer.loggers)
@@ -101,18 +109,8 @@ def fit(
 
 
 def _train(
-    model: ArcForCausalLM,
-    tokenizer: PreTrainedTokenizerBase,
-    data: ArcDataModule,
-    optim: OptimSettings,
-    trainer: L.Trainer,
-    objective: Objective,
-    checkpoint: str | None,
+    module: ArcLightningModule, data: ArcDataModule, trainer: L.Trainer, checkpoint: str | None
 ) -> dict[str, float]:
-    own_factor = model.compressor.encoder.pooling.overall_factor
-    texts = texts_of(model.frozen_decoders())
-    data.connect(tokenizer, texts, own_factor=own_factor, with_reference=objective.needs_reference)
-    module = ArcLightningModule(model, optim, objective)
     trainer.fit(module, data, ckpt_path=checkpoint, weights_only=True)
     if checkpoint and data.validation and not module.validated and trainer.global_step >= trainer.max_steps:
         trainer.validate(module, data, verbose=False)  # the run was killed in its last validation

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
 
 from arc_encoder.model.arc_model import ArcForCausalLM
 
-GROUPS = ("seed", "model", "optim", "objective", "trainer", "decoders", "data")  # what variants differ in comes first
+GROUPS = ("seed", "model", "optim", "objective", "trainer", "decoders", "data")
+SCORES = "at_end"  # beginning of what stands beside the settings; the page begins with what sorts first
 
 
 def log_hyperparameters(config: Mapping[str, Any], model: ArcForCausalLM, loggers: Iterable[Logger]) -> None:
@@ -20,21 +22,28 @@ def log_hyperparameters(config: Mapping[str, Any], model: ArcForCausalLM, logger
     for group in GROUPS:
         values.update(flatten(group, config[group]) if group in config else {})
     for logger in loggers:
+        logger.log_hyperparams(values)
         if isinstance(logger, TensorBoardLogger):
-            logger.log_hyperparams(values, {"hp/loss": math.nan})  # until a validation: no number is the best of all
-        else:
-            logger.log_hyperparams(values)
+            # Without the description of an experiment, which PyTorch writes with it: TensorBoard then finds out itself
+            # in what runs differ, and shows that first.
+            _, start, _ = hparams(values, {})
+            _write(logger, start)
 
 
 def log_outcome(metrics: Mapping[str, float], step: int, loggers: Iterable[Logger]) -> None:
-    """Write the last validation beside the hyperparameters."""
+    """Write the last validation, if there was one, beside the hyperparameters."""
+    found = {name.removeprefix("val/"): value for name, value in metrics.items() if name.startswith("val/")}
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            final = {
-                f"hp/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")
-            }
-            logger.log_metrics(final, step)
+            logger.log_metrics({f"{SCORES}/{name}": value for name, value in found.items()}, step)
+            _, _, end = hparams({}, {})
+            _write(logger, end)
             logger.save()
+
+
+def _write(logger: TensorBoardLogger, summary: Any) -> None:
+    if getattr(rank_zero_only, "rank", 0) == 0:  # elsewhere there is no writer
+        logger.experiment._get_file_writer().add_summary(summary)
 
 
 def flatten(prefix: str, value: Any) -> dict[str, Any]:

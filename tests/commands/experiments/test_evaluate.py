@@ -15,10 +15,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from safetensors.torch import load_file, save_file
 
 from arc_encoder.commands.experiments import evaluate
 from arc_encoder.config.paths import configs_folder
+from arc_encoder.core.run_folder.sharing import share_run_folder
 from arc_encoder.evaluation.evaluate import check_decoders
 from arc_encoder.evaluation.runs import runner
 from arc_encoder.evaluation.systems import arc as arc_system
@@ -299,6 +301,19 @@ def test_processes_share_the_parts(run: Command, base: list[str], trained: Path,
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert found["status"] == "finished"
     assert {row["system"] for row in found["rows"]} == {"open_book", "closed_book", "arc"}
+
+
+def test_other_settings_are_refused_where_an_evaluation_runs(run: Command, base: list[str], tmp_path: Path) -> None:
+    run(*base, "system=open_book")
+    out = tmp_path / "out"
+    settings = yaml.safe_load((out / "config.yaml").read_text())
+    assert "- system=open_book\n" in (out / "hydra" / "overrides.yaml").read_text()
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    with share_run_folder(out, settings, lambda: None):
+        errors = run.fails(*base, "system=closed_book", "hydra.run.dir=out")
+        assert "another process is at work in out with other settings (systems.closed_book" in errors
+        assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+        run(*base, "system=open_book", "batch_size=3")  # such may share the work
 
 
 OWN_BENCHMARK = '''

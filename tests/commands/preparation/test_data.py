@@ -168,7 +168,13 @@ def test_squad_from_its_original_file(run: Command, tmp_path: Path) -> None:
     assert "1 records in out/squad.jsonl.gz" in output
     assert "1 × no answer" in output
     assert read(tmp_path / "out/squad.jsonl.gz") == [
-        {"id": "squad-000000", "question": "Who?", "answers": ["Ann", "Ann B."], "passages": ["Ann B. did."]}
+        {
+            "id": "squad-000000",
+            "question": "Who?",
+            "answers": ["Ann", "Ann B."],
+            "passages": ["Ann B. did."],
+            "document": "t",
+        }
     ]
     manifest = json.loads((tmp_path / "out/squad.jsonl.gz.manifest.json").read_text())
     assert manifest["source"]["hub"] == "rajpurkar/squad"

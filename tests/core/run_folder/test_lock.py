@@ -64,6 +64,18 @@ def test_a_training_refuses_a_folder_in_use_and_changes_nothing_there(
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "run").rglob("*") if file.name != NAME} == before
 
 
+def test_a_refused_training_leaves_the_words_of_the_earlier_one(make: Make, tiny_model: Path, tmp_path: Path) -> None:
+    run = make(train.main)
+    words = [*model_overrides(tiny_model), *short_overrides(steps=2), "hydra.run.dir=run"]
+    run(*words, "seed=3")
+    before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    assert "- seed=3\n" in (tmp_path / "run" / "hydra" / "overrides.yaml").read_text()
+    assert "holds the checkpoints of an earlier run" in run.fails(*words, "seed=5")
+    assert {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()} == before
+    run("--resume", "run")
+    assert "- seed=3\n" in (tmp_path / "run" / "hydra" / "overrides.yaml").read_text()
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"), lock_run_folder(tmp_path / "file" / "run"):

@@ -46,6 +46,7 @@ def test_what_is_wrong_is_said(record: dict[str, Any], words: str) -> None:
     [
         ({"answers": [True]}, "field 'answers' holds, at place 0 of its list, bool, expected text"),
         ({"answers": ["x", None]}, "field 'answers' holds, at place 1 of its list, null, expected text"),
+        ({"answers": [float("nan")]}, "field 'answers' holds, at place 0 of its list, nan, expected text"),
         ({"answers": ["", " "]}, "field 'answers' holds no text that is not blank"),
         ({"answers": {"text": ["x"]}}, "field 'answers' holds dict"),
         ({"question": "  "}, "field 'question' holds no text that is not blank"),
@@ -57,6 +58,11 @@ def test_what_is_no_text_is_named(change: dict[str, object], told: str) -> None:
     sound = {"question": "q?", "passages": ["p"], "answers": ["a", 3]}
     assert QuestionFields().problem(sound) is None
     assert told in str(QuestionFields().problem({**sound, **change}))
+
+
+def test_a_blank_document_is_named() -> None:
+    assert DocumentFields().problem({"text": " x"}) is None
+    assert DocumentFields().problem({"text": " \n"}) == "field 'text' holds no text that is not blank"
 
 
 def test_a_record_in_the_form_of_squad_says_how_it_is_read() -> None:

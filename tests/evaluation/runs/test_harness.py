@@ -184,6 +184,12 @@ def test_the_beginning_of_a_prompt_that_is_too_long_is_left_out(
         assert model.loglikelihood_rolling([Asked(prompt)])[0] < 0
 
 
+def test_a_special_token_written_in_a_prompt_is_plain_text(text_session: Session) -> None:
+    model = HarnessModel(text_session, keep=20, max_new_tokens=4)
+    prompt = "what ends at </s>?"
+    assert model._starts(prompt) == list(range(len(prompt)))  # a token a byte
+
+
 def test_no_more_is_compressed_than_the_encoder_reads(session: Session) -> None:
     session.model.compressor.chunking.size, session.model.compressor.chunking.max_chunks = 8, 5
     session.model.compressor.chunking.overflow = "stop"

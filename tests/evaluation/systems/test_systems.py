@@ -155,6 +155,16 @@ def test_best_sentences_never_take_more_tokens_than_the_budget(query: str) -> No
         assert used >= min(budget / 2, 8)
 
 
+def test_best_sentences_count_a_special_token_written_in_a_document_as_plain_text() -> None:
+    tokenizer = words_tokenizer()
+    tokenizer.add_special_tokens({"eos_token": "</s>"})
+    told = "The boat </s> </s> is red. The sea is blue."
+    segment = BestSentences().present(told, tokenizer, budget=16, query="the red boat")
+    assert segment is not None
+    plain = BestSentences().present(told, words_tokenizer(), budget=16, query="the red boat")
+    assert segment == plain
+
+
 def words_tokenizer() -> PreTrainedTokenizerFast:
     """Words after a space are one token, and single letters where none precedes them."""
     letters = sorted({f"\u2581{word}" for word in TOLD.split()} | set(TOLD) | {"\u2581"})

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import run_app
 from arc_encoder.config.building.evaluation import evaluate_from_config
+from arc_encoder.config.building.settings import words_of_command
 from arc_encoder.config.resume import expand_resume
 from arc_encoder.core.errors import ArcError
 from arc_encoder.evaluation.evaluate import results_table
@@ -22,7 +23,8 @@ from arc_encoder.tools.planning.costs.prefill import prefill_work
 
 def run(config: DictConfig) -> None:
     """Evaluate as `config` says, and print the table."""
-    rows, costs = evaluate_from_config(config, price=prefill_work if config.costs else None)
+    price = prefill_work if config.costs else None
+    rows, costs = evaluate_from_config(config, price=price, words=words_of_command())
     if os.environ.get("RANK", "0") == "0":
         print(f"\n{results_table(rows, costs)}\n")
         print(f"written to {config.paths.run}")

@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import run_app
+from arc_encoder.config.building.settings import words_of_command
 from arc_encoder.config.building.training import train_from_config
 from arc_encoder.config.resume import expand_resume
 from arc_encoder.core.errors import ArcError
@@ -20,7 +21,7 @@ from arc_encoder.training.checkpoints.resume import is_first_process
 
 def train(config: DictConfig) -> float | None:
     """Train as `config` says; returns the metric that a sweep optimises."""
-    metrics = train_from_config(config)
+    metrics = train_from_config(config, words=words_of_command())
     run = Path(config.paths.run)
     if is_first_process():
         print(f"run: {run}")

@@ -25,6 +25,7 @@ ADVICE = {
     "callbacks.checkpoint.every_n_train_steps optimizer steps)",
     "other-model": ": decoder=huggingface decoders.huggingface.path=<it>",
     "overwrite": " (overwrite=true)",
+    "own-settings": ": arc-train --resume {run} needs nothing else",
     "passages": " (passages=<file>; arc-data prepare kilt_128 makes the method's)",
     "prepare": "; make it with: arc-data prepare {recipe} (docs/preparing.md), or name your own file with "
     "benchmark.path=<file.jsonl>",

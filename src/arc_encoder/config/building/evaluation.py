@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -20,6 +22,7 @@ from arc_encoder.core.compute.device import own_device
 from arc_encoder.core.compute.precision import compute_dtype
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.run_folder.record import record_start
+from arc_encoder.core.run_folder.sharing import share_run_folder
 from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.evaluate import check_systems, evaluate
 from arc_encoder.evaluation.runs.results import Cost, Part, Row
@@ -30,8 +33,14 @@ from arc_encoder.evaluation.systems import System
 Place = tuple[str, int | None, int]  # a benchmark, its shots and its seed
 
 
-def evaluate_from_config(config: DictConfig, *, price: Price | None = None) -> tuple[list[Row], list[Cost]]:
-    """Evaluate as `config` says, in the folder `config.paths.run`; see `evaluate`."""
+# What processes that share an evaluation may have each its own way.
+OWN = ("paths", "threads", "device", "cache_gib", "batch_size")
+
+
+def evaluate_from_config(
+    config: DictConfig, *, price: Price | None = None, words: Sequence[str] | None = None
+) -> tuple[list[Row], list[Cost]]:
+    """Evaluate as `config` says, in the folder `config.paths.run`; see `evaluate`. The folder keeps the `words` of a command."""
     set_up_process(config)
     compute_dtype(config.precision)
     first = int(os.environ.get("RANK", "0")) == 0
@@ -40,22 +49,23 @@ def evaluate_from_config(config: DictConfig, *, price: Price | None = None) -> t
     check_systems(systems, config.checkpoint is not None, list(config.factors))
     chosen = list(benchmarks_of(config))
     folder = Path(config.paths.run)
-    if first:
-        record_start(folder, seed=config.seed, config=OmegaConf.to_yaml(config, resolve=True))
     nodes = config.get("decoders") or {}
-    return evaluate(
-        systems,
-        [benchmark for benchmark, _ in chosen],
-        {str(name): partial(instantiate, node) for name, node in nodes.items()},
-        config.checkpoint,
-        factors=list(config.factors),
-        folder=folder,
-        identify=_identities(config, {_place(benchmark): text for benchmark, text in chosen}, systems),
-        price=price,
-        conditions=_plain(config.conditions),
-        first_process=first,
-        **session_options(config, progress=first),
-    )
+    written = OmegaConf.to_yaml(config, resolve=True)
+    record = partial(record_start, folder, seed=config.seed, config=written, words=words)
+    with share_run_folder(folder, yaml.safe_load(written), record, own=OWN) if first else nullcontext():
+        return evaluate(
+            systems,
+            [benchmark for benchmark, _ in chosen],
+            {str(name): partial(instantiate, node) for name, node in nodes.items()},
+            config.checkpoint,
+            factors=list(config.factors),
+            folder=folder,
+            identify=_identities(config, {_place(benchmark): text for benchmark, text in chosen}, systems),
+            price=price,
+            conditions=_plain(config.conditions),
+            first_process=first,
+            **session_options(config, progress=first),
+        )
 
 
 def session_options(config: DictConfig, **changes: Any) -> SessionOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lightning as L
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from arc_encoder.core.errors import ConfigError
@@ -20,6 +21,18 @@ def set_up_process(config: DictConfig, *, workers: bool = False) -> None:
         torch.set_num_threads(config.threads)
     if config.get("seed") is not None:
         L.seed_everything(config.seed, workers=workers, verbose=False)
+
+
+def words_of_command() -> list[str] | None:
+    """The overrides that this command was given; None in a notebook, and where they are not to be written down, as
+    `--resume` says.
+
+    Hydra would write them before it is known whether the run is accepted, over those of an earlier run.
+    """
+    if not HydraConfig.initialized():
+        return None
+    given = HydraConfig.get().overrides
+    return None if "hydra.output_subdir=null" in given.hydra else [str(word) for word in given.task]
 
 
 def need(config: DictConfig, *names: str, usage: str) -> None:

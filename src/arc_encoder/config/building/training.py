@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from arc_encoder.training.checkpoints.resume import open_run
 from arc_encoder.training.fit import fit, plugins
 
 
-def train_from_config(config: DictConfig) -> dict[str, float]:
-    """Train as `config` says, in the folder `config.paths.run`; see `fit`."""
+def train_from_config(config: DictConfig, *, words: Sequence[str] | None = None) -> dict[str, float]:
+    """Train as `config` says, in the folder `config.paths.run`; see `fit`. The folder keeps the `words` of a command."""
     set_up_process(config, workers=True)
     written = OmegaConf.to_yaml(config, resolve=True)
-    with open_run(Path(config.paths.run), resume=config.resume, config=written, seed=config.seed) as run:
+    with open_run(Path(config.paths.run), resume=config.resume, config=written, words=words, seed=config.seed) as run:
         data = instantiate(config.data)
         decoders = build_decoders(config.get("decoders") or {})
         model, tokenizer = instantiate(config.model)(decoders=decoders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ def check_unlocked(folder: Path) -> None:
     """Refuse a folder in which another command is at work; nothing is written.
 
     Raises:
-        ConfigError: as `holding`.
+        ConfigError: as `lock_run_folder`.
     """
     if not (folder / NAME).is_file() or any(os.environ.get(name, "0") != "0" for name in RANKS):
         return  # further processes of a run find the lock of its first one
@@ -54,6 +55,37 @@ def check_unlocked(folder: Path) -> None:
     except OSError:  # whoever cannot write there is told so later
         return
     lock.release()
+
+
+@contextmanager
+def lock_output(target: Path, lock: Path | None = None) -> Iterator[None]:
+    """Within it nobody else may make the file or folder `target`; afterwards no lock is left.
+
+    Args:
+        target: what is made.
+        lock: file that is locked, by default a hidden one beside `target`; its folder is made if it is missing.
+
+    Raises:
+        ConfigError: another process is making it, or nothing can be written there.
+    """
+    place = lock or target.with_name(f".{target.name}{NAME}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written ({error.strerror}); choose another place") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not place.exists() or place.stat().st_ino != os.fstat(descriptor).st_ino:
+            raise BlockingIOError  # whoever held it has just removed it, and the next one may hold another
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ConfigError(f"another process is making {target}; wait until it ends, or choose another place") from error
+    try:
+        yield
+    finally:
+        place.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def _in_use(folder: Path) -> ConfigError:

@@ -12,6 +12,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from arc_encoder.core.run_folder.renamed import with_current_names
 
 NAME = "run.json"
 CONFIG = "config.yaml"
+WORDS = "hydra/overrides.yaml"  # the words of the command line, where Hydra would write them
 PACKAGES = (
     "torch", "lightning", "transformers", "tokenizers", "safetensors", "hydra-core", "omegaconf", "numpy", "peft",
 )  # fmt: skip
@@ -45,9 +47,21 @@ def describe_start(*, seed: int | None, checkpoint: str | None) -> dict[str, Any
 
 
 def record_start(
-    run: Path, *, seed: int | None = None, checkpoint: str | None = None, config: str | None = None
+    run: Path,
+    *,
+    seed: int | None = None,
+    checkpoint: str | None = None,
+    config: str | None = None,
+    words: Sequence[str] | None = None,
 ) -> None:
-    """Make the folder of a run and write into it a record of this start, and its configuration (YAML) if there is one.
+    """Make the folder of a run and write into it a record of this start, with its configuration and words if there are any.
+
+    Args:
+        run: the folder.
+        seed: of everything random.
+        checkpoint: that the start continues from.
+        config: the whole configuration as YAML.
+        words: of the command line, such as `model/pooling=last`.
 
     Raises:
         ConfigError: the folder cannot be written.
@@ -56,6 +70,8 @@ def record_start(
         run.mkdir(parents=True, exist_ok=True)
         if config is not None:
             write_text_atomically(run / CONFIG, config)
+        if words is not None:
+            write_text_atomically(run / WORDS, yaml.safe_dump(list(words), default_flow_style=False, width=1 << 20))
         add_start(run, describe_start(seed=seed, checkpoint=checkpoint))
     except OSError as error:
         raise ConfigError(
@@ -104,6 +120,22 @@ def changed_versions(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ]
 
 
+def changed_settings(before: Any, now: Any, *, without: Sequence[str] = ()) -> dict[str, str]:
+    """What differs between two configurations: its key and, such as "4 → 8", its two values.
+
+    Args:
+        before: nested settings, those of a run's config.yaml.
+        now: those of this start.
+        without: keys that do not count, with all that lies below them.
+    """
+    old, new = _flat(before), _flat(now)
+    return {
+        key: f"{old.get(key)} → {new.get(key)}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and not any(key == part or key.startswith(f"{part}.") for part in without)
+    }
+
+
 def versions() -> dict[str, str]:
     """Versions of this code, of Python and of the libraries that decide numbers."""
     found = {"python": platform.python_version(), "arc-encoder": arc_encoder.__version__, **code_of_checkout()}
@@ -137,6 +169,16 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "processes": int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1),
+    }
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {
+        k: leaf
+        for key, inner in value.items()
+        for k, leaf in _flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
     }
 
 

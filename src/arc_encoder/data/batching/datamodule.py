@@ -14,6 +14,7 @@ from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.data.batching.batches import BatchDataset
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
+from arc_encoder.data.batching.workers import init_worker
 from arc_encoder.data.schedule.batch_schedule import BatchSchedule
 from arc_encoder.data.schedule.growth import FactorGrowth, NoGrowth
 from arc_encoder.data.schedule.task_warmup import TaskWarmup
@@ -162,7 +163,7 @@ class ArcDataModule(L.LightningDataModule):
     def _loader(
         self, tasks: Mapping[str, Task], schedule: BatchSchedule, collator: ArcCollator, *, pool: int = 1
     ) -> DataLoader[ArcBatch]:
-        options: dict[str, Any] = {"persistent_workers": True} if self.workers else {}
+        options: dict[str, Any] = {"persistent_workers": True, "worker_init_fn": init_worker} if self.workers else {}
         return DataLoader(
             BatchDataset(tasks, collator, self.seed, pool=pool),
             sampler=schedule,  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ A name with dots goes into nested fields: ``answers.text`` reads SQuAD's answers
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from arc_encoder.core.errors import ConfigError
@@ -48,8 +49,10 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a text, or a number that can stand for one; true and false cannot."""
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
+    """Whether a value is a text, or a number that can stand for one; true, false and NaN cannot."""
+    return (isinstance(value, str | int) and not isinstance(value, bool)) or (
+        isinstance(value, float) and isfinite(value)
+    )
 
 
 def text_fault(name: str, value: Any) -> str:
@@ -60,7 +63,8 @@ def text_fault(name: str, value: Any) -> str:
         return f"field {name!r} holds no text that is not blank"
     place, each = wrong[0]
     where = f", at place {place} of its list," if isinstance(value, list | tuple) else ""
-    return f"field {name!r} holds{where} {'null' if each is None else type(each).__name__}, expected text"
+    kind = "null" if each is None else str(each) if isinstance(each, float) else type(each).__name__
+    return f"field {name!r} holds{where} {kind}, expected text"
 
 
 class DocumentFields:
@@ -76,13 +80,15 @@ class DocumentFields:
     @property
     def key(self) -> str:
         """What is checked, for caches."""
-        return f"document {self.text}"
+        return f"document, not blank, {self.text}"
 
     def problem(self, record: Mapping[str, Any]) -> str | None:
         """What is wrong with a record, in words."""
         found = missing(record, (self.text,))
         if found is None and not isinstance(value_at(record, self.text), str):
             found = f"field {self.text!r} holds {type(value_at(record, self.text)).__name__}, expected text"
+        if found is None and not texts(value_at(record, self.text)):
+            found = text_fault(self.text, value_at(record, self.text))
         return found
 
     def document(self, record: Mapping[str, Any], where: str) -> Document:
@@ -110,7 +116,7 @@ class QuestionFields:
     @property
     def key(self) -> str:
         """What is checked, for caches."""
-        return f"question, not blank, {sorted(self.names.items())}"
+        return f"question, not blank or NaN, {sorted(self.names.items())}"
 
     def problem(self, record: Mapping[str, Any]) -> str | None:
         """What is wrong with a record, in words."""

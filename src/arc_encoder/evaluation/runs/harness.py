@@ -176,7 +176,8 @@ class HarnessModel(LM):
     def _starts(self, text: str) -> list[int]:
         """Character at which each decoder token begins."""
         tokenizer: Any = self.session.decoder.tokenizer
-        encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        options = {"add_special_tokens": False, "split_special_tokens": True, "return_offsets_mapping": True}
+        encoded = tokenizer(text, **options)
         return [start for start, _ in encoded["offset_mapping"]]
 
 

@@ -31,7 +31,8 @@ from arc_encoder.inference.storage.shards import Shards, unfinished
 from arc_encoder.inference.storage.validation import MODELS, check_addable, faults_of
 
 VERSION = 1
-MADE_FIRST = ("shards", "store.json")  # by a process that creates the same store now, or was killed while it did
+WRITER = ".writer.lock"  # held by who fills the whole store
+MADE_FIRST = ("shards", "store.json", WRITER)  # by a process that creates the store now, or was killed while it did
 
 
 class VectorStore:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -21,6 +20,7 @@ from arc_encoder.config.building.training import train_from_config
 from arc_encoder.config.compose import composing, config_dir_of_run
 from arc_encoder.config.validation.check import check_config
 from arc_encoder.config.validation.keys import KEYS
+from arc_encoder.core.atomic import atomic_directory
 from arc_encoder.core.compute.memory import peak_memory_gib
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.evaluate import evaluate
@@ -46,13 +46,28 @@ def quickstart(config: DictConfig) -> None:
     point_to(run, Path(config.link))
 
 
-def point_to(run: Path, link: Path) -> None:
-    """Make `link` a symbolic link to `run`, in place of an earlier one."""
-    fresh = link.with_name(link.name + ".part")
-    fresh.unlink(missing_ok=True)
-    link.parent.mkdir(parents=True, exist_ok=True)
-    fresh.symlink_to(run.resolve(), target_is_directory=True)
-    os.replace(fresh, link)
+def point_to(run: Path, latest: Path) -> None:
+    """Make `latest` a folder of links to the results of `run`, in place of those to an earlier run.
+
+    It shows no training's folder, but its compressor alone: TensorBoard follows links, and would show each run twice.
+
+    Raises:
+        ConfigError: there is a folder with files of its own.
+    """
+    if latest.is_symlink():  # to a whole run, by an earlier version
+        latest.unlink()
+    if own := next((file for file in latest.rglob("*") if file.is_file() and not file.is_symlink()), None):
+        raise ConfigError(
+            f"{latest} cannot be made a folder of links to the newest run, for it holds {own}; move it away"
+        )
+    with atomic_directory(latest) as fresh:
+        fresh.mkdir()
+        for entry in sorted(run.resolve().iterdir()):
+            if not (entry / "tensorboard").is_dir():
+                (fresh / entry.name).symlink_to(entry)
+            elif (entry / "compressor").is_dir():
+                (fresh / entry.name).mkdir()
+                (fresh / entry.name / "compressor").symlink_to(entry / "compressor")
 
 
 def report(config: DictConfig, rows: list[Row], costs: list[Cost], seconds: dict[str, float], run: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,14 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.core.run_folder.lock import lock_run_folder
-from arc_encoder.core.run_folder.record import changed_versions, read_config, read_starts, record_start, versions
+from arc_encoder.core.run_folder.record import (
+    changed_settings,
+    changed_versions,
+    read_config,
+    read_starts,
+    record_start,
+    versions,
+)
 from arc_encoder.training.checkpoints.checkpoint_files import (
     DAMAGED,
     checkpoint_step,
@@ -46,22 +53,32 @@ class TrainingRun:
     Attributes:
         folder: of the run.
         checkpoint: to continue from; None for a fresh start.
+        accept: records this start in the folder, once it is clear that it can continue from the checkpoint.
     """
 
     folder: Path
     checkpoint: str | None
+    accept: Callable[[], None] = lambda: None
 
 
 @contextmanager
 def open_run(
-    folder: str | Path, *, resume: str | Path | None = None, config: str | None = None, seed: int | None = None
+    folder: str | Path,
+    *,
+    resume: str | Path | None = None,
+    config: str | None = None,
+    words: Sequence[str] | None = None,
+    seed: int | None = None,
 ) -> Iterator[TrainingRun]:
-    """Hold the folder of a run, find the checkpoint to continue from, and record this start there.
+    """Hold the folder of a run, and find the checkpoint to continue from.
+
+    A fresh start is recorded in the folder at once, one from a checkpoint when it is accepted.
 
     Args:
         folder: of the run; made if it is not there.
         resume: see `find_checkpoint`.
         config: the whole configuration as YAML, kept in the folder.
+        words: of the command line, kept there too.
         seed: of everything random, for the record.
 
     Raises:
@@ -71,14 +88,19 @@ def open_run(
     run = Path(folder)
     with lock_run_folder(run) if is_first_process() else nullcontext():
         found = find_checkpoint(None if resume is None else str(resume), run)
-        if is_first_process():
-            if found:
-                if config is not None:
-                    warn_of_changes(found, yaml.safe_load(config))
-                if Path(found).resolve().parent.parent == run.resolve():
-                    Path(found).touch()  # an older one that was chosen is the newest from now on
-            record_start(run, seed=seed, checkpoint=found, config=config)
-        yield TrainingRun(run, found)
+
+        def accept() -> None:
+            if not is_first_process():
+                return
+            if found and Path(found).resolve().parent.parent == run.resolve():
+                Path(found).touch()  # an older one that was chosen is the newest from now on
+            record_start(run, seed=seed, checkpoint=found, config=config, words=words)
+
+        if found is None:
+            accept()
+        elif config is not None and is_first_process():
+            warn_of_changes(found, yaml.safe_load(config))
+        yield TrainingRun(run, found, accept if found else lambda: None)
 
 
 def is_first_process() -> bool:
@@ -200,34 +222,19 @@ def warn_of_changes(checkpoint: str, config: Mapping[str, Any]) -> None:
     check_max_steps(checkpoint, steps)
     run = Path(checkpoint).resolve().parent.parent
     starts = read_starts(run)
-    if starts and (changed := changed_versions(starts[-1]["versions"], versions())):
-        log.warning("not what the run was last started with, so numbers may differ slightly: %s", ", ".join(changed))
+    if starts and (others := changed_versions(starts[-1]["versions"], versions())):
+        log.warning("not what the run was last started with, so numbers may differ slightly: %s", ", ".join(others))
     before = read_config(run)
     if before is None:
         return
-    old, new = _flat(before), _flat(config)
-    changed_keys = [
-        key
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key) and not any(key == part or key.startswith(f"{part}.") for part in HARMLESS)
-    ]
-    if not changed_keys:
+    changed = changed_settings(before, config, without=HARMLESS)
+    if not changed:
         return
-    shown = ", ".join(f"{key} {old.get(key)} → {new.get(key)}" for key in changed_keys)
+    shown = ", ".join(f"{key} {values}" for key, values in changed.items())
     log.warning("changed since the last start, so this is not the run that was begun: %s", shown)
-    if "trainer.max_steps" in changed_keys:
+    if "trainer.max_steps" in changed:
         log.warning(
             "the number of steps also sets the schedule: from step %d on, learning rates follow a cycle of %d steps instead of %s; "
             "a run of %d steps from the beginning would have had other rates until here",
-            checkpoint_step(Path(checkpoint)), steps, old.get("trainer.max_steps"), steps,
+            checkpoint_step(Path(checkpoint)), steps, before["trainer"]["max_steps"], steps,
         )  # fmt: skip
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        return {prefix: value}
-    return {
-        k: leaf
-        for key, inner in value.items()
-        for k, leaf in _flat(inner, f"{prefix}.{key}" if prefix else str(key)).items()
-    }

@@ -13,7 +13,15 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.data.tasks import Reconstruction
 from arc_encoder.training.callbacks import CompressionRatio, GradientNorms, Progress, VectorWords
-from arc_encoder.training.callbacks.samples.vector_words import heat_map, nearest_tokens, similarities
+from arc_encoder.training.callbacks.samples.vector_words import (
+    BOTTOM,
+    CELL,
+    EDGE,
+    LEFT,
+    heat_map,
+    nearest_tokens,
+    similarities,
+)
 from tests.tiny_models import tiny_decoder
 from tests.training.conftest import Fit, Texts, data_module, two_decoders
 
@@ -73,8 +81,10 @@ def test_vectors_are_shown_with_their_nearest_tokens(fit: Fit, tmp_path: Path) -
     found = events(tmp_path)
     for decoder in ("first", "second"):
         image = found.Images(f"vectors/{decoder}/again")[-1]
-        text = LONG.texts[0] if image.width == 8 * len(LONG.texts[0]) else LONG.texts[1]
-        assert (image.height, image.width) == (8 * 4, 8 * len(text))
+        assert (image.height, image.width) == (
+            CELL * 4 + BOTTOM + EDGE,
+            CELL * 4 * 4 + LEFT + EDGE,
+        )  # 4 tokens a vector
         table = found.Tensors(f"vectors/{decoder}/again/text_summary")[-1].tensor_proto.string_val[0].decode()
         assert table.startswith("| vector | nearest of the text | nearest of all |")
         assert table.count("\n") == 1 + 4
@@ -89,11 +99,21 @@ def test_a_vector_that_is_an_embedding_is_nearest_to_its_token(monkeypatch: pyte
     assert found[:, 0].tolist() == tokens.tolist()
     every = similarities(embeddings, decoder.embed(torch.arange(len(decoder.tokenizer))))
     assert found.tolist() == every.topk(4, dim=1).indices.tolist()
-    image = heat_map(torch.tensor([[0.0, 1.0]]))
-    assert image.shape == (3, 8, 16)
-    assert image[:, 0, 15].sum() > image[:, 0, 0].sum()
     with pytest.raises(ConfigError, match="nearest=0"):
         VectorWords(nearest=0)
+
+
+def test_each_token_stands_under_its_column() -> None:
+    image = heat_map(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), ["a", "$two$"])
+    assert image.shape == (3, 2 * CELL + BOTTOM + EDGE, 2 * CELL + LEFT + EDGE)
+    dark, bright = (image[:, EDGE + CELL // 2, LEFT + CELL // 2 + place * CELL].sum() for place in (0, 1))
+    assert bright > dark
+    assert torch.equal(image[:, EDGE + 3, LEFT + 3], image[:, EDGE + CELL + 3, LEFT + CELL + 3])
+    short, long = ((image[:, 2 * CELL + EDGE :, LEFT + i * CELL : LEFT + (i + 1) * CELL] < 0.5).sum() for i in (0, 1))
+    assert 0 < short < long  # letters; nothing is taken for a formula
+    other = heat_map(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), ["b", "$two$"])
+    assert torch.equal(image[:, : 2 * CELL + EDGE], other[:, : 2 * CELL + EDGE])
+    assert not torch.equal(image, other)
 
 
 def test_without_a_terminal_plain_lines_tell_how_far_it_is(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.segments import Role, Segment
-from arc_encoder.data.batching.tokens import text_ids
+from arc_encoder.data.batching.tokens import text_ids, token_ids
 from arc_encoder.evaluation.systems.base import System
 
 _ENDS = re.compile(r"(?<=[.!?…])\s+|\n+")
@@ -46,7 +46,7 @@ class BestSentences(System):
         if not sentences:
             return Segment(document, Role.PLAIN)
         # With the space that will precede each, as it will be tokenized.
-        ids = tokenizer([f" {s}" for s in sentences], add_special_tokens=False)["input_ids"]
+        ids = token_ids([f" {s}" for s in sentences], tokenizer)
         order, max_tokens, taken = best_first(sentences, query), self.tokens or budget, dict[int, str]()
         left = max_tokens
         for place in order:
@@ -59,9 +59,7 @@ class BestSentences(System):
         best = next((place for place in order if place not in taken), None)
         if best is None:
             return Segment(_in_order(taken), Role.PLAIN)
-        rest = tokenizer(" " * (min(taken, default=best) < best) + sentences[best], add_special_tokens=False)[
-            "input_ids"
-        ]
+        rest = text_ids(" " * (min(taken, default=best) < best) + sentences[best], tokenizer)
         for count in range(max_tokens - len(text_ids(_in_order(taken), tokenizer)), 0, -1):
             begun = str(tokenizer.decode(rest[:count])).strip().rstrip("\ufffd")  # no half characters
             text = _in_order({**taken, best: begun} if begun else taken)

@@ -124,7 +124,7 @@ class LLMLingua2(System):
             words = document.split()
             sums, counts = [0.0] * len(words), [0] * len(words)
             encoded = self._tokenizer(
-                [words], is_split_into_words=True, truncation=True, max_length=self.length,
+                [words], is_split_into_words=True, split_special_tokens=True, truncation=True, max_length=self.length,
                 return_overflowing_tokens=True, padding=True, return_tensors="pt",
             )  # fmt: skip
             device = self._classifier.device

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.run_folder.lock import lock_output
 from arc_encoder.data.records import Document
 from arc_encoder.data.sources.jsonl import OnError, matching_files
 from arc_encoder.inference.compressor import Compressor
@@ -18,7 +20,7 @@ from arc_encoder.inference.storage.corpus.corpus import Outcome
 from arc_encoder.inference.storage.corpus.documents import bytes_to_read, read_documents, read_file
 from arc_encoder.inference.storage.corpus.engines import CorpusJob, Engine, LocalEngine
 from arc_encoder.inference.storage.corpus.single_file import check_output, write_single_file
-from arc_encoder.inference.storage.store import VectorStore
+from arc_encoder.inference.storage.store import MADE_FIRST, WRITER, VectorStore
 
 SINGLE = ".safetensors"
 
@@ -60,7 +62,7 @@ def compress(
         progress: show a progress bar over the bytes of the files.
 
     Raises:
-        ConfigError: settings that do not go together, or an output that cannot be written.
+        ConfigError: settings that do not go together, or an output that cannot be written or that another process makes.
         DataError: no document, or one that cannot be used.
         CheckpointError: a store of other models.
     """
@@ -86,15 +88,27 @@ def compress(
         fidelity=fidelity,
         stop_on_error=on_error == "stop",
     )
-    loaded = job.load()
-    documents = _read(files, text_field, on_error, progress)
-    if single:
-        return write_single_file(loaded, documents, target, factor, batch_size, skip=not job.stop_on_error)
-    store = VectorStore.create(target, loaded.origin_of_vectors(), codec)
-    try:
-        return (engine or LocalEngine()).compress(job, loaded, store, documents)
-    finally:
-        store.close()
+    with lock_output(target) if single else _lock_store(target):
+        loaded = job.load()
+        documents = _read(files, text_field, on_error, progress)
+        if single:
+            return write_single_file(loaded, documents, target, factor, batch_size, skip=not job.stop_on_error)
+        store = VectorStore.create(target, loaded.origin_of_vectors(), codec)
+        try:
+            return (engine or LocalEngine()).compress(job, loaded, store, documents)
+        finally:
+            store.close()
+
+
+def _lock_store(target: Path) -> AbstractContextManager[None]:
+    """Of the processes that share the work, the first one keeps others out.
+
+    A folder of something else is refused when the store is opened, and left alone here.
+    """
+    found = {each.name for each in target.iterdir()} if target.is_dir() else set()
+    first = int(os.environ.get("RANK", "0")) == 0
+    own = "store.json" in found or found <= {*MADE_FIRST}
+    return lock_output(target, target / WRITER) if first and own else nullcontext()
 
 
 def _read(files: str, text_field: str, on_error: OnError, progress: bool) -> Iterator[Document]:

@@ -8,13 +8,17 @@ the text that it stands for; a table names the tokens of the vocabulary that are
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
-from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from arc_encoder.core.errors import ConfigError
@@ -25,7 +29,8 @@ from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.sharding import ShardedStrategy
 
 ROWS = 8192  # rows of the vocabulary that are compared at once
-PIXELS = 8  # of a cell of the heat map
+CELL, LEFT, BOTTOM, EDGE = 14, 24, 70, 6  # pixels: of a cell of the heat map, and of what stands around them
+DPI, FONT = 100, 7
 
 
 class VectorWords(Callback):
@@ -66,10 +71,14 @@ class VectorWords(Callback):
                 )
                 shown = vectors[0, : min(int(counts[0]), self.max_vectors)].float()
                 tokens = decoder.token_ids(text)
+                own = max(1, int(counts[0]) - (batch.task_token is not None))
+                tokens = tokens[: -(-len(tokens) * min(len(shown), own) // own)]  # what these vectors stand for
+                words = [_word(decoder, token).strip("`") for token in tokens]
                 similar = similarities(shown, decoder.embed(torch.tensor(tokens, device=shown.device)).float())
+                image = heat_map(similar, words)
                 for board in boards:
                     place: dict[str, Any] = {"global_step": trainer.global_step}
-                    board.experiment.add_image(f"vectors/{name}/{task_name}", heat_map(similar), **place)
+                    board.experiment.add_image(f"vectors/{name}/{task_name}", image, **place)
                     table = self._table(shown, decoder, tokens, similar)
                     board.experiment.add_text(f"vectors/{name}/{task_name}", table, **place)
 
@@ -104,11 +113,27 @@ def nearest_tokens(vectors: Tensor, decoder: FrozenDecoder, count: int) -> Tenso
     return ids
 
 
-def heat_map(similar: Tensor) -> Tensor:
-    """An image (3, M · pixels, T · pixels) of similarities (M, T): dark is unlike, bright is alike."""
-    colours = torch.tensor(colormaps["viridis"](similar.clamp(0, 1).cpu().numpy()))[..., :3]
-    large = colours.repeat_interleave(PIXELS, 0).repeat_interleave(PIXELS, 1)
-    return large.permute(2, 0, 1).float()
+def heat_map(similar: Tensor, words: Sequence[str]) -> Tensor:
+    """An image (3, height, width) of similarities (M, T): dark is unlike, bright is alike.
+
+    Args:
+        similar: a row for each vector, a column for each token.
+        words: the tokens in letters; they stand under their columns, and the numbers of the vectors before their rows.
+    """
+    rows, columns = similar.shape
+    across, down = columns * CELL + LEFT + EDGE, rows * CELL + BOTTOM + EDGE
+    figure = Figure(figsize=(across / DPI, down / DPI), dpi=DPI)
+    canvas = FigureCanvasAgg(figure)
+    axis = figure.add_axes((LEFT / across, BOTTOM / down, columns * CELL / across, rows * CELL / down))
+    axis.imshow(similar.clamp(0, 1).cpu().numpy(), vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    axis.set_xticks(range(columns), labels=list(words), rotation=90, fontsize=FONT, parse_math=False)
+    axis.set_yticks(range(rows), labels=[str(row) for row in range(rows)], fontsize=FONT)
+    axis.tick_params(length=0, pad=2)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Glyph .* missing")  # a box stands for a letter that the font lacks
+        canvas.draw()
+    pixels = torch.tensor(np.asarray(canvas.buffer_rgba())[..., :3])
+    return pixels.permute(2, 0, 1).float() / 255
 
 
 def _word(decoder: FrozenDecoder, token: int) -> str:
