@@ -35,7 +35,7 @@ def words(trained: Path, tiny_model: Path) -> list[str]:
     ("more", "told"),
     [
         (["checkpoint=null"], "checkpoint is missing"),
-        (["engine=local"], "engine=transformers or engine=vllm"),
+        (["engine=local"], "TransformersEngine or VllmEngine"),
         (["engine=vllm", "engine.decoder=null", "engine.prompts=embeddings"], "folder as `decoder`"),
         (["engine.max_batch=0"], "engine.max_batch=0"),
         (["engine.max_bach=4"], "did you mean 'max_batch'"),
@@ -59,7 +59,7 @@ def test_a_decoder_is_needed(run: Command, trained: Path) -> None:
 def test_compress_takes_none_of_these_engines(make: Make, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "doc.txt").write_text("text")
     told = make(compress.main).fails(f"checkpoint={trained}", "input=doc.txt", "output=store", "engine=transformers")
-    assert "engine=local, engine=ray" in told
+    assert "LocalEngine or RayEngine" in told
 
 
 @pytest.mark.slow

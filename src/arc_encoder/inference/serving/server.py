@@ -59,7 +59,7 @@ def gateway_of(
     made = engine(compressor) if callable(engine) else engine
     if not isinstance(made, Engine):
         raise ConfigError(
-            f"engine: {type(made).__name__} does not answer requests; choose engine=transformers or engine=vllm"
+            f"engine: {type(made).__name__} does not answer requests; choose TransformersEngine or VllmEngine"
         )
     chosen = limits or Limits()
     reader = DocumentReader(

@@ -81,6 +81,4 @@ def _scale_of(table: nn.Module) -> float:
     scale = getattr(table, "scalar_embed_scale", None)
     if isinstance(scale, float | int):
         return float(scale)
-    raise CheckpointError(
-        f"the decoder's {type(table).__name__} is no plain embedding; send chats (engine.prompts=chat) instead"
-    )
+    raise CheckpointError(f"the decoder's {type(table).__name__} is no plain embedding; send chats instead")

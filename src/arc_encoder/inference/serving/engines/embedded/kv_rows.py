@@ -117,8 +117,8 @@ def check_cache(cache: Any) -> None:
     """
     if any(getattr(layer, "keys", None) is None for layer in cache.layers):
         raise ConfigError(
-            "engine=transformers serves decoders that keep keys and values of every position; this one keeps something else, "
-            "use engine=vllm"
+            "the embedded engine serves decoders that keep keys and values of every position; this one keeps something else, "
+            "use a vLLM server"
         )
 
 
