@@ -222,7 +222,7 @@ def test_a_trainer_is_needed(module: ArcDataModule, loader: str) -> None:
 @pytest.mark.parametrize("max_steps", [-1, 0])
 def test_a_run_needs_a_length_in_steps(module: ArcDataModule, max_steps: int) -> None:
     module.trainer = trainer(max_steps=max_steps)
-    with pytest.raises(ConfigError, match=r"set trainer\.max_steps"):
+    with pytest.raises(ConfigError, match=r"give the Trainer max_steps"):
         module.train_dataloader()
 
 

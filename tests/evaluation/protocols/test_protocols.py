@@ -128,7 +128,7 @@ def test_strict_joins_all_passages_and_the_paper_those_of_examples() -> None:
 
 
 def test_too_few_questions_for_the_papers_examples() -> None:
-    with pytest.raises(DataError, match=r"benchmark colours: 5 examples .* only 5 questions .* protocol=paper"):
+    with pytest.raises(DataError, match=r"benchmark colours: 5 examples .* only 5 questions .* the paper's protocol"):
         QuestionAnswering("colours", Questions(5), examples=Questions(50), shots=5, protocol=Paper())
 
 
