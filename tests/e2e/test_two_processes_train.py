@@ -156,4 +156,4 @@ def test_divided_weights_need_one_group_of_contexts(folder: Path, tmp_path: Path
     process = start("arc-train", "--config-dir", str(folder), *chosen, "paths.run=run", cwd=tmp_path)
     output, _ = process.communicate(timeout=300)
     assert process.returncode != 0
-    assert "model.length_buckets=4: with sharded weights all processes must encode equally often" in output
+    assert "length_buckets=4: with sharded weights all processes must encode equally often" in output

@@ -13,7 +13,7 @@ from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.data.retrieval import Bm25, Dense
 from arc_encoder.inference import Compressor
 from arc_encoder.inference.storage import FloatCodec, VectorStore
-from arc_encoder.inference.storage.retrieval import FOLDER, StoreSearch, answer_from
+from arc_encoder.inference.storage.retrieval import FOLDER, StoreSearch, answer_from, ask_store, that_fit
 from tests.data.retrieval.test_retrieval import Letters
 
 TEXTS = {"fruit": "apples and pears", "tools": "hammers and nails", "more": "an apple a day", "none": "not kept"}
@@ -63,6 +63,22 @@ def test_the_best_document_stands_next_to_the_question(store: VectorStore, compr
     prompt = ["Document: ", second, "\n\nDocument: ", first, "\nQuestion: apples and pears?\nAnswer:"]
     expected = compressor.generate([prompt], stop="\n", max_new_tokens=8)[0].strip()
     assert answer_from(compressor, found, "apples and pears?", max_new_tokens=8) == expected
+
+
+def test_documents_that_do_not_fit_the_window_are_named_and_left_out(
+    store: VectorStore, compressor: Compressor
+) -> None:
+    (first, second) = StoreSearch(store, Bm25()).search("apples and pears?")
+    assert that_fit(compressor, [first, second], "apples?", max_new_tokens=8) == [first, second]
+    with pytest.warns(UserWarning, match="of 400 documents fit the decoder's window .* not read: .*more"):
+        read = that_fit(compressor, [first, *[second] * 399], "apples?", max_new_tokens=8)
+    assert read[0] is first
+    assert 1 < len(read) < 400
+    with pytest.warns(UserWarning, match="not read"):
+        answer = answer_from(compressor, [first, *[second] * 399], "apples?", max_new_tokens=8)
+    assert answer == answer_from(compressor, read, "apples?", max_new_tokens=8)
+    _, cited = ask_store(compressor, store, Bm25(), "apples and pears?", max_new_tokens=8)
+    assert [each.id for each in cited] == [first.id, second.id]
 
 
 def test_what_cannot_be_searched_is_refused(store: VectorStore, tmp_path: Path) -> None:

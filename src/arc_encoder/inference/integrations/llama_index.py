@@ -10,7 +10,7 @@ from typing import Any
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.inference import Compressor
 from arc_encoder.inference.fallback.policies import Fallback
-from arc_encoder.inference.storage.retrieval import Found, StoreSearch, answer_from
+from arc_encoder.inference.storage.retrieval import Found, StoreSearch, answer_from, that_fit
 
 try:
     from llama_index.core.base.response.schema import Response
@@ -60,8 +60,9 @@ class ArcQueryEngine(CustomQueryEngine):
         if not nodes:
             return Response(response="", source_nodes=[])
         found = self.retriever.search.found([node.node.node_id for node in nodes])
+        found = that_fit(compressor, found, query_str, max_new_tokens=self.max_new_tokens)
         answer = answer_from(compressor, found, query_str, max_new_tokens=self.max_new_tokens, fallback=fallback)
-        return Response(response=answer, source_nodes=nodes)
+        return Response(response=answer, source_nodes=nodes[: len(found)])
 
 
 def as_node(found: Found) -> NodeWithScore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from arc_encoder.inference.fallback.policies import Fallback
 from arc_encoder.inference.storage.store import VectorStore
 
 FOLDER = "retrieval"
+ROOM = 64  # positions for a chat template and the like
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,31 @@ class StoreSearch:
         ]
 
 
+def that_fit(compressor: Compressor, found: Sequence[Found], question: str, *, max_new_tokens: int = 32) -> list[Found]:
+    """As many of the documents as fit the decoder's window together, best first; a warning names the others.
+
+    At least the best one, which `generate` refuses if it is too long by itself.
+    """
+    decoder = compressor.decoder
+    if decoder is None or decoder.window is None:
+        return list(found)
+    words = len(decoder.token_ids(DOCUMENT + SEPARATOR))  # around each document
+    left = decoder.window - max_new_tokens - len(decoder.token_ids(asked(question))) - ROOM
+    kept: list[Found] = []
+    for each in found:
+        left -= len(each.context) + words
+        if left < 0 and kept:
+            break
+        kept.append(each)
+    if len(kept) < len(found):
+        others = ", ".join(each.id for each in found[len(kept) :])
+        warnings.warn(
+            f"{len(kept)} of {len(found)} documents fit the decoder's window of {decoder.window} positions; not read: {others}",
+            stacklevel=2,
+        )
+    return kept
+
+
 def answer_from(
     compressor: Compressor,
     found: Sequence[Found],
@@ -136,7 +163,7 @@ def answer_from(
         fallback: what takes the place of documents whose vectors may have lost the answer.
     """
     prompt: list[str | Context | CompressedContext] = []
-    for each in reversed(found):
+    for each in reversed(that_fit(compressor, found, question, max_new_tokens=max_new_tokens)):
         prompt += [f"{SEPARATOR}{DOCUMENT}" if prompt else DOCUMENT, each.as_context()]
     (answer,) = compressor.generate(
         [[*prompt, asked(question)]], stop="\n", max_new_tokens=max_new_tokens, fallback=fallback
@@ -170,4 +197,5 @@ def ask_store(
     found = StoreSearch(store, retriever).search(question, top)
     if not found:
         raise DataError(f"no document of {store.folder} has a word in common with {question!r}")
-    return answer_from(compressor, found, question, max_new_tokens=max_new_tokens, fallback=fallback), found
+    read = that_fit(compressor, found, question, max_new_tokens=max_new_tokens)
+    return answer_from(compressor, read, question, max_new_tokens=max_new_tokens, fallback=fallback), read
