@@ -72,7 +72,9 @@ def session_options(config: DictConfig, **changes: Any) -> SessionOptions:
     """What a configuration says about a session; see `open_session`."""
     names = ("batch_size", "encoder_tokenizer", "backbone", "cache_gib", "precision")
     options: Any = {name: config[name] for name in names if name in config}
-    return {**options, "device": own_device(config.device), **changes}  # type: ignore[typeddict-item]
+    options |= {"device": own_device(config.device), **changes}
+    chosen: SessionOptions = options
+    return chosen
 
 
 def _plain(node: DictConfig | None) -> Mapping[str, Any] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from arc_encoder.core.errors import ArcError, DataError
 from arc_encoder.data.batching.collator import DecoderText
@@ -39,7 +40,7 @@ class DocumentReader:
         self.encoder, self.decoder, self.limits, self.store = encoder, decoder, limits, store
         self.compressor = encoder.compressor
         # SHA-256 samples of all weights: they do not change while a gateway runs.
-        self.models = {
+        self.models: dict[str, Any] = {
             "encoder": self.compressor.fingerprint,
             "decoder": self.compressor.decoder_fingerprint,
             "decoder_name": self.compressor.decoder_name,
@@ -105,7 +106,7 @@ class DocumentReader:
             return await asyncio.get_running_loop().run_in_executor(self._lookups, self._kept, source.id)
         if source.safetensors is not None:
             context = await asyncio.to_thread(from_base64, source.safetensors, width=self.width)
-            context.check(**self.models)  # type: ignore[arg-type]
+            context.check(**self.models)
             return context
         text = str(source.text)
         if len(text) > self.limits.max_document_chars:

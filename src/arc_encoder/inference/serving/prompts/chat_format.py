@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.data.batching.chat import read_template, rendered, template_pieces
@@ -97,7 +98,8 @@ class TemplateFormat(ChatFormat):
 
     @property
     def end_ids(self) -> tuple[int, ...]:
-        return (int(self.text.tokenizer.convert_tokens_to_ids(self._end)),)  # type: ignore[arg-type]
+        found: Any = self.text.tokenizer.convert_tokens_to_ids(self._end)
+        return (int(found),)
 
     def parts(self, turns: Sequence[Turn]) -> list[Part]:
         messages = [{"role": turn.role, "content": MARK.format(number)} for number, turn in enumerate(turns)]

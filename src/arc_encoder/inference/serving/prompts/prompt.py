@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.data.batching.tokens import token_ids
@@ -79,4 +80,5 @@ def opening(text: DecoderText) -> list[Part]:
 
 
 def _special_id(part: Special, text: DecoderText) -> int:
-    return int(text.tokenizer.convert_tokens_to_ids(part.text))  # type: ignore[arg-type]
+    found: Any = text.tokenizer.convert_tokens_to_ids(part.text)
+    return int(found)

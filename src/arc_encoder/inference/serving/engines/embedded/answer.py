@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,9 +44,10 @@ class Answer:
 
     def draw(self, logits: Tensor) -> int:
         """The next token of logits (V,)."""
-        scores = logits[None]
+        scores: Any = logits[None]
+        none_before: Any = torch.empty(1, 0, dtype=torch.long)
         for each in self._draw:
-            scores = each(torch.empty(1, 0, dtype=torch.long), scores)  # type: ignore[arg-type]
+            scores = each(none_before, scores)
         return int(scores.argmax())
 
     def add(self, token: int, logits: Tensor) -> Delta | None:

@@ -47,6 +47,9 @@ class Rows:
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
+        self._fill(rows)
+
+    def _fill(self, rows: Sequence[Row]) -> None:
         self.lengths = [row.length for row in rows]
         self.cache: Any = DynamicCache()
         self.width = max(self.lengths, default=0)
@@ -98,7 +101,7 @@ class Rows:
     def add(self, rows: Sequence[Row]) -> None:
         """More rows behind those that are there."""
         if not self.lengths:
-            self.__init__(rows)  # type: ignore[misc]
+            self._fill(rows)
             return
         before, self.width = self.width, max(self.width, *(row.length for row in rows))
         self.lengths += [row.length for row in rows]
