@@ -26,7 +26,7 @@ from arc_encoder.inference.generation.stops import stop_texts
 from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.loading import load_arc_encoder
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
-from arc_encoder.model.checkpoint.published.tokenizer import comes_with
+from arc_encoder.model.checkpoint.saving import save_compressor
 from arc_encoder.model.decoder.load import FrozenDecoder, load_decoder
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -127,16 +127,15 @@ class Compressor(DocumentEncoder):
         return cls(model, tokenizer, decoder=decoder, decoder_name=decoder_name)
 
     def save_pretrained(self, folder: str | Path, *, dtype: str | None = None, whole: bool = False) -> None:
-        """Write model and tokenizer as a Hugging Face folder.
+        """Write model and tokenizer as a Hugging Face folder, atomically: it is complete, or what it was before.
 
         Args:
-            folder: made if it is not there.
-            dtype: see `ArcEncoderModel.save_pretrained`.
-            whole: likewise.
+            folder: made if it is not there; other files in it stay.
+            dtype, whole: see `ArcEncoderModel.save_pretrained`.
+
+        Raises: see `save_compressor`.
         """
-        self.model.save_pretrained(folder, dtype=dtype, whole=whole)
-        if whole or not comes_with(self.model.config.origin, self.tokenizer):
-            self.tokenizer.save_pretrained(folder)
+        save_compressor(self.model, self.tokenizer, folder, dtype=dtype, whole=whole)
 
     @property
     def pooling_factor(self) -> float | None:

@@ -46,6 +46,7 @@ class FrozenDecoder(nn.Module):
         device: a device of its own for the model, such as ``cuda:1``; None is where the ARC-Encoder is.
         offload: keep the weights in main memory while another decoder computes.
         check_weights: refuse to read vectors that were made for other weights; False only warns.
+        name: what the model is called on every machine, such as a hub name; None for a folder of your own.
 
     Raises:
         ConfigError: the model cannot be a decoder; the tokenizer has no BOS (and `bos` is on), no EOS or no
@@ -63,25 +64,26 @@ class FrozenDecoder(nn.Module):
         device: str | None = None,
         offload: bool = False,
         check_weights: bool = True,
+        name: str | None = None,
     ) -> None:
         super().__init__()
         check_decoder(model)
-        name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
+        called = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
         if bos and tokenizer.bos_token_id is None:
-            raise ConfigError(f"tokenizer of {name!r} has no BOS token; load it without `bos`")
+            raise ConfigError(f"tokenizer of {called!r} has no BOS token; load it without `bos`")
         if tokenizer.eos_token_id is None:
             raise ConfigError(
-                f"tokenizer of {name!r} has no EOS token, which ends every answer; set one in its tokenizer_config.json"
+                f"tokenizer of {called!r} has no EOS token, which ends every answer; set one in its tokenizer_config.json"
             )
         if chat and not tokenizer.chat_template:
             raise ConfigError(
-                f"tokenizer of {name!r} has no chat template, which chat needs; choose an instruct model, or switch chat off for this decoder"
+                f"tokenizer of {called!r} has no chat template, which chat needs; choose an instruct model, or switch chat off for this decoder"
             )
         embeddings: Any = model.get_input_embeddings()
         rows = embeddings.weight.shape[0]
         if len(tokenizer) > rows:
             raise ConfigError(
-                f"tokenizer of {name!r} has {len(tokenizer)} tokens, but the model only {rows}: they do not belong together"
+                f"tokenizer of {called!r} has {len(tokenizer)} tokens, but the model only {rows}: they do not belong together"
             )
         self.placement = Placement(model, device, offload=offload)
         self.model: Any
@@ -92,7 +94,7 @@ class FrozenDecoder(nn.Module):
         # Greedy means greedy: a folder's own sampling settings and penalties do not apply.
         self.model.generation_config = GenerationConfig()
         self.tokenizer, self.bos, self.chat, self._window = tokenizer, bos, chat, window
-        self.check_weights = check_weights
+        self.check_weights, self.name = check_weights, name
         exclude_from_state_dict(self)
 
     def train(self, mode: bool = True) -> FrozenDecoder:

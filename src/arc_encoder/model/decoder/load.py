@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.model.checkpoint.published.origin import name_of
 from arc_encoder.model.checkpoint.released.source import check_folder_exists
 from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
 from arc_encoder.model.decoder.support import check_decoder_config
@@ -67,6 +68,7 @@ def load_decoder(
         raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
     kind: Any = dtype if dtype == "auto" else getattr(torch, dtype)
     check_folder_exists(path, "no decoder could be loaded from")
+    name = name_of(path)
     path = local_path(path)
     try:
         if is_foreign_folder(path):
@@ -96,5 +98,13 @@ def load_decoder(
             "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach (for a gated one, accept its licence on the hub and log in with `hf auth login`)"
         ) from error
     return FrozenDecoder(
-        model, found, bos=bos, chat=chat, window=window, device=device, offload=offload, check_weights=check_weights
+        model,
+        found,
+        bos=bos,
+        chat=chat,
+        window=window,
+        device=device,
+        offload=offload,
+        check_weights=check_weights,
+        name=name,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.inference import Compressor
@@ -66,3 +67,19 @@ def test_a_path_gets_the_trained_settings_and_the_stored_dtype(trained: Path, de
     assert halved.decoder is not None
     assert halved.decoder.model.dtype == torch.bfloat16
     assert len(halved.generate(["a text"], max_new_tokens=2)) == 1
+
+
+def test_a_decoder_with_a_name_is_told_by_it(trained: Path, decoder: Path, tmp_path: Path) -> None:
+    named = FrozenDecoder(*parts(decoder), bos=False, name="model:smollm2_135m")
+    model, tokenizer = build_arc_model(Backbone(str(decoder)), MeanPooling(4), MLPProjector, {"d": named})
+    Compressor(model.compressor, tokenizer).save_pretrained(tmp_path / "named")
+    assert model.compressor.config.heads["d"]["decoder"]["name"] == "model:smollm2_135m"
+    other = FrozenDecoder(*parts(save_tiny_model(tmp_path / "other", seed=3)), bos=False, name="org/other")
+    with pytest.raises(CheckpointError, match=r"\(org/other\).*in front of \(model:smollm2_135m\)"):
+        put_before(tmp_path / "named", other)
+    assert load_decoder(decoder).name is None
+
+
+def parts(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    loaded = load_decoder(folder)
+    return loaded.model, loaded.tokenizer

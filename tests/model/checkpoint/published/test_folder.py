@@ -20,6 +20,7 @@ from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.encoder.backbone import Backbone
 from arc_encoder.model.encoder.pooling import MeanPooling
 from arc_encoder.model.heads.projectors import MLPProjector
+from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
 from tests.commands.conftest import Make
 from tests.tiny_models import random_contexts, randomize, tiny_decoder
 from tests.tiny_runs import save_tiny_model
@@ -177,3 +178,26 @@ def test_a_lost_scale_is_named(models: Path, tmp_path: Path) -> None:
     save_file({name: tensor for name, tensor in tensors.items() if name != lost}, file)
     with pytest.raises(CheckpointError, match=f"lacks the weight '{re.escape(lost)}'"):
         ArcEncoderModel.from_pretrained(tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written_stays_what_it_was(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressor = Compressor(built(models / NAME), load_tokenizer(models / NAME))
+    folder = tmp_path / "out"
+    compressor.save_pretrained(folder)
+    (folder / "README.md").write_text("mine")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ArcEncoderModel, "save_pretrained", full)
+        with pytest.raises(CheckpointError, match=r"No space left.*untouched"):
+            compressor.save_pretrained(folder, dtype="int8")
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["models", "out"]
+    compressor.save_pretrained(folder, dtype="int8")
+    assert (folder / "README.md").read_text() == "mine"
+    assert (folder / "model.safetensors").read_bytes() != before["model.safetensors"]

@@ -22,8 +22,9 @@ SETTINGS = ("bos", "chat")
 
 
 def identity_of(decoder: FrozenDecoder) -> dict[str, Any]:
-    """What `config.json` says of a decoder: digest of its weights, and how its texts begin."""
-    return {"weights": weights_digest(decoder), "bos": decoder.bos, "chat": decoder.chat}
+    """What `config.json` says of a decoder: its name if it has one, digest of its weights, and how its texts begin."""
+    named = {} if decoder.name is None else {"name": decoder.name}
+    return {**named, "weights": weights_digest(decoder), "bos": decoder.bos, "chat": decoder.chat}
 
 
 def weights_digest(decoder: FrozenDecoder) -> str:
@@ -69,7 +70,8 @@ def check_decoder_identity(name: str, decoder: FrozenDecoder, trained: Mapping[s
         )
     if weights_digest(decoder) == trained["weights"]:
         return
-    told = f"decoder {name!r} has other weights than the one that this ARC-Encoder was trained in front of"
+    own, called = (f" ({each})" if each else "" for each in (decoder.name, trained.get("name")))
+    told = f"decoder {name!r}{own} has other weights than the one that this ARC-Encoder was trained in front of{called}"
     if decoder.check_weights and decoder.model.dtype != torch.float16:
         raise CheckpointError(
             f"{told}: vectors are made for one decoder. Give the decoder that was trained with, train a head for this one, or load it without check_weights to use it all the same"
