@@ -69,6 +69,7 @@ FOUND_AT_ONCE = {
         ("+trainer.max_epoch=3", "trainer.max_epoch: unknown key (did you mean 'max_epochs'?)"),
         ("model/projector=lienar", "did you mean 'linear'?); valid choices: gelu, linear, mlp, rms"),
         ("experiment=toy/pretrian", "experiment=toy/pretrian: no such choice (did you mean 'toy/pretrain'?)"),
+        ("debug=null", "debug=null: a group takes one of its choices (fast), or leave it out"),
         ("data=toy_pretrian", "data=toy_pretrian: no such choice (did you mean 'toy_pretrain'?)"),
     ],
     "values": [

@@ -112,6 +112,11 @@ def _read(loader: Any, arguments: Namespace, config_name: str) -> _Words:
         if not choices:
             keyed.append(override)
             continue
+        if override.value() is None and not override.is_delete():  # Hydra answers with a traceback
+            problems.append(
+                f"{group}=null: a group takes one of its choices ({', '.join(sorted(choices))}), or leave it out"
+            )
+            continue
         unknown = [choice for choice in _choices(override.value()) if choice not in choices]
         problems += [f"{group}={choice}: no such choice{suggest(choice, choices)}" for choice in unknown]
         if not unknown and not override.is_sweep_override():

@@ -165,6 +165,7 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(run: Command, 
         ({"factor": 0}, "factor=0: expected a whole number from 1 on"),
         ({"batch_size": "many"}, "batch_size='many': expected a whole number from 1 on"),
         ({"on_error": "ignore"}, "on_error='ignore' is unknown; choose stop or skip"),
+        ({"engine": "vllm"}, "the chosen one compresses no documents; choose LocalEngine or RayEngine"),
         ({"decoder_name": "other"}, "no projector for decoder 'other'; it was made for: huggingface"),
     ],
 )

@@ -67,7 +67,7 @@ def compress(
         CheckpointError: a store of other models.
     """
     if engine is not None and not isinstance(engine, Engine):
-        raise ConfigError(f"{type(engine).__name__} compresses no documents; choose LocalEngine or RayEngine")
+        raise ConfigError("engine: the chosen one compresses no documents; choose LocalEngine or RayEngine")
     target = Path(output)
     single = target.suffix == SINGLE
     if single and int(os.environ.get("WORLD_SIZE", "1")) > 1:
