@@ -16,6 +16,7 @@ from arc_encoder.model.checkpoint.released.source import check_folder_exists
 from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
 from arc_encoder.model.decoder.support import check_decoder_config
 from arc_encoder.model.language_models.downloads.library import local_path
+from arc_encoder.model.language_models.grouped_attention import use_grouped_attention
 from arc_encoder.model.language_models.layouts.language_model import is_foreign_folder, load_language_model
 from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
 from arc_encoder.model.language_models.rotary_scaling import without_rotary_scaling
@@ -97,6 +98,8 @@ def load_decoder(
             f"no decoder could be loaded from {str(path)!r}: {error}. "
             "Expected a folder with config.json, *.safetensors and tokenizer files, or a hub name that this machine can reach (for a gated one, accept its licence on the hub and log in with `hf auth login`)"
         ) from error
+    if "attn_implementation" not in (options or {}):
+        use_grouped_attention(model)
     return FrozenDecoder(
         model,
         found,

@@ -22,6 +22,7 @@ from arc_encoder.model.encoder.pooled_block import PooledBlock
 from arc_encoder.model.encoder.pooling import MeanPooling, Pooling
 from arc_encoder.model.encoder.pooling.grouping import balanced_groups, gather_groups
 from arc_encoder.model.heads.starts import Start
+from arc_encoder.model.language_models.grouped_attention import use_grouped_attention
 
 ENDLESS = 2**30  # a sliding window that no context fills
 SUPPORTED = "Llama, Mistral, Qwen2, Qwen3, OLMo 1-3, Gemma 1-3 (text), SmolLM3"
@@ -61,6 +62,7 @@ class PoolingEncoder(nn.Module):
         self.adapter: Adapter = NoAdapter()
         self.mix: LayerMix | None = None
         self._full_attention(config)
+        use_grouped_attention(backbone)
         pooling.setup(self.width)
         backbone.norm = nn.Identity()  # the projector reads the raw residual stream
         meta = backbone.get_input_embeddings().weight.is_meta  # `from_pretrained` builds without values first
