@@ -34,7 +34,7 @@ Place = tuple[str, int | None, int]  # a benchmark, its shots and its seed
 
 
 # What processes that share an evaluation may have each its own way.
-OWN = ("paths", "threads", "device", "cache_gib", "batch_size")
+OWN = ("paths", "threads", "device", "cache_gib", "batch_size", "batch_positions")
 
 
 def evaluate_from_config(
@@ -70,7 +70,7 @@ def evaluate_from_config(
 
 def session_options(config: DictConfig, **changes: Any) -> SessionOptions:
     """What a configuration says about a session; see `open_session`."""
-    names = ("batch_size", "encoder_tokenizer", "backbone", "cache_gib", "precision")
+    names = ("batch_size", "batch_positions", "encoder_tokenizer", "backbone", "cache_gib", "precision")
     options: Any = {name: config[name] for name in names if name in config}
     options |= {"device": own_device(config.device), **changes}
     chosen: SessionOptions = options

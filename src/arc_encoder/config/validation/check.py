@@ -27,7 +27,7 @@ from arc_encoder.core.run_folder.renamed import current_key, current_target
 
 # Whole numbers at the top level of the commands' configurations, with the lowest that can work.
 LOWEST = {
-    "seed": 0, "threads": 1, "batch_size": 1, "factor": 1, "limit": 1, "pretrain_steps": 1, "finetune_steps": 1,
+    "seed": 0, "threads": 1, "batch_size": 1, "batch_positions": 1, "factor": 1, "limit": 1, "pretrain_steps": 1, "finetune_steps": 1,
     "world_seed": 0, "window": 2, "steps": 1, "validate_every": 1,
 }  # fmt: skip
 LISTED = {"factors": 1, "shots": 0, "seeds": 0}  # lists of them

@@ -15,7 +15,7 @@ KEYS: dict[str, set[str]] = {
     "train": TRAIN,
     "eval": {
         "benchmark", "experiment_name", "checkpoint", "encoder_tokenizer", "backbone", "imports", "factors",
-        "shots", "seeds", "batch_size", "cache_gib", "precision", "conditions", "costs", "seed", "threads",
+        "shots", "seeds", "batch_size", "batch_positions", "cache_gib", "precision", "conditions", "costs", "seed", "threads",
         "device", "benchmarks", "decoders", "paths", "protocol", "systems",
     },
     "quickstart": {

@@ -45,7 +45,7 @@ class ContinuationLoss(Benchmark):
         prompts = [system.continuation(sample, budgets, session.decoder.tokenizer) for sample in originals]
         samples = [session.with_start(prompt.sample) for prompt in prompts]
         losses: dict[int, tuple[float, int]] = {}
-        for numbers in session.batches(samples, lambda s: sum(len(x.text) for x in s.segments), self.name):
+        for numbers in session.batches(samples, session.size, self.name):
             batch = session.collate([samples[i] for i in numbers], self.name)
             per_sample = session.model.sample_losses(batch, factor=session.factor)
             for number, (total, tokens) in zip(numbers, per_sample, strict=True):

@@ -50,7 +50,7 @@ class FreeReconstruction(Benchmark):
         prompts = [system.continuation(sample, budgets, tokenizer) for sample in originals]
         samples = [session.with_start(prompt.sample) for prompt in prompts]
         results: dict[int, ExampleResult] = {}
-        for numbers in session.batches(texts, len, self.name):
+        for numbers in session.batches(samples, session.size, self.name):
             batch = session.collate([samples[i] for i in numbers], self.name)
             losses = session.model.sample_losses(batch, factor=session.factor)
             asked = session.collate([_prompt(samples[i], session) for i in numbers], self.name, counted=False)

@@ -169,7 +169,11 @@ class QuestionAnswering(Benchmark):
         samples = [each.prompt.sample for each in prompts]
         losses = self._losses(samples, session) if self.scoring.wants_loss else {}  # first: it says what is too long
         answers: dict[int, str] = {}
-        for numbers in session.batches(samples, _characters, self.name) if self.scoring.wants_answers else ():
+
+        def length(sample: Sample) -> int:
+            return session.size(sample) + self.max_new_tokens
+
+        for numbers in session.batches(samples, length, self.name) if self.scoring.wants_answers else ():
             batch = session.collate([samples[i] for i in numbers], self.name)
             texts = session.model.generate(
                 batch, max_new_tokens=self.max_new_tokens, factor=session.factor, stop=SEPARATOR
@@ -218,7 +222,7 @@ class QuestionAnswering(Benchmark):
             for sample, question in zip(samples, self.questions, strict=True)
         ]
         losses: dict[int, tuple[float, int]] = {}
-        for numbers in session.batches(answered, _characters, f"{self.name}, loss"):
+        for numbers in session.batches(answered, session.size, f"{self.name}, loss"):
             counted = not self.scoring.wants_answers  # else they were, when they were answered
             batch = session.collate([answered[i] for i in numbers], self.name, counted=counted)
             found = session.model.sample_losses(batch, factor=session.factor)
@@ -279,7 +283,3 @@ def _asking(source: Source[Question], only: str | None, path: str) -> Source[Que
 def _lead(sample: Sample) -> str:
     """White space between the prompt's end and the answer: none where the prompt ends a line."""
     return "" if sample.segments[-1].text.endswith(("\n", " ")) else " "
-
-
-def _characters(sample: Sample) -> int:
-    return sum(len(segment.text) for segment in sample.segments)

@@ -83,7 +83,7 @@ class HarnessModel(LM):
             alike.setdefault((_until(settings), self._length(settings)), []).append(number)
         answers: dict[int, str] = {}
         for (until, length), members in alike.items():
-            for places in self.session.batches([samples[i] for i in members], _characters, TASK):
+            for places in self.session.batches([samples[i] for i in members], self.session.size, TASK):
                 numbers = [members[place] for place in places]
                 batch = self.session.collate([samples[i] for i in numbers], TASK)
                 texts = self.session.model.generate(
@@ -112,7 +112,7 @@ class HarnessModel(LM):
             segments = (*prompt.segments, Segment(continuation, Role.TARGET))
             samples.append(self.session.with_start(Sample(prompt.id, segments, TaskToken.CONTINUE)))
         found: dict[int, tuple[float, bool]] = {}
-        for numbers in self.session.batches(samples, _characters, TASK):
+        for numbers in self.session.batches(samples, self.session.size, TASK):
             batch = self.session.collate([samples[i] for i in numbers], TASK)
             scores = self.session.model.sample_scores(batch, factor=self.session.factor)
             for number, (loss, right, count) in zip(numbers, scores, strict=True):
@@ -195,7 +195,3 @@ def _cut(text: str, until: Sequence[str]) -> str:
 
 def _arguments(requests: Sequence[Any]) -> list[tuple[Any, ...]]:
     return [request.args for request in requests]
-
-
-def _characters(sample: Sample) -> int:
-    return sum(len(segment.text) for segment in sample.segments)

@@ -19,6 +19,7 @@ class SessionOptions(TypedDict, total=False):
     """Options of `open_session`, for functions that pass them on."""
 
     batch_size: int
+    batch_positions: int
     device: str
     encoder_tokenizer: str | None
     backbone: str | None
@@ -33,6 +34,7 @@ def open_session(
     compressor: str | Path | None = None,
     *,
     batch_size: int = 32,
+    batch_positions: int = 16384,
     device: str = "cpu",
     encoder_tokenizer: str | None = None,
     backbone: str | None = None,
@@ -46,7 +48,8 @@ def open_session(
         decoder: the frozen language model.
         name: what the ARC-Encoder calls it.
         compressor: folder of a trained ARC-Encoder, or the hub name of a released one.
-        batch_size: examples at once.
+        batch_size: most examples at once.
+        batch_positions: most decoder positions at once, padding included.
         device: where everything computes.
         encoder_tokenizer: folder or hub name of the encoder's tokenizer, if it is not with the ARC-Encoder.
         backbone: folder or hub name of the encoder's backbone, if it is not found by its own name.
@@ -65,6 +68,7 @@ def open_session(
         ArcCollator(decoder.tokenizer, texts),
         name,
         batch_size=batch_size,
+        batch_positions=batch_positions,
         device=torch.device(device),
         cache_gib=cache_gib,
         precision=compute_dtype(precision),

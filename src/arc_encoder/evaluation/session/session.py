@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -33,7 +34,8 @@ class Session:
         collator: text → ids.
         decoder_name: which decoder.
         factor: pooling factor, None for the trained one.
-        batch_size: examples at once.
+        batch_size: most examples at once.
+        batch_positions: most decoder positions at once, padding included, which bounds memory; one example always goes.
         progress: show a progress bar.
         device: where batches are put, and where the model was.
         cache_gib: memory for vectors of contexts that may come again.
@@ -47,6 +49,7 @@ class Session:
     decoder_name: str
     factor: int | None = None
     batch_size: int = 16
+    batch_positions: int = 16384
     progress: bool = True
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     cache_gib: float = 1.0
@@ -116,11 +119,30 @@ class Session:
         }
 
     def batches(self, items: Sequence[Item], length: Callable[[Item], int], title: str) -> Iterator[list[int]]:
-        """Indices of `items` in batches of similar length, longest first, under a progress bar."""
-        order = sorted(range(len(items)), key=lambda i: -length(items[i]))
-        starts = range(0, len(order), self.batch_size)
-        for start in tqdm(starts, desc=title, unit="batch", disable=not self.progress, leave=False):
-            yield order[start : start + self.batch_size]
+        """Indices of `items` in batches of similar length, longest first, under a progress bar.
+
+        Args:
+            items: what is put into batches.
+            length: of an item, in decoder positions.
+            title: of the bar.
+        """
+        lengths = [length(item) for item in items]
+        order = sorted(range(len(items)), key=lambda i: -lengths[i])
+        bar = tqdm(total=len(order), desc=title, unit="example", disable=not self.progress, leave=False)
+        with bar:
+            start = 0
+            while start < len(order):
+                fitting = self.batch_positions // max(1, lengths[order[start]])
+                batch = order[start : start + max(1, min(self.batch_size, fitting))]
+                yield batch
+                start += len(batch)
+                bar.update(len(batch))
+
+    def size(self, sample: Sample) -> int:
+        """About how many decoder positions a sample takes: its text, and its contexts divided by the pooling factor."""
+        batch = self.collator([sample], decoder=self.decoder_name, task="length")
+        vectors = int(batch.context_lengths.sum()) / (self.factor or self.trained_factor or 1)
+        return int(batch.text_lengths[0]) + math.ceil(vectors)
 
     def with_start(self, sample: Sample) -> Sample:
         """The sample with something before its first target, so that it can be predicted."""
