@@ -31,7 +31,7 @@ from arc_encoder.inference.serving.prompts.prompt import Document, Turn, runs_of
 from arc_encoder.inference.serving.vllm import chat_request, completions_request, offline_mixed, offline_prompt
 from arc_encoder.inference.serving.vllm.requests import to_base64
 from arc_encoder.model.language_models.downloads.places import is_complete, model_folder
-from tests.inference.serving.stand_in import PLACEHOLDER, tensor_of
+from tests.inference.serving.stand_in_decoder import PLACEHOLDER, tensor_of
 from tests.inference.storage.conftest import Made, made
 from tests.tiny_chat import CHATML, LLAMA_2, chat_tokenizer
 
@@ -138,10 +138,9 @@ def test_a_chat(made: Made) -> None:
     assert vectors["type"] == "prompt_embeds"
     assert torch.equal(decoded(vectors["data"]), context.vectors)
     assert body["temperature"] == 0
-    assert chat_request("m", [{"role": "user", "content": "hello"}]) == {
-        "model": "m",
-        "messages": [{"role": "user", "content": "hello"}],
-    }
+    plain = chat_request("m", [{"role": "user", "content": "hello"}])
+    assert plain["messages"] == [{"role": "user", "content": "hello"}]
+    assert "cache_salt" not in plain
     with pytest.raises(DataError, match="int"):
         chat_request("m", [{"role": "user", "content": [3]}])
 
@@ -172,6 +171,25 @@ def test_penalties_are_refused(made: Made, name: str) -> None:
     with pytest.raises(ConfigError, match=name):
         completions_request("m", torch.zeros(2, WIDTH), **{name: 1.5})
     completions_request("m", torch.zeros(2, WIDTH), frequency_penalty=0, presence_penalty=None, repetition_penalty=1)
+
+
+def test_nothing_is_left_to_the_servers_defaults(made: Made) -> None:
+    neutral = {"repetition_penalty": 1, "presence_penalty": 0, "frequency_penalty": 0, "top_k": 0, "min_p": 0}
+    bodies = [
+        chat_request("m", [{"role": "user", "content": [made("x")]}], presence_penalty=None),
+        completions_request("m", torch.zeros(2, WIDTH), repetition_penalty=None),
+    ]
+    for body in bodies:
+        assert {name: body[name] for name in neutral} == neutral
+    assert completions_request("m", torch.zeros(2, WIDTH), top_k=5)["top_k"] == 5
+
+
+def test_vectors_that_a_dtype_cannot_hold(made: Made) -> None:
+    big = replace(made("one"), vectors=torch.full((2, WIDTH), 1e5))
+    with pytest.raises(DataError, match="not finite in the decoder's float16"):
+        big.vectors_as(torch.float16)
+    with pytest.raises(DataError, match="not finite"):
+        to_base64(torch.full((2, WIDTH), torch.nan))
 
 
 def test_a_completion_and_offline_prompts(made: Made) -> None:

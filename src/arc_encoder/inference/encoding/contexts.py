@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -103,6 +104,19 @@ class CompressedContext:
     def norms(self) -> Tensor:
         """Length of each vector (M,), in float32."""
         return self.vectors.float().norm(dim=-1)
+
+    def vectors_as(self, dtype: torch.dtype) -> Tensor:
+        """The vectors in the dtype of a decoder.
+
+        Raises:
+            DataError: numbers that are not finite there.
+        """
+        found = self.vectors.to(dtype)
+        if not bool(found.isfinite().all()):
+            raise DataError(
+                f"the vectors hold numbers that are not finite in the decoder's {str(dtype).removeprefix('torch.')}"
+            )
+        return found
 
     def save(self, file: str | Path) -> None:
         """Write a safetensors file, atomically: the tensor `vectors`, and the origin as its metadata.

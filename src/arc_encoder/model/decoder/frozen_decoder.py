@@ -230,7 +230,9 @@ class FrozenDecoder(nn.Module):
         """Generated ids (B, T) as texts, each cut at EOS or one of `end_ids`."""
         ends = {self.tokenizer.eos_token_id, *end_ids}  # not every tokenizer counts these among its special tokens
         rows = [list(itertools.takewhile(lambda token: token not in ends, row)) for row in ids.tolist()]
-        found: list[str] = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
+        found: list[str] = self.tokenizer.batch_decode(
+            rows, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
         return found
 
     def check_length(self, length: int) -> None:

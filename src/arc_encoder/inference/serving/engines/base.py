@@ -31,6 +31,7 @@ class Job:
         n: answers.
         ignore_eos: continue to the maximum length, as measurements need it.
         sampling: temperature, top_p and seed. Each of several answers is a draw of its own.
+        seeded: whether whoever asks chose the seed.
         stops: texts before which an answer ends.
         logprobs: how many of the likeliest tokens are told beside the chosen one; None tells nothing.
     """
@@ -42,6 +43,7 @@ class Job:
     n: int = 1
     ignore_eos: bool = False
     sampling: Sampling = field(default_factory=Sampling)
+    seeded: bool = True
     stops: tuple[str, ...] = ()
     logprobs: int | None = None
 
@@ -51,14 +53,18 @@ class TokenLogprob:
     """A token that was said, and how likely it was.
 
     Attributes:
-        token: its text.
+        token: its text; half a character is U+FFFD there.
         logprob: natural logarithm of its probability, before temperature.
+        bytes: what it stands for, in UTF-8.
+        offset: characters of the answer before it.
         top: the likeliest tokens there, the likeliest first.
     """
 
     token: str
     logprob: float
-    top: tuple[tuple[str, float], ...] = ()
+    bytes: bytes
+    offset: int = 0
+    top: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Delta:
         choice: which answer.
         text: what is added; may be nothing.
         finish: why it ends here, `stop` or `length`; None where it continues.
-        logprobs: of the tokens that were said since.
+        logprobs: of the tokens that the text begins since; at the end also of those without text.
     """
 
     choice: int

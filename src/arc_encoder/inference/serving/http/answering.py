@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from arc_encoder.inference.serving.engines.base import Delta, Engine, Finished, Job
 from arc_encoder.inference.serving.http.guard import NOTES
 from arc_encoder.inference.serving.http.metrics import Metrics
-from arc_encoder.inference.serving.protocol.errors import ApiError, timed_out
+from arc_encoder.inference.serving.protocol.errors import ApiError, failed, timed_out, told_without_text
 from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.serving.protocol.shapes import Shape
 from arc_encoder.inference.serving.protocol.usage import DocumentCost
@@ -53,7 +53,6 @@ class Responder:
         first = await anext(events)
 
         async def lines() -> AsyncIterator[str]:
-            said = [0] * job.n
             begun = [False] * job.n
             event: Delta | Finished = first
             async with aclosing(events):
@@ -64,13 +63,16 @@ class Responder:
                             if include_usage:
                                 yield _line(shape.last(usage))
                             break
-                        yield _line(shape.piece(event, said[event.choice], first=not begun[event.choice]))
-                        said[event.choice] += len(event.text)
+                        yield _line(shape.piece(event, first=not begun[event.choice]))
                         begun[event.choice] = True
                         event = await anext(events)
                 except ApiError as error:  # the status is sent already
                     request.scope[NOTES]["error"] = error.code
                     yield _line(error.body())
+                    return
+                except Exception as error:
+                    request.scope[NOTES]["error"] = told_without_text(error)
+                    yield _line(failed().body())
                     return
             yield "data: [DONE]\n\n"
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arc_encoder.inference.serving.http.keys import ApiKeys
 from arc_encoder.inference.serving.http.metrics import Metrics
-from arc_encoder.inference.serving.protocol.errors import ApiError, told_without_text, too_busy
+from arc_encoder.inference.serving.protocol.errors import ApiError, failed, told_without_text, too_busy
 from arc_encoder.inference.serving.protocol.limits import Limits
 
 OPEN = frozenset({"/", "/health", "/ready", "/metrics", "/openapi.json"})  # no key, and never too busy
@@ -62,10 +62,7 @@ class Guard:
         except Exception as error:
             notes["error"] = told_without_text(error)
             if not answered:
-                await _send(
-                    told,
-                    ApiError(500, "the gateway failed; its log says where", kind="server_error", code="internal_error"),
-                )
+                await _send(told, failed())
         finally:
             seconds = time.perf_counter() - begun
             status = answered.get("status", 499)  # nobody was there any more

@@ -56,6 +56,11 @@ def unavailable(message: str) -> ApiError:
     return ApiError(503, message, kind="server_error", code="engine_unavailable", headers={"Retry-After": "2"})
 
 
+def failed() -> ApiError:
+    """500: a fault of the gateway; its log says where."""
+    return ApiError(500, "the gateway failed; its log says where", kind="server_error", code="internal_error")
+
+
 def timed_out(seconds: float) -> ApiError:
     """504: the answer took longer than the gateway allows."""
     return ApiError(

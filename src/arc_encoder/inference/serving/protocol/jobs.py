@@ -23,6 +23,7 @@ from arc_encoder.inference.serving.protocol.schemas import (
 )
 
 ROLES = {"developer": "system"}
+COLDEST = 1e-5  # below, a temperature counts as 0, as with vLLM
 
 
 class Jobs:
@@ -69,6 +70,7 @@ class Jobs:
             n=body.n or 1,
             ignore_eos=bool(body.ignore_eos),
             sampling=_sampling(body),
+            seeded=body.seed is not None,
             stops=tuple(dict.fromkeys([*body.stops, *self.format.stops])),
             logprobs=logprobs,
         )
@@ -86,6 +88,7 @@ class Jobs:
             n=body.n or 1,
             ignore_eos=bool(body.ignore_eos),
             sampling=_sampling(body),
+            seeded=body.seed is not None,
             stops=body.stops,
             logprobs=body.logprobs,
         )
@@ -139,8 +142,9 @@ def _parts(message: Message) -> list[str | DocumentSource]:
 
 def _sampling(body: GenerationBody) -> Sampling:
     """The draw that is asked for; as OpenAI does, from the whole distribution where nothing is said."""
+    temperature = 1.0 if body.temperature is None else body.temperature
     return Sampling(
-        temperature=1.0 if body.temperature is None else body.temperature,
+        temperature=0.0 if temperature < COLDEST else temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
         seed=secrets.randbits(62) if body.seed is None else body.seed,
     )

@@ -33,25 +33,24 @@ class Shape(ABC):
             {
                 "index": number,
                 **self._said("".join(each.text for each in pieces)),
-                "logprobs": self._told([one for each in pieces for one in each.logprobs], 0) if self.logprobs else None,
+                "logprobs": self._told([one for each in pieces for one in each.logprobs]) if self.logprobs else None,
                 "finish_reason": next((each.finish for each in pieces if each.finish), None),
             }
             for number, pieces in enumerate(deltas)
         ]
         return {**self.head, "object": self.whole_object, "choices": choices, "usage": usage}
 
-    def piece(self, delta: Delta, offset: int, *, first: bool) -> dict[str, Any]:
+    def piece(self, delta: Delta, *, first: bool) -> dict[str, Any]:
         """One more piece of one answer.
 
         Args:
             delta: the piece.
-            offset: characters of this answer before it.
             first: whether it is the first of its answer.
         """
         choice = {
             "index": delta.choice,
             **self._added(delta.text, first=first),
-            "logprobs": self._told(delta.logprobs, offset) if self.logprobs and delta.logprobs else None,
+            "logprobs": self._told(delta.logprobs) if self.logprobs and delta.logprobs else None,
             "finish_reason": delta.finish,
         }
         return {**self.head, "object": self.piece_object, "choices": [choice]}
@@ -67,7 +66,7 @@ class Shape(ABC):
     def _added(self, text: str, *, first: bool) -> dict[str, Any]: ...
 
     @abstractmethod
-    def _told(self, logprobs: Sequence[TokenLogprob], offset: int) -> dict[str, Any]: ...
+    def _told(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]: ...
 
 
 class ChatShape(Shape):
@@ -81,11 +80,8 @@ class ChatShape(Shape):
     def _added(self, text: str, *, first: bool) -> dict[str, Any]:
         return {"delta": {"role": "assistant", "content": text} if first else {"content": text}}
 
-    def _told(self, logprobs: Sequence[TokenLogprob], offset: int) -> dict[str, Any]:
-        content = [
-            {**_entry(each.token, each.logprob), "top_logprobs": [_entry(token, value) for token, value in each.top]}
-            for each in logprobs
-        ]
+    def _told(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
+        content = [{**_entry(each), "top_logprobs": [_entry(other) for other in each.top]} for each in logprobs]
         return {"content": content, "refusal": None}
 
 
@@ -100,18 +96,30 @@ class CompletionShape(Shape):
     def _added(self, text: str, *, first: bool) -> dict[str, Any]:
         return {"text": text}
 
-    def _told(self, logprobs: Sequence[TokenLogprob], offset: int) -> dict[str, Any]:
-        offsets = []
-        for each in logprobs:
-            offsets.append(offset)
-            offset += len(each.token)
+    def _told(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
         return {
-            "tokens": [each.token for each in logprobs],
+            "tokens": [_name(each) for each in logprobs],
             "token_logprobs": [each.logprob for each in logprobs],
-            "top_logprobs": [dict(each.top) for each in logprobs],
-            "text_offset": offsets,
+            "top_logprobs": [_by_name(each.top) for each in logprobs],
+            "text_offset": [each.offset for each in logprobs],
         }
 
 
-def _entry(token: str, logprob: float) -> dict[str, Any]:
-    return {"token": token, "logprob": logprob, "bytes": list(token.encode("utf-8", errors="replace"))}
+def _entry(token: TokenLogprob) -> dict[str, Any]:
+    return {"token": token.token, "logprob": token.logprob, "bytes": list(token.bytes)}
+
+
+def _name(token: TokenLogprob) -> str:
+    """A token's text, or, as OpenAI writes it, the bytes of one that is no whole text by itself."""
+    try:
+        return token.bytes.decode("utf-8")
+    except UnicodeDecodeError:
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in token.bytes)
+
+
+def _by_name(tokens: Sequence[TokenLogprob]) -> dict[str, float]:
+    """Of several tokens with one name, the likeliest."""
+    found: dict[str, float] = {}
+    for each in tokens:
+        found.setdefault(_name(each), each.logprob)
+    return found

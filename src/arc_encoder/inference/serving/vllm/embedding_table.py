@@ -63,9 +63,13 @@ class EmbeddingTable:
         return found if self.scale == 1 else found * torch.tensor(self.scale).to(found.dtype)
 
     def embed(self, runs: Sequence[list[int] | CompressedContext]) -> Tensor:
-        """A prompt of ids and vectors as embeddings (T, E), in the dtype of the matrix."""
+        """A prompt of ids and vectors as embeddings (T, E), in the dtype of the matrix.
+
+        Raises:
+            DataError: vectors that this dtype cannot hold.
+        """
         parts = [
-            run.vectors.to(self.weight.dtype) if isinstance(run, CompressedContext) else self.rows(run) for run in runs
+            run.vectors_as(self.weight.dtype) if isinstance(run, CompressedContext) else self.rows(run) for run in runs
         ]
         return torch.cat(parts)
 

@@ -23,6 +23,8 @@ from arc_encoder.inference.encoding.contexts import CompressedContext
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 PLACEHOLDER = "<prompt_embeds>"  # what stands for vectors in the server's own rendering; it refuses texts that hold it
+# What a request leaves open the server fills in from the model's generation_config.json, penalties included. So each is said.
+NEUTRAL = {"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "top_k": 0, "min_p": 0.0}
 PENALTIES = ("frequency_penalty", "presence_penalty", "repetition_penalty")
 
 
@@ -40,7 +42,7 @@ def chat_request(model: str, messages: Sequence[Mapping[str, Any]], **settings: 
         ConfigError: a penalty.
         DataError: a part of another kind, or vectors that the server would refuse.
     """
-    _refuse_penalties(settings)
+    settings = settled(settings)
     written = [{**message, "content": _content(message["content"])} for message in messages]
     salt = _salt(messages)
     return {"model": model, "messages": written, **({} if salt is None else {"cache_salt": salt}), **settings}
@@ -56,12 +58,14 @@ def completions_request(model: str, embeddings: Tensor, **settings: Any) -> dict
 
     Raises: as `chat_request`.
     """
-    _refuse_penalties(settings)
-    return {"model": model, "prompt": None, "prompt_embeds": to_base64(embeddings), **settings}
+    return {"model": model, "prompt": None, "prompt_embeds": to_base64(embeddings), **settled(settings)}
 
 
 def offline_prompt(embeddings: Tensor) -> dict[str, Any]:
-    """A prompt for `LLM(..., enable_prompt_embeds=True).generate([...])`, embeddings (T, E) as a whole."""
+    """A prompt for `LLM(..., enable_prompt_embeds=True).generate([...], SamplingParams(...))`, embeddings (T, E) as a whole.
+
+    Without SamplingParams of its own `generate` takes the model's generation_config.json, perhaps with a penalty.
+    """
     return {"prompt_embeds": _checked(embeddings)}
 
 
@@ -88,6 +92,23 @@ def offline_mixed(runs: Sequence[list[int] | CompressedContext]) -> dict[str, An
     return {"prompt_embeds": _checked(torch.cat(rows)), "prompt_token_ids": ids, "prompt_is_token_ids": text}
 
 
+def settled(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a request with nothing left open that the server's own defaults would change.
+
+    Without it, `repetition_penalty: 1.05` in the model's generation_config.json would stop vLLM's engine at the first
+    prompt of embeddings (its issue 57719), and `top_k` there would change the draws.
+
+    Raises:
+        ConfigError: a penalty.
+    """
+    for name in PENALTIES:
+        if settings.get(name) not in (None, NEUTRAL[name]):
+            raise ConfigError(
+                f"{name}={settings[name]}: penalties together with prompt embeddings stop vLLM's engine; leave it out"
+            )
+    return NEUTRAL | {name: value for name, value in settings.items() if value is not None or name not in NEUTRAL}
+
+
 def to_base64(vectors: Tensor) -> str:
     """Vectors (M, E) as the server reads them.
 
@@ -110,6 +131,8 @@ def _checked(vectors: Tensor) -> Tensor:
             f"vectors are {str(vectors.dtype).removeprefix('torch.')}; decode them to float32, bfloat16 or float16 first: vLLM "
             "refuses whole numbers, and would read float8 without its scale"
         )
+    if not bool(vectors.isfinite().all()):
+        raise DataError("vectors hold numbers that are not finite")
     return vectors.detach().to("cpu", copy=True).contiguous().clone()
 
 
@@ -146,12 +169,3 @@ def _salt(messages: Sequence[Mapping[str, Any]]) -> str | None:
             else:
                 digest.update(json.dumps(["text", part]).encode())
     return known
-
-
-def _refuse_penalties(settings: Mapping[str, Any]) -> None:
-    neutral = {"repetition_penalty": 1}
-    for name in PENALTIES:
-        if settings.get(name) not in (None, neutral.get(name, 0)):
-            raise ConfigError(
-                f"{name}={settings[name]}: penalties together with prompt embeddings stop vLLM's engine; leave it out"
-            )

@@ -12,6 +12,7 @@ from transformers import LogitsProcessor
 from arc_encoder.inference.generation.stops import cut
 from arc_encoder.inference.generation.streaming import UNFINISHED
 from arc_encoder.inference.serving.engines.base import Delta, Job, TokenLogprob
+from arc_encoder.inference.serving.engines.logprobs import HeldTokens, TokenBytes
 
 
 class Answer:
@@ -23,18 +24,28 @@ class Answer:
         max_tokens: the longest that it may become.
         end_ids: ids that end it.
         decode: ids → text.
+        token_bytes: bytes of one token; for jobs that ask for logprobs.
     """
 
     def __init__(
-        self, job: Job, choice: int, *, max_tokens: int, end_ids: frozenset[int], decode: Callable[[list[int]], str]
+        self,
+        job: Job,
+        choice: int,
+        *,
+        max_tokens: int,
+        end_ids: frozenset[int],
+        decode: Callable[[list[int]], str],
+        token_bytes: TokenBytes | None = None,
     ) -> None:
         self.job, self.choice, self.max_tokens, self.end_ids, self.decode = job, choice, max_tokens, end_ids, decode
+        self.token_bytes = token_bytes
         self.ids: list[int] = []
         self.finish: str | None = None
         self._draw: Sequence[LogitsProcessor] = job.sampling.processors([choice])
         self._settled = self._read = 0  # ids whose text is settled; ids whose text was handed on
         self._held = ""  # may be the beginning of a stop
-        self._logprobs: list[TokenLogprob] = []
+        self._said = self._shown = 0  # characters: of settled text, and of what was handed on
+        self._tokens = HeldTokens()
         self._longest = max(map(len, job.stops), default=1)
 
     @property
@@ -52,34 +63,28 @@ class Answer:
 
     def add(self, token: int, logits: Tensor) -> Delta | None:
         """One more token; what can be shown since, if anything."""
-        if token in self.end_ids:
-            return self._end("stop", self._text(whole=True))
-        self.ids.append(token)
-        if self.job.logprobs is not None:
-            self._logprobs.append(self._logprob(token, logits, self.job.logprobs))
-        text = self._text(whole=len(self.ids) >= self.max_tokens)
-        shown = cut(self._held + text, self.job.stops)
-        if len(shown) < len(self._held + text):
-            self._held = ""
-            return self._end("stop", shown)
-        if len(self.ids) >= self.max_tokens:
-            return self._end("length", text)
+        ends = token in self.end_ids
+        if not ends:
+            self.ids.append(token)
+            if self.job.logprobs is not None:
+                self._tokens.add(self._logprob(token, logits, self.job.logprobs))
+        full = len(self.ids) >= self.max_tokens
+        text = self._text(whole=ends or full)
+        self._said += len(text)
         self._held += text
+        shown = cut(self._held, self.job.stops)
+        if ends or full or len(shown) < len(self._held):
+            stopped = len(shown) < len(self._held)
+            self.finish = "stop" if ends or stopped else "length"
+            self._shown += len(shown)
+            told = self._tokens.before(self._shown) if stopped else self._tokens.rest()
+            return Delta(self.choice, shown, self.finish, told)
         ready = len(self._held) - (self._longest - 1)
         if ready <= 0:
             return None
         shown, self._held = self._held[:ready], self._held[ready:]
-        return self._delta(shown)
-
-    def _end(self, finish: str, text: str) -> Delta:
-        self.finish = finish
-        shown = cut(self._held + text, self.job.stops)
-        self._held = ""
-        return self._delta(shown)
-
-    def _delta(self, text: str) -> Delta:
-        told, self._logprobs = tuple(self._logprobs), []
-        return Delta(self.choice, text, self.finish, told)
+        self._shown += len(shown)
+        return Delta(self.choice, shown, None, self._tokens.before(self._shown))
 
     def _text(self, *, whole: bool) -> str:
         """Text of the tokens that were not handed on; half a character waits for its rest.
@@ -94,9 +99,9 @@ class Answer:
         return now[len(before) :]
 
     def _logprob(self, token: int, logits: Tensor, count: int) -> TokenLogprob:
+        assert self.token_bytes is not None
         values = logits.float().log_softmax(-1)
-        top = values.topk(count) if count else None
-        told = [] if top is None else list(zip(top.indices.tolist(), top.values.tolist(), strict=True))
-        return TokenLogprob(
-            self.decode([token]), float(values[token]), tuple((self.decode([each]), value) for each, value in told)
-        )
+        top = values.topk(min(count, len(values))) if count else None
+        told = [] if top is None else zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        others = tuple(self.token_bytes.entry(each, value) for each, value in told)
+        return self.token_bytes.entry(token, float(values[token]), others, offset=self._said)

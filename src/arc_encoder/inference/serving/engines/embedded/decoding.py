@@ -18,6 +18,7 @@ from arc_encoder.inference.serving.engines.base import Delta, Finished, Job
 from arc_encoder.inference.serving.engines.embedded.answer import Answer
 from arc_encoder.inference.serving.engines.embedded.kv_rows import EMPTY, Row, Rows, check_cache
 from arc_encoder.inference.serving.engines.embedded.prefixes import Key, Prefixes, beginning, key_of
+from arc_encoder.inference.serving.engines.logprobs import TokenBytes
 from arc_encoder.inference.serving.prompts.prompt import Run, length_of
 from arc_encoder.model.decoder.chosen_logits import forward_at
 from arc_encoder.model.decoder.prefix import counts_slots
@@ -85,6 +86,7 @@ class Decoding:
         self.max_batch = 1 if counts_slots(self.decoder.model.config) else max_batch
         self.prefill_positions = prefill_positions
         self.prefixes = Prefixes(int(prefix_cache_mib * 2**20))
+        self._token_bytes = TokenBytes(self.decoder.tokenizer)
         self._takes_positions = "position_ids" in inspect.signature(self.decoder.model.forward).parameters
         self.reset()
 
@@ -121,7 +123,14 @@ class Decoding:
         for work, scores, row in zip(works, logits, read, strict=True):
             ends: frozenset[int] = frozenset() if work.job.ignore_eos else self.end_ids
             for choice in range(work.job.n):
-                answer = Answer(work.job, choice, max_tokens=work.max_tokens, end_ids=ends, decode=self._decode)
+                answer = Answer(
+                    work.job,
+                    choice,
+                    max_tokens=work.max_tokens,
+                    end_ids=ends,
+                    decode=self._decode,
+                    token_bytes=self._token_bytes,
+                )
                 active = Active(work, answer, 0)
                 if self._say(active, answer.draw(scores), scores):
                     self.pending.append((active, row))
@@ -248,4 +257,5 @@ class Decoding:
         return torch.cat(parts)
 
     def _decode(self, ids: list[int]) -> str:
-        return str(self.decoder.tokenizer.decode(ids, skip_special_tokens=True))
+        # "Cleaning up" spaces would change a text that was shown already.
+        return str(self.decoder.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -6,26 +6,28 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Literal
 
 import httpx
 
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.serving.engines.base import Delta, Engine, Finished, Job
+from arc_encoder.inference.serving.engines.logprobs import TokenBytes
+from arc_encoder.inference.serving.engines.remote.bodies import Bodies
+from arc_encoder.inference.serving.engines.remote.self_test import compare
 from arc_encoder.inference.serving.engines.remote.server import FLOOR, ServerFacts, facts_of
-from arc_encoder.inference.serving.engines.remote.stream import error_of, event_of
+from arc_encoder.inference.serving.engines.remote.stream import WINDOW, AnswerStream, error_of, lines_of
 from arc_encoder.inference.serving.prompts.chat_format import PartsFormat, format_of
-from arc_encoder.inference.serving.prompts.prompt import Document, length_of, runs_of
-from arc_encoder.inference.serving.protocol.errors import ApiError, refused, unavailable
+from arc_encoder.inference.serving.protocol.errors import ApiError, told_without_text, unavailable
 from arc_encoder.inference.serving.vllm.embedding_table import EmbeddingTable
-from arc_encoder.inference.serving.vllm.requests import PLACEHOLDER, chat_request, completions_request
 from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
 
-TEST_TEXT = "The bridge was opened in the spring, and the first train crossed it the same day. "
 CONNECT_SECONDS = 5.0
-LINES = 1 << 20
+UNUSABLE = "the vLLM server cannot be used as it is; the gateway's log says why"  # the reason may name addresses
 
 log = logging.getLogger("arc_encoder.inference.serving.vllm")
 
@@ -39,7 +41,8 @@ class VllmEngine(Engine):
         model: the name of the decoder there; null takes the only one.
         prompts: `chat` sends messages whose parts are text and vectors, to which the server adds its chat template;
             `embeddings` sends whole prompts as embeddings, for decoders without template. null: as the decoder was trained.
-        decoder: the decoder's folder, whose tokenizer and embedding matrix `embeddings` needs; the self-test needs it too.
+        decoder: the decoder's folder, whose tokenizer and embedding matrix `embeddings` needs; the self-test needs it too,
+            and without it the answer to a chat may be asked for twice where the server's window is small.
         api_key_variable: environment variable with the server's key.
         minimum_version: of vLLM.
         self_test: compare text with its own embeddings when the server is met.
@@ -73,14 +76,15 @@ class VllmEngine(Engine):
                 "tokenizer and embedding matrix are read"
             )
         self.table = None if decoder is None else EmbeddingTable(decoder)
-        width = compressor.model.head(compressor.decoder_name).projector.out_dim
-        if self.table is not None and self.table.width != width:
+        self.width = compressor.model.head(compressor.decoder_name).projector.out_dim
+        if self.table is not None and self.table.width != self.width:
             raise ConfigError(
-                f"engine.decoder={decoder} has embeddings of width {self.table.width}, but vectors have {width}"
+                f"engine.decoder={decoder} has embeddings of width {self.table.width}, but vectors have {self.width}"
             )
         tokenizer = compressor.tokenizer if decoder is None else load_tokenizer(decoder)
         self.text = DecoderText(tokenizer, bool(trained.get("bos", True)), chat)
         self.format = PartsFormat(self.text) if self.prompts == "chat" else format_of(self.text)
+        self.bodies = Bodies(self.text, self.format, chat=self.prompts == "chat", table=self.table)
         self.url, self.model, self.minimum_version, self.self_test = url, model, minimum_version, self_test
         key = os.environ.get(api_key_variable)
         self._options: dict[str, Any] = {
@@ -88,9 +92,12 @@ class VllmEngine(Engine):
             "headers": {"Authorization": f"Bearer {key}"} if key else {},
             "timeout": httpx.Timeout(None, connect=CONNECT_SECONDS),
             "limits": httpx.Limits(max_connections=None),
+            "trust_env": False,  # a proxy of the environment is for the way outside
         }
         self._client: httpx.AsyncClient | None = None
+        self._bytes = None if self.table is None else TokenBytes(self.text.tokenizer)
         self._facts: ServerFacts | None = None
+        self._meeting: asyncio.Task[ServerFacts] | None = None
 
     def check(self) -> None:
         """Meet the server: version, model, and whether text and its embeddings are the same to it.
@@ -103,8 +110,8 @@ class VllmEngine(Engine):
             with httpx.Client(**{**self._options, "timeout": httpx.Timeout(60, connect=CONNECT_SECONDS)}) as client:
                 facts = facts_of(client, self.model, floor=self.minimum_version)
                 if self.self_test:
-                    self._compare(client, facts)
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+                    compare(client, facts.model, self.bodies, self.width)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError, IndexError) as error:
             raise unavailable(f"the vLLM server does not answer as expected ({type(error).__name__})") from error
         self._facts = facts
 
@@ -117,128 +124,86 @@ class VllmEngine(Engine):
 
     async def problem(self) -> str | None:
         try:
-            if self._facts is None:
-                await asyncio.to_thread(self.check)
+            await self._met()
             answer = await self._http().get("/health", timeout=CONNECT_SECONDS)
             return None if answer.status_code == 200 else f"the vLLM server is not well ({answer.status_code})"
         except httpx.HTTPError as error:
             self._facts = None  # another one may be there when it comes back
             return f"the vLLM server does not answer ({type(error).__name__})"
-        except (ConfigError, ApiError) as error:
-            return str(error)
+        except ApiError as error:
+            return error.message
+
+    async def _met(self) -> ServerFacts:
+        """What the server says of itself; whoever comes while it is being met waits for the same answer.
+
+        Raises:
+            ApiError: it does not answer, or cannot be used.
+        """
+        if self._facts is not None:
+            return self._facts
+        if self._meeting is None or self._meeting.done():
+            self._meeting = asyncio.create_task(self._meet())
+        return await asyncio.shield(self._meeting)
+
+    async def _meet(self) -> ServerFacts:
+        try:
+            await asyncio.to_thread(self.check)
+        except ConfigError as error:
+            log.error("the vLLM server cannot be used", extra={"fields": {"error": str(error)}})
+            raise unavailable(UNUSABLE) from error
+        facts = self._facts
+        if facts is None:  # it went away in this moment
+            raise unavailable("the vLLM server does not answer")
+        return facts
 
     async def generate(self, job: Job) -> AsyncGenerator[Delta | Finished]:
-        if self._facts is None:
-            try:
-                await asyncio.to_thread(self.check)
-            except ConfigError as error:
-                raise unavailable(str(error)) from error
-        assert self._facts is not None
-        path, body = await asyncio.to_thread(self._request, job, self._facts)
+        facts = await self._met()
+        path, body = await asyncio.to_thread(self.bodies.of, job, facts)
         try:
-            async with self._http().stream("POST", path, json=body) as answer:
-                if answer.status_code != 200:
-                    raise error_of(answer.status_code, await answer.aread())
-                ended = False
-                async for line in answer.aiter_lines():
-                    for event in event_of(line):
-                        ended = isinstance(event, Finished)
+            try:
+                async with aclosing(self._answers(job, path, body)) as events:
+                    async for event in events:
                         yield event
-                if not ended:
-                    raise unavailable("the engine broke off its answer; try again")
+            except ApiError as error:
+                if error.code != WINDOW or job.max_tokens is not None:
+                    raise
+                # The prompt is longer than it was thought to be. Where no length is named, the server fills its window, and
+                # that is less than what was just too much.
+                del body["max_tokens"]
+                async with aclosing(self._answers(job, path, body)) as events:
+                    async for event in events:
+                        yield event
         except httpx.HTTPError as error:
             self._facts = None
             raise unavailable(f"the vLLM server does not answer ({type(error).__name__})") from error
 
-    def _request(self, job: Job, facts: ServerFacts) -> tuple[str, dict[str, Any]]:
-        """Path and body of a job."""
-        settings: dict[str, Any] = {
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "temperature": job.sampling.temperature,
-            "top_p": job.sampling.top_p,
-            "seed": job.sampling.seed % 2**63,
-            "n": job.n,
-        }
-        if job.ignore_eos:
-            settings["ignore_eos"] = True
-        if job.stops:
-            settings["stop"] = list(job.stops)
+    async def _answers(self, job: Job, path: str, body: dict[str, Any]) -> AsyncGenerator[Delta | Finished]:
+        """What the server says; an answer that was asked for once is repeated for every choice."""
+        stream = AnswerStream(self._bytes)
+        copies = range(job.n if body["n"] == 1 else 1)
+        ended = False
+        async with self._http().stream("POST", path, json=body) as answer:
+            if answer.status_code != 200:
+                raise error_of(answer.status_code, await answer.aread())
+            async with aclosing(lines_of(answer)) as lines:
+                async for line in lines:
+                    for event in self._read(stream, line):
+                        if isinstance(event, Finished):
+                            ended = True
+                            yield replace(event, completion_tokens=event.completion_tokens * len(copies))
+                        else:
+                            for copy in copies:
+                                yield replace(event, choice=event.choice + copy)
+        if not ended:
+            raise unavailable("the engine broke off its answer; try again")
+
+    @staticmethod
+    def _read(stream: AnswerStream, line: str) -> list[Delta | Finished]:
         try:
-            if self.prompts == "chat" and job.turns is not None:
-                return "/v1/chat/completions", self._chat(job, facts, settings)
-            return "/v1/completions", self._whole(job, facts, settings)
-        except DataError as error:
-            raise refused(str(error)) from error
-
-    def _chat(self, job: Job, facts: ServerFacts, settings: dict[str, Any]) -> dict[str, Any]:
-        assert job.turns is not None
-        if any(PLACEHOLDER in part for turn in job.turns for part in turn.parts if isinstance(part, str)):
-            raise refused(
-                f"{PLACEHOLDER} is what vLLM marks vectors with; it cannot be part of a text", param="messages"
-            )
-        messages = [
-            {
-                "role": turn.role,
-                "content": [part.content if isinstance(part, Document) else part for part in turn.parts],
-            }
-            for turn in job.turns
-        ]
-        if job.logprobs is not None:
-            settings |= {"logprobs": True, "top_logprobs": job.logprobs}
-        settings["max_tokens"] = job.max_tokens if job.max_tokens is not None else job.limit
-        return chat_request(facts.model, messages, **settings)
-
-    def _whole(self, job: Job, facts: ServerFacts, settings: dict[str, Any]) -> dict[str, Any]:
-        if self.table is None:
-            raise refused(
-                "completions are embedded as a whole, for which this gateway needs the decoder's folder (engine.decoder); use "
-                "/v1/chat/completions",
-                code="no_embeddings",
-            )
-        runs = runs_of(job.parts, self.text)
-        room = job.limit if facts.window is None else facts.window - length_of(runs)
-        longest = job.max_tokens if job.max_tokens is not None else min(job.limit, max(room, 1))
-        if not runs or longest > room:
-            raise refused(
-                f"the prompt takes {length_of(runs)} positions and the answer up to {longest}; the decoder's window is {facts.window}",
-                code="context_length_exceeded",
-            )
-        if job.logprobs is not None:
-            settings["logprobs"] = job.logprobs
-        if self.format.end_ids:
-            settings["stop_token_ids"] = list(self.format.end_ids)
-        return completions_request(facts.model, self.table.embed(runs), max_tokens=longest, **settings)
-
-    def _compare(self, client: httpx.Client, facts: ServerFacts) -> None:
-        """Greedy answers to a text as ids and as embeddings must be the same.
-
-        Raises:
-            ConfigError: they are not.
-        """
-        if self.table is None:
-            log.warning("self-test left out: it needs the decoder's folder (engine.decoder)")
-            return
-        (ids,) = runs_of([*self.format.completion([], [TEST_TEXT])], self.text)
-        assert isinstance(ids, list)
-        ask = {"max_tokens": 8, "temperature": 0}
-        bodies = [
-            {"model": facts.model, "prompt": ids, **ask},
-            completions_request(facts.model, self.table.rows(ids), **ask),
-        ]
-        answers = [client.post("/v1/completions", json=body) for body in bodies]
-        if answers[1].status_code == 400:
-            raise ConfigError(
-                f"the vLLM server takes no embeddings; start it with --enable-prompt-embeds ({answers[1].text[:200]})"
-            )
-        for answer in answers:
-            answer.raise_for_status()
-        said = [answer.json()["choices"][0]["text"] for answer in answers]
-        if said[0] != said[1]:
-            raise ConfigError(
-                f"the vLLM server says {said[0]!r} to a text and {said[1]!r} to the same text's embeddings: engine.decoder is another "
-                "model than it serves, or the server misreads embeddings"
-            )
+            return stream.events(line)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            log.error("the vLLM server's answer cannot be read", extra={"fields": {"error": told_without_text(error)}})
+            raise unavailable("the engine's answer cannot be read; try again") from error
 
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:

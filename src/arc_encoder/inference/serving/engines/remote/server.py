@@ -57,10 +57,11 @@ def facts_of(client: httpx.Client, model: str | None, *, floor: str = FLOOR) -> 
             f"the server at {client.base_url} serves {', '.join(names) or 'nothing'}, not engine.model={model}"
         )
     chosen = next(each for each in served if model in (None, each["id"]))
-    if chosen.get("parent") is not None:
+    adapter = next((each for each in served if each.get("parent") is not None), None)
+    if adapter is not None:  # where one is served, LoRA is on for every request
         raise ConfigError(
-            f"{chosen['id']} is a LoRA adapter of {chosen['parent']}: LoRA and prompt embeddings do not work together in vLLM; "
-            "merge the adapter into the model"
+            f"{adapter['id']} is a LoRA adapter of {adapter['parent']}: LoRA and prompt embeddings do not work together in vLLM; "
+            "merge the adapter into the model, and serve none"
         )
     window = chosen.get("max_model_len")
     return ServerFacts(version, str(chosen["id"]), None if window is None else int(window))
