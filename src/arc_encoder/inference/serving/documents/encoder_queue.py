@@ -5,22 +5,38 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
+from threading import Lock
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext, source_digest
 from arc_encoder.inference.serving.documents.vector_cache import VectorCache
 
+Key = tuple[str, float | None]  # SHA-256 of the text, factor
 
-@dataclass(frozen=True)
+
+@dataclass
 class Waiting:
-    """A document that is to be compressed."""
+    """A document that is to be compressed.
+
+    Attributes:
+        text: its text.
+        factor: pooling factor; None for the trained one.
+        done: its vectors.
+        requests: that wait for them.
+    """
 
     text: str
     factor: float | None
-    done: Future[CompressedContext]
+    done: Future[CompressedContext] = field(default_factory=Future)
+    requests: int = 0
+
+    @property
+    def key(self) -> Key:
+        """What tells it apart from other documents."""
+        return source_digest(self.text), self.factor
 
 
 class EncoderQueue:
@@ -42,6 +58,8 @@ class EncoderQueue:
         self.cache = VectorCache(int(cache_mib * 2**20))
         self.hits = self.encoded = self.batches = 0
         self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._under_way: dict[Key, Waiting] = {}
+        self._lock = Lock()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -59,14 +77,30 @@ class EncoderQueue:
 
     async def encode(self, text: str, factor: float | None) -> CompressedContext:
         """The vectors of a text that can be compressed (see `DocumentEncoder.problems`)."""
-        kept = self.cache.get((source_digest(text), factor))
+        key = source_digest(text), factor
+        kept = self.cache.get(key)
         if kept is not None:
             self.hits += 1
             return kept
+        with self._lock:
+            waiting = self._under_way.get(key)
+            if waiting is None:
+                waiting = self._under_way[key] = Waiting(text, factor)
+                self._waiting.put(waiting)
+            waiting.requests += 1
         self.start()  # it may have died
-        done: Future[CompressedContext] = Future()
-        self._waiting.put(Waiting(text, factor, done))
-        return await asyncio.wrap_future(done)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(waiting.done))  # who leaves takes nothing from the others
+        except asyncio.CancelledError:
+            with self._lock:
+                waiting.requests -= 1
+                if not waiting.requests and waiting.done.cancel():
+                    self._forget(key, waiting)
+            raise
+
+    def _forget(self, key: Key, waiting: Waiting) -> None:
+        if self._under_way.get(key) is waiting:
+            del self._under_way[key]
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -80,9 +114,15 @@ class EncoderQueue:
                     ended = True
                     break
                 batch.append(more)
-            wanted = [each for each in batch if each.done.set_running_or_notify_cancel()]
-            for factor in dict.fromkeys(each.factor for each in wanted):
-                self._encode([each for each in wanted if each.factor == factor], factor)
+            with self._lock:
+                wanted = [each for each in batch if each.done.set_running_or_notify_cancel()]
+            try:
+                for factor in dict.fromkeys(each.factor for each in wanted):
+                    self._encode([each for each in wanted if each.factor == factor], factor)
+            finally:  # where the thread ends by itself, nobody may wait for it for ever
+                for each in wanted:
+                    if not each.done.done():
+                        self._tell(each, RuntimeError("the encoder ended while it worked"))
             if ended:
                 return
 
@@ -94,10 +134,18 @@ class EncoderQueue:
                 for each in documents:
                     self._encode([each], factor)
             else:
-                documents[0].done.set_exception(error)
+                self._tell(documents[0], error)
             return
         self.batches += 1
         self.encoded += len(documents)
         for each, context in zip(documents, contexts, strict=True):
-            self.cache.put((context.origin.source, factor), context)
-            each.done.set_result(context)
+            self.cache.put(each.key, context)
+            self._tell(each, context)
+
+    def _tell(self, waiting: Waiting, found: CompressedContext | Exception) -> None:
+        with self._lock:
+            self._forget(waiting.key, waiting)
+        if isinstance(found, Exception):
+            waiting.done.set_exception(found)
+        else:
+            waiting.done.set_result(found)

@@ -13,10 +13,9 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from arc_encoder.inference.serving.engines.base import Delta, Engine, Finished, Job
-from arc_encoder.inference.serving.http.guard import NOTES
+from arc_encoder.inference.serving.http.guard import DEADLINE, NOTES, Deadline
 from arc_encoder.inference.serving.http.metrics import Metrics
 from arc_encoder.inference.serving.protocol.errors import ApiError, failed, timed_out, told_without_text
-from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.serving.protocol.shapes import Shape
 from arc_encoder.inference.serving.protocol.usage import DocumentCost
 
@@ -28,12 +27,11 @@ class Responder:
 
     Args:
         engine: that answers.
-        limits: of time.
         metrics: counts.
     """
 
-    def __init__(self, engine: Engine, limits: Limits, metrics: Metrics) -> None:
-        self.engine, self.limits, self.metrics = engine, limits, metrics
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self.engine, self.metrics = engine, metrics
 
     async def whole(self, request: Request, job: Job, shape: Shape) -> Response:
         """The answer in one piece."""
@@ -81,14 +79,14 @@ class Responder:
     async def _events(self, request: Request, job: Job) -> AsyncGenerator[Delta | Finished]:
         """What the engine says, within the time that an answer may take."""
         begun, first = time.perf_counter(), True
-        end = asyncio.get_running_loop().time() + self.limits.timeout
+        deadline: Deadline = request.scope[DEADLINE]
         async with aclosing(self.engine.generate(job)) as events:
             while True:
                 try:
-                    async with asyncio.timeout_at(end):
+                    async with asyncio.timeout_at(deadline.end):
                         event = await anext(events)
                 except TimeoutError as error:
-                    raise timed_out(self.limits.timeout) from error
+                    raise timed_out(deadline.seconds) from error
                 except StopAsyncIteration:
                     return
                 if first:
@@ -110,17 +108,21 @@ class Responder:
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is given up when the client leaves.
+    """The result of `work`, which is given up when the client leaves or the request's time is up.
 
     Raises:
-        ApiError: 499, which nobody reads.
+        ApiError: 504; 499, which nobody reads.
     """
+    deadline: Deadline = request.scope[DEADLINE]
     task = asyncio.create_task(work)
     gone = asyncio.create_task(_gone(request))
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
+        left = deadline.end - asyncio.get_running_loop().time()
+        done, _ = await asyncio.wait({task, gone}, timeout=max(left, 0), return_when=asyncio.FIRST_COMPLETED)
+        if task in done:
             return task.result()
+        if not done:
+            raise timed_out(deadline.seconds)
         raise ApiError(499, "the client left", code="client_left")
     finally:
         for each in (task, gone):

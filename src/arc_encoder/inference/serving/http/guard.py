@@ -7,6 +7,7 @@ import json
 import logging
 import secrets
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,8 +19,22 @@ from arc_encoder.inference.serving.protocol.limits import Limits
 
 OPEN = frozenset({"/", "/health", "/ready", "/metrics", "/openapi.json"})  # no key, and never too busy
 NOTES = "arc.notes"  # in a request's scope: what its log line says besides
+DEADLINE = "arc.deadline"  # in a request's scope: until when it has to be answered
 
 log = logging.getLogger("arc_encoder.inference.serving.requests")
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """When a request has to be answered.
+
+    Attributes:
+        seconds: that it may take from its beginning.
+        end: the time of the event loop then.
+    """
+
+    seconds: float
+    end: float
 
 
 class Guard:
@@ -44,6 +59,7 @@ class Guard:
         id, begun = f"req-{secrets.token_hex(8)}", time.perf_counter()
         notes: dict[str, Any] = {}
         scope[NOTES] = notes
+        scope[DEADLINE] = Deadline(self.limits.timeout, asyncio.get_running_loop().time() + self.limits.timeout)
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -175,6 +175,11 @@ class Decoding:
                 going.append(each)
         self._leave(going)
 
+    @torch.no_grad()
+    def probe(self) -> None:
+        """One pass beside what is under way, which is left alone."""
+        self.extend([EMPTY], [self._embed([[next(iter(self.end_ids))]])])
+
     def extend(self, rows: Sequence[Row], pieces: Sequence[Tensor]) -> tuple[Tensor, list[Row]]:
         """Read more of several prompts.
 

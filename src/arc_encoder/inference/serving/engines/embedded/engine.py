@@ -9,16 +9,17 @@ from contextlib import suppress
 
 import torch
 
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.inference.compressor import Compressor
+from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.generation.answering import Answering
 from arc_encoder.inference.serving.engines.base import Delta, Engine, Finished, Job, T
 from arc_encoder.inference.serving.engines.embedded.decoding import Decoding, Work
 from arc_encoder.inference.serving.engines.embedded.generation_loop import GenerationLoop
 from arc_encoder.inference.serving.engines.embedded.kv_rows import EMPTY
 from arc_encoder.inference.serving.prompts.chat_format import format_of
-from arc_encoder.inference.serving.prompts.prompt import length_of, runs_of
+from arc_encoder.inference.serving.prompts.prompt import Run, length_of, runs_of
 from arc_encoder.inference.serving.protocol.errors import refused
 from arc_encoder.model.arc_model import ArcForCausalLM
 
@@ -71,6 +72,7 @@ class TransformersEngine(Engine):
         answering = Answering(ArcForCausalLM(compressor.model, {name: decoder}), compressor.tokenizer, name)
         self.text = DecoderText(decoder.tokenizer, decoder.bos, decoder.chat)
         self.format = format_of(self.text)
+        self.dtype: torch.dtype = decoder.model.get_input_embeddings().weight.dtype
         self.window, self.self_test = decoder.window, self_test
         answering.arc.onload(answering.name, next(compressor.model.parameters()).device)
         self.decoding = Decoding(
@@ -110,7 +112,7 @@ class TransformersEngine(Engine):
         }
 
     async def generate(self, job: Job) -> AsyncGenerator[Delta | Finished]:
-        runs = await asyncio.to_thread(runs_of, job.parts, self.text)
+        runs = await asyncio.to_thread(self._runs, job)
         events: asyncio.Queue[Delta | Finished | Exception] = asyncio.Queue()
         here = asyncio.get_running_loop()
 
@@ -130,6 +132,21 @@ class TransformersEngine(Engine):
                     return
         finally:
             work.cancelled = True
+
+    def _runs(self, job: Job) -> list[Run]:
+        """The prompt of a job.
+
+        Raises:
+            ApiError: vectors that the decoder's dtype cannot hold.
+        """
+        runs = runs_of(job.parts, self.text)
+        try:
+            for run in runs:
+                if isinstance(run, CompressedContext):
+                    run.vectors_as(self.dtype)
+        except DataError as error:
+            raise refused(str(error), param="documents") from error
+        return runs
 
     def _longest(self, job: Job, prompt: int) -> int:
         """Tokens that an answer may have."""

@@ -6,18 +6,23 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from arc_encoder.inference.serving.engines.base import Job, T
+from arc_encoder.inference.serving.engines.base import T
 from arc_encoder.inference.serving.engines.embedded.decoding import Decoding, Work
 from arc_encoder.inference.serving.prompts.prompt import length_of
 from arc_encoder.inference.serving.protocol.errors import told_without_text, unavailable
 
 RETRY_SECONDS = 1.0  # between two looks at a decoder that failed
+ENDING = "the gateway is shutting down"
+FAILED = "the engine failed while it answered; try again"
+BROKEN = "the engine does not work at the moment"
 HANDOVER_SECONDS = 0.001  # in which first tokens leave, before the next pass takes the processor
 
 log = logging.getLogger(__name__)
@@ -36,8 +41,23 @@ class Call:
             return
         try:
             self.done.set_result(self.work())
-        except Exception as error:  # told to whoever waits for it
+        except BaseException as error:  # told to whoever waits for it
             self.done.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+
+    def refuse(self, why: str) -> None:
+        """Tell that it will not be done."""
+        if self.done.set_running_or_notify_cancel():
+            self.done.set_exception(unavailable(why))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A pass that failed: the kind of its exception, and its place besides."""
+
+    kind: str
+    place: str
 
 
 class GenerationLoop:
@@ -81,7 +101,7 @@ class GenerationLoop:
     def submit(self, work: Work) -> None:
         """Answer a prompt."""
         if self._ending:
-            work.tell(unavailable("the gateway is shutting down"))
+            work.tell(unavailable(ENDING))
             return
         self._incoming.put(work)
         self.start()
@@ -89,8 +109,14 @@ class GenerationLoop:
     def call(self, work: Callable[[], T]) -> Future[T]:
         """Run something else with the decoder, between two tokens: it has one user at a time."""
         done: Future[T] = Future()
-        self._incoming.put(Call(work, done))
-        self.start()
+        call = Call(work, done)
+        if self._ending:
+            call.refuse(ENDING)
+        elif self.broken is not None:
+            call.refuse(BROKEN)
+        else:
+            self._incoming.put(call)
+            self.start()
         return done
 
     def _run(self) -> None:
@@ -104,19 +130,27 @@ class GenerationLoop:
             if self.broken is not None and not self._works_again():
                 continue
             self._take()
-            works = self._admitted()
-            for group in self.decoding.groups(works):
-                try:
-                    self.decoding.read(group)
-                    time.sleep(HANDOVER_SECONDS)
-                except Exception as error:  # nobody but these is concerned, if the decoder still works
-                    self._failed(group, error)
-                    break
-            else:
-                try:
-                    self.decoding.step()
-                except Exception as error:
+            if self._read(self._admitted()):
+                error = attempted(self.decoding.step)
+                if error is not None:
                     self._failed([], error)
+
+    def _read(self, works: list[Work]) -> bool:
+        """Read new prompts; whether the decoder still works. Of a group that fails nobody else is concerned, if it does."""
+        unread = {id(work) for work in works}
+        for group in self.decoding.groups(works):
+            unread -= {id(work) for work in group}
+            error = attempted(partial(self.decoding.read, group))
+            if error is None:
+                time.sleep(HANDOVER_SECONDS)
+            elif attempted(self.decoding.probe) is None:
+                self._note(group, error)
+                self._give_up(group, FAILED)
+            else:
+                self._waiting.extendleft(work for work in reversed(works) if id(work) in unread)
+                self._failed(group, error)
+                return False
+        return True
 
     def _take(self) -> None:
         """Fetch what came in; with nothing to do, wait for it."""
@@ -151,40 +185,35 @@ class GenerationLoop:
     def _size(work: Work) -> int:
         return (length_of(work.runs) + work.max_tokens) * work.job.n
 
-    def _failed(self, group: list[Work], error: Exception) -> None:
-        """A pass failed: everybody under way is told, and the decoder is checked before work continues."""
+    def _note(self, group: list[Work], error: Failure) -> None:
         self.failures += 1
-        log.error("pass failed", extra={"fields": {"error": told_without_text(error), "prompts": len(group)}})
-        self.broken = type(error).__name__
-        self._give_up([*group, *self.decoding.works], "the engine failed while it answered; try again")
+        log.error("pass failed", extra={"fields": {"error": error.place, "prompts": len(group)}})
+
+    def _failed(self, group: list[Work], error: Failure) -> None:
+        """The decoder failed: everybody under way is told, and it is checked before work continues."""
+        self._note(group, error)
+        self.broken = error.kind
+        self._give_up([*group, *self.decoding.works], FAILED)
         self.decoding.reset()
 
     def _works_again(self) -> bool:
         """Try one pass; while it fails, whoever comes is told at once."""
-        probe = Work(Job(()), [[next(iter(self.decoding.end_ids))]], 1, lambda _: None)
-        try:
-            self.decoding.read([probe])
-            self.decoding.reset()
-        except Exception as error:
-            self.broken = type(error).__name__
-            self.decoding.reset()
-            try:
-                work = self._incoming.get(timeout=RETRY_SECONDS)
-                self._give_up([work] if isinstance(work, Work) else [], "the engine does not work at the moment")
-            except Empty:
-                pass
-            self._give_up(list(self._waiting), "the engine does not work at the moment")
-            self._waiting.clear()
-            return False
-        self.broken = None
-        return True
+        error = attempted(self.decoding.probe)
+        if error is None:
+            self.broken = None
+            return True
+        self.broken = error.kind
+        with suppress(Empty):
+            self._give_up([self._incoming.get(timeout=RETRY_SECONDS)], BROKEN)
+        self._give_up(list(self._waiting), BROKEN)
+        self._waiting.clear()
+        return False
 
-    def _all(self) -> list[Work]:
-        found = [*self.decoding.works, *self._waiting]
+    def _all(self) -> list[Work | Call | None]:
+        found: list[Work | Call | None] = [*self.decoding.works, *self._waiting]
         try:
             while True:
-                work = self._incoming.get_nowait()
-                found += [work] if isinstance(work, Work) else []
+                found.append(self._incoming.get_nowait())
         except Empty:
             pass
         self.decoding.reset()
@@ -192,8 +221,19 @@ class GenerationLoop:
         return found
 
     @staticmethod
-    def _give_up(works: list[Work], why: str) -> None:
-        for work in works:
-            if not work.cancelled:
-                work.cancelled = True
-                work.tell(unavailable(why))
+    def _give_up(given: Sequence[Work | Call | None], why: str) -> None:
+        for each in given:
+            if isinstance(each, Call):
+                each.refuse(why)
+            elif each is not None and not each.cancelled:
+                each.cancelled = True
+                each.tell(unavailable(why))
+
+
+def attempted(work: Callable[[], object]) -> Failure | None:
+    """Do it; what went wrong, if something did. The exception and the tensors that it holds are let go of before that is told."""
+    try:
+        work()
+    except Exception as error:
+        return Failure(type(error).__name__, told_without_text(error))
+    return None

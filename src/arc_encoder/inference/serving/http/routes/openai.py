@@ -23,7 +23,7 @@ from arc_encoder.inference.serving.protocol.shapes import ChatShape, CompletionS
 def openai_routes(engine: Engine, reader: DocumentReader, limits: Limits, metrics: Metrics, model: str) -> APIRouter:
     """OpenAI's part of the gateway."""
     router = APIRouter(prefix="/v1", responses=ERRORS)
-    jobs, responder = Jobs(reader, limits, model, engine.format), Responder(engine, limits, metrics)
+    jobs, responder = Jobs(reader, limits, model, engine.format), Responder(engine, metrics)
     begun = int(time.time())
 
     async def answer(request: Request, body: GenerationBody, job: Job, shape: Shape) -> Response:

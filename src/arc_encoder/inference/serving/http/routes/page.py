@@ -7,13 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from arc_encoder.inference.encoding.budget import trained_factors
 from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.serving.documents.reader import DocumentReader
 from arc_encoder.inference.serving.engines.base import Engine
+from arc_encoder.inference.serving.http.answering import unless_gone
 from arc_encoder.inference.serving.page.inspection import Inspection
 from arc_encoder.inference.serving.protocol.errors import refused
 from arc_encoder.inference.serving.protocol.openapi import ERRORS
@@ -43,8 +44,11 @@ def page_routes(engine: Engine, reader: DocumentReader, model: str) -> APIRouter
         return HTMLResponse(html)
 
     @router.post("/inspect")
-    async def inspect(body: InspectBody) -> dict[str, Any]:
+    async def inspect(request: Request, body: InspectBody) -> dict[str, Any]:
         """What each vector of a text says: the piece behind it, the nearest tokens, how much of it comes back."""
+        return await unless_gone(request, looked_at(body))
+
+    async def looked_at(body: InspectBody) -> dict[str, Any]:
         if inspection is None:
             raise refused(
                 "what vectors say is seen with the decoder, which this gateway does not have", code="no_decoder"
