@@ -25,6 +25,7 @@ from arc_encoder.inference.serving.engines import TransformersEngine
 from arc_encoder.inference.serving.protocol.errors import ApiError
 from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.serving.server import gateway_of
+from arc_encoder.inference.storage import FloatCodec, VectorStore
 from tests.inference.serving.conftest import MODEL, TEXTS, Running, running
 
 
@@ -210,6 +211,7 @@ def test_an_encoder_whose_thread_dies_is_started_again(compressor: Compressor, m
     queue.stop()
 
 
+@pytest.mark.filterwarnings("ignore:.*has other weights")
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_vectors_that_the_decoder_cannot_hold(folder: Path, language_model: Path, dtype: torch.dtype) -> None:
     loaded = Compressor.from_pretrained(folder, decoder=language_model)
@@ -224,3 +226,41 @@ def test_vectors_that_the_decoder_cannot_hold(folder: Path, language_model: Path
         assert answer.status_code == 400
         assert "not finite" in answer.json()["error"]["message"]
         assert complete(gateway, "Who?", logprobs=1).status_code == 200
+
+
+@pytest.mark.slow
+def test_documents_are_deleted_under_load(compressor: Compressor, tmp_path: Path) -> None:
+    """Each request finds its document or is told that it is not there, while others are added, deleted and compacted."""
+    store = VectorStore.create(tmp_path / "store", compressor.origin_of_vectors(), FloatCodec("float32"))
+    store.add({"keep": compressor.encode([TEXTS["mill"]])[0]})
+    store.close()
+    contexts = compressor.encode([f"document number {number}" for number in range(6)])
+    stop, rounds = threading.Event(), 0
+
+    def churn() -> None:
+        nonlocal rounds
+        other = VectorStore(tmp_path / "store")
+        while not stop.is_set():
+            other.add({f"x{number}": context for number, context in enumerate(contexts)})
+            time.sleep(0.01)
+            other.delete([f"x{number}" for number in range(6)])
+            other.compact()
+            rounds += 1
+        other.close()
+
+    def ask(number: int) -> tuple[str, int, str | None]:
+        id = f"x{number % 6}" if number % 2 else "keep"
+        answer = complete(gateway, "x", max_tokens=1, documents=[{"id": id}])
+        return id[0], answer.status_code, (answer.json().get("error") or {}).get("code")
+
+    made = gateway_of(compressor, partial(TransformersEngine, max_batch=8), store=tmp_path / "store")
+    with running(made) as gateway:
+        churning = threading.Thread(target=churn)
+        churning.start()
+        with ThreadPoolExecutor(8) as pool:
+            told = set(pool.map(ask, range(160)))
+        stop.set()
+        churning.join()
+    assert rounds > 3
+    assert told <= {("k", 200, None), ("x", 200, None), ("x", 404, "document_not_found")}
+    assert {("k", 200, None), ("x", 404, "document_not_found")} <= told

@@ -141,6 +141,38 @@ def test_logprobs(client: OpenAI) -> None:
     assert len(completion.choices[0].logprobs.token_logprobs or []) == 3
 
 
+def test_logprobs_hold_the_bytes_of_the_text(client: OpenAI) -> None:
+    answer = chat(client, QUESTION, logprobs=True, top_logprobs=5, max_tokens=24, temperature=1, seed=3).choices[0]
+    told = answer.logprobs.content
+    assert b"".join(bytes(each.bytes) for each in told).decode(errors="replace") == answer.message.content
+    assert any(bytes(each.bytes).decode(errors="replace") == "\ufffd" for each in told)  # half a character, as such
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_offsets_of_tokens(client: OpenAI, stop: bool) -> None:
+    options: dict[str, Any] = {
+        "model": MODEL, "prompt": "abc", "temperature": 1, "seed": 2, "max_tokens": 24, "logprobs": 5, "stop": "zzzz"
+    }  # fmt: skip
+    whole = client.completions.create(**options).choices[0]
+    if stop:
+        place = next(i for i in range(5, 20) if whole.text.index(whole.text[i : i + 2]) == i)
+        options["stop"] = [whole.text[place : place + 2], "zzzzzzzz"]
+        whole = client.completions.create(**options).choices[0]
+        assert len(whole.text) == place
+    assert whole.logprobs is not None
+    offsets, tokens = whole.logprobs.text_offset or [], whole.logprobs.tokens or []
+    assert offsets == sorted(offsets)
+    assert offsets[-1] < len(whole.text)
+    assert all(
+        whole.text[offset] == token for offset, token in zip(offsets, tokens, strict=True) if len(token.encode()) == 1
+    )
+    told = whole.logprobs.top_logprobs or []
+    assert all(len(each) == 5 or "" in each for each in told)  # this decoder has ids that stand for nothing
+    streamed = [each.choices[0] for each in client.completions.create(stream=True, **options)]
+    assert [one for each in streamed if each.logprobs for one in each.logprobs.text_offset or []] == offsets
+    assert [one for each in streamed if each.logprobs for one in each.logprobs.tokens or []] == tokens
+
+
 def test_several_turns(client: OpenAI, compressor: Compressor) -> None:
     answer = client.chat.completions.create(
         model=MODEL,
@@ -155,6 +187,83 @@ def test_several_turns(client: OpenAI, compressor: Compressor) -> None:
     )
     prompt = ["Be brief.\n\n" + DOCUMENT, Context(TEXT), asked(QUESTION) + " The keeper.\n\nQuestion: When?\nAnswer:"]
     assert answer.choices[0].message.content == compressor.generate([prompt], stop="\n", max_new_tokens=8)[0]
+
+
+@pytest.mark.parametrize("dumped", [False, True])
+def test_an_answer_is_sent_back_as_the_client_gave_it(client: OpenAI, dumped: bool) -> None:
+    """With its null and empty fields: refusal, annotations, audio, tool_calls."""
+    first = chat(client, QUESTION).choices[0].message
+    assert "refusal" in first.model_dump()
+    messages: list[Any] = [
+        {"role": "user", "content": QUESTION},
+        first.model_dump() | {"annotations": []} if dumped else first,
+        {"role": "user", "content": "When?"},
+    ]
+    plain = [{"role": "assistant", "content": first.content} if i == 1 else each for i, each in enumerate(messages)]
+    one, other = (
+        client.chat.completions.create(model=MODEL, messages=each, temperature=0, max_tokens=8)  # type: ignore[arg-type]
+        for each in (messages, plain)
+    )
+    assert one.choices[0].message.content == other.choices[0].message.content
+    messages[1] = {"role": "assistant", "content": "x", "tool_calls": [{"id": "1"}]}
+    with pytest.raises(BadRequestError, match="tool_calls"):
+        client.chat.completions.create(model=MODEL, messages=messages)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"response_format": {"type": "text"}},
+        {"tools": []},
+        {"tools": [], "tool_choice": "none", "parallel_tool_calls": True},
+        {"metadata": {"a": "b"}, "store": False, "service_tier": "auto", "safety_identifier": "x"},
+        {"modalities": ["text"], "prompt_cache_key": "k", "user": "u"},
+        {"logprobs": False, "top_logprobs": 0},
+        {"frequency_penalty": 0, "presence_penalty": 0, "logit_bias": {}},
+        {"extra_body": {"something_new": None, "guided": ""}},
+        {"extra_body": {"documents": []}},
+    ],
+)
+def test_what_asks_for_nothing_else_is_accepted(client: OpenAI, options: dict[str, Any]) -> None:
+    assert chat(client, QUESTION, **options).choices[0].message == chat(client, QUESTION).choices[0].message
+
+
+def test_helpers_of_the_client(client: OpenAI) -> None:
+    options: dict[str, Any] = {"include_usage": True, "include_obfuscation": False}
+    assert list(chat(client, QUESTION, stream=True, stream_options=options))[-1].usage
+    stop = (
+        chat(client, QUESTION).choices[0].message.content[2]
+    )  # these helpers refuse answers that were cut by their length
+    asked: dict[str, Any] = {"model": MODEL, "messages": [{"role": "user", "content": QUESTION}], "stop": stop}
+    asked["temperature"] = 0
+    with client.chat.completions.stream(**asked) as stream:
+        assert stream.get_final_completion().choices[0].finish_reason
+    assert client.chat.completions.parse(**asked).choices[0].finish_reason
+
+
+def test_a_prompt_of_ids(client: OpenAI, compressor: Compressor) -> None:
+    assert compressor.decoder is not None
+    ids = [*compressor.decoder.prefix_ids, *compressor.decoder.token_ids("Once upon")]
+    options: dict[str, Any] = {"model": MODEL, "temperature": 0, "max_tokens": 8}
+    text = client.completions.create(prompt="Once upon", **options)
+    for prompt in (ids, [ids]):
+        answer = client.completions.create(prompt=prompt, **options)
+        assert answer.choices[0].text == text.choices[0].text
+        assert answer.usage == text.usage
+    with pytest.raises(BadRequestError, match="the id 99999"):
+        client.completions.create(prompt=[5, 99999], **options)
+    body = {"documents": [{"id": "mill"}]}
+    answer = client.completions.create(prompt=compressor.decoder.token_ids("x"), extra_body=body, **options)
+    assert answer.choices[0].text == client.completions.create(prompt="x", extra_body=body, **options).choices[0].text
+
+
+def test_documents_with_their_type(client: OpenAI) -> None:
+    one, other = (
+        chat(client, QUESTION, extra_body={"documents": [{**more, "text": TEXT}]})
+        for more in ({"type": "document"}, {})
+    )
+    assert one.choices[0].message == other.choices[0].message
+    assert one.usage == other.usage
 
 
 @pytest.mark.parametrize(("read", "positions"), [("text", len(TEXT)), ("truncated", None)])
@@ -184,6 +293,10 @@ def test_models(client: OpenAI) -> None:
         ({"max_tokens": 100_000}, "max_tokens=100000"),
         ({"temperature": 3}, "temperature"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"response_format": {"type": "json_object"}}, "response_format.type"),
+        ({"store": True}, "store"),
+        ({"reasoning_effort": "low"}, "reasoning_effort"),
         ({"extra_body": {"factor": 2, "max_vectors": 9}}, "factor and max_vectors"),
         ({"extra_body": {"max_vectors": 1}}, "max_vectors=1"),
         ({"extra_body": {"documents": [{}]}}, "exactly one"),

@@ -6,11 +6,12 @@ Text is compressed, an id is looked up in the store, vectors that a client sends
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from arc_encoder.core.errors import ArcError, DataError
+from arc_encoder.core.errors import ArcError
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.data.batching.tokens import text_ids
 from arc_encoder.inference.encoding.budget import factor_within
@@ -22,6 +23,9 @@ from arc_encoder.inference.serving.protocol.errors import ApiError, not_found, r
 from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.serving.protocol.schemas import DocumentSource
 from arc_encoder.inference.storage.store import VectorStore
+
+READS = 4  # of a document that is there and cannot be read, in a store that others write to
+READ_SECONDS = 0.02  # between two of them
 
 
 class DocumentReader:
@@ -125,25 +129,30 @@ class DocumentReader:
         unknown = not_found(
             f"document {id!r} is not in the store of this gateway", param="documents", code="document_not_found"
         )
+        damaged = ApiError(
+            500,
+            f"the vectors of document {id!r} cannot be read from the store",
+            kind="server_error",
+            code="store_damaged",
+        )
         if self.store is None:
             raise not_found(
                 "this gateway has no store, so documents have no ids; send the text",
                 param="documents",
                 code="no_store",
             )
-        try:
-            context = self.store[id]
-        except DataError as error:  # whose message names folders of the server
-            if id not in self.store:  # never there, or deleted in this moment
-                raise unknown from error
-            raise ApiError(
-                500,
-                f"the vectors of document {id!r} cannot be read from the store",
-                kind="server_error",
-                code="store_damaged",
-            ) from error
-        # A copy: a shard's memory map would outlive its file when the store is compacted.
-        return CompressedContext(context.vectors.clone(), context.origin, context.fidelity)
+        problem: ArcError | None = None
+        for _ in range(READS):
+            try:
+                context = self.store[id]
+                # A copy: a shard's memory map would outlive its file when the store is compacted.
+                return CompressedContext(context.vectors.clone(), context.origin, context.fidelity)
+            except ArcError as error:  # whose message names folders of the server
+                if id not in self.store:  # never there, or deleted in this moment
+                    raise unknown from error
+                problem = error
+            time.sleep(READ_SECONDS)  # deleted, its shard removed, and added again since
+        raise damaged from problem
 
     async def _text(self, number: int, source: DocumentSource) -> str:
         if source.text is not None:
@@ -152,7 +161,7 @@ class DocumentReader:
         if source.id is not None and self.store is not None:
             try:
                 text = await asyncio.get_running_loop().run_in_executor(self._lookups, self.store.text, source.id)
-            except DataError as error:
+            except ArcError as error:
                 raise not_found(
                     f"document {source.id!r} is not in the store of this gateway",
                     param="documents",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
@@ -53,12 +54,10 @@ class TokenBytes:
             return str(piece).replace("\u2581", " ").encode()
         return str(self.tokenizer.decode([id], clean_up_tokenization_spaces=False)).encode()
 
-    def entry(self, id: int, logprob: float, top: tuple[TokenLogprob, ...] = (), *, offset: int = 0) -> TokenLogprob:
+    def entry(self, id: int, logprob: float, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
         """What is told of a token."""
         found = self(id)
-        return TokenLogprob(
-            found.decode("utf-8", errors="replace"), max(LOWEST, logprob), found, offset=offset, top=top
-        )
+        return TokenLogprob(found.decode("utf-8", errors="replace"), max(LOWEST, logprob), found, top=top)
 
 
 class HeldTokens:
@@ -67,9 +66,13 @@ class HeldTokens:
     def __init__(self) -> None:
         self._held: list[TokenLogprob] = []
 
-    def add(self, token: TokenLogprob) -> None:
-        """One more, its offset known."""
-        self._held.append(token)
+    def add(self, token: TokenLogprob, before: int, after: int) -> None:
+        """One more, with the characters of the answer before it came and after. Half a character begins where that one does."""
+        try:
+            own = min(len(token.bytes.decode("utf-8")), after - before)
+        except UnicodeDecodeError:
+            own = after - before
+        self._held.append(replace(token, offset=after - own))
 
     def before(self, characters: int) -> tuple[TokenLogprob, ...]:
         """Those that begin in the first so many characters of the answer."""

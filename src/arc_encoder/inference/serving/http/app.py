@@ -22,7 +22,7 @@ from arc_encoder.inference.serving.http.metrics import Metrics
 from arc_encoder.inference.serving.http.routes.about import about_routes
 from arc_encoder.inference.serving.http.routes.embed import embed_routes
 from arc_encoder.inference.serving.http.routes.openai import openai_routes
-from arc_encoder.inference.serving.protocol.errors import ApiError
+from arc_encoder.inference.serving.protocol.errors import ApiError, failed, mistakes_of, told_without_text
 from arc_encoder.inference.serving.protocol.limits import Limits
 
 
@@ -100,7 +100,10 @@ async def _told(request: Request, error: Any) -> Response:
 
 
 async def _arc_error(request: Request, error: Any) -> Response:
-    return await _told(request, ApiError(400, str(error)))
+    """What nobody turned into an answer: its message is for whoever runs the gateway, and may name folders and addresses."""
+    answer = await _told(request, failed())
+    request.scope[NOTES]["error"] = told_without_text(error)
+    return answer
 
 
 async def _http_error(request: Request, error: Any) -> Response:
@@ -109,7 +112,6 @@ async def _http_error(request: Request, error: Any) -> Response:
 
 async def _invalid(request: Request, error: Any) -> Response:
     """The first few mistakes of a body; what it said there is not repeated."""
-    mistakes = error.errors()
-    places = [".".join(str(each) for each in one["loc"] if each != "body") for one in mistakes]
-    told = "; ".join(f"{place or 'body'}: {one['msg']}" for place, one in zip(places[:3], mistakes, strict=False))
-    return await _told(request, ApiError(400, told, param=places[0] or None, code="invalid_body"))
+    mistakes = mistakes_of(error.errors(), error.body)
+    told = "; ".join(f"{place or 'body'}: {why}" for place, why in mistakes[:3])
+    return await _told(request, ApiError(400, told, param=mistakes[0][0] or None, code="invalid_body"))

@@ -19,6 +19,13 @@ class Special:
 
 
 @dataclass(frozen=True)
+class TokenIds:
+    """A piece of a prompt that is given as ids of the decoder's tokenizer."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Document:
     """A document in a turn or a prompt: its vectors, or its text where it is to be read as text."""
 
@@ -38,7 +45,7 @@ class Turn:
     parts: tuple[str | Document, ...]
 
 
-Part = str | Special | CompressedContext
+Part = str | Special | TokenIds | CompressedContext
 Run = list[int] | CompressedContext
 
 
@@ -56,7 +63,7 @@ def runs_of(parts: Sequence[Part], text: DecoderText) -> list[Run]:
         if isinstance(part, CompressedContext):
             runs.append(part)
             continue
-        found = next(ids) if isinstance(part, str) else [_special_id(part, text)]
+        found = next(ids) if isinstance(part, str) else _ids_of(part, text)
         if runs and isinstance(runs[-1], list):
             runs[-1] += found
         else:
@@ -79,6 +86,8 @@ def opening(text: DecoderText) -> list[Part]:
     return [Special(str(text.tokenizer.bos_token))] if text.bos else []
 
 
-def _special_id(part: Special, text: DecoderText) -> int:
+def _ids_of(part: Special | TokenIds, text: DecoderText) -> list[int]:
+    if isinstance(part, TokenIds):
+        return list(part.ids)
     found: Any = text.tokenizer.convert_tokens_to_ids(part.text)
-    return int(found)
+    return [int(found)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+OWN = "Value error, "  # how pydantic begins a reason that is ours
 
 
 class ApiError(Exception):
@@ -69,6 +72,35 @@ def timed_out(seconds: float) -> ApiError:
         kind="server_error",
         code="timeout",
     )
+
+
+def mistakes_of(errors: Sequence[Mapping[str, Any]], body: Any) -> list[tuple[str, str]]:
+    """What is wrong with a body: the place as its sender wrote it, and why. What it said there is not repeated.
+
+    Args:
+        errors: as pydantic tells them; of a field that may be several things, one for each of these.
+        body: what was sent.
+    """
+    found: dict[tuple[str, ...], dict[str, None]] = {}
+    for one in errors:
+        here, place = body, []
+        names = one["loc"][1:]  # after "body"
+        for number, name in enumerate(names):
+            known = name in here if isinstance(here, dict) else isinstance(here, list) and isinstance(name, int)
+            if known and (isinstance(here, dict) or name < len(here)):
+                place.append(str(name))
+                here = here[name]
+            elif one["type"] == "missing" and number == len(names) - 1:
+                place.append(str(name))  # other names are those of types
+        told = found.setdefault(tuple(place), {})
+        told[one["msg"]] = None
+    inner = {place: why for place, why in found.items() if not any(place == at[: len(place)] != at for at in found)}
+    return [
+        (".".join(place), each.removeprefix(OWN))
+        for place, why in inner.items()
+        for each in [one for one in why if one.startswith(OWN)]
+        or why  # a reason of ours says more than what else it could be
+    ]
 
 
 def told_without_text(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from arc_encoder.inference.generation.sampling import Sampling
 from arc_encoder.inference.serving.documents.reader import DocumentReader
 from arc_encoder.inference.serving.engines.base import Job
 from arc_encoder.inference.serving.prompts.chat_format import ChatFormat
-from arc_encoder.inference.serving.prompts.prompt import Document, Turn
+from arc_encoder.inference.serving.prompts.prompt import Document, Part, TokenIds, Turn
 from arc_encoder.inference.serving.protocol.errors import not_found, refused
 from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.serving.protocol.schemas import (
@@ -44,7 +44,7 @@ class Jobs:
         self._check(body)
         if body.max_tokens is not None and body.max_completion_tokens is not None:
             raise refused("max_tokens and max_completion_tokens were both given; give one", param="max_tokens")
-        if body.top_logprobs is not None and not body.logprobs:
+        if body.top_logprobs and not body.logprobs:
             raise refused("top_logprobs is for requests with logprobs: true", param="top_logprobs")
         last = max((i for i, message in enumerate(body.messages) if message.role == "user"), default=None)
         if last is None:
@@ -78,11 +78,13 @@ class Jobs:
     async def of_completion(self, body: CompletionBody) -> Job:
         """The job of a completion: the prompt as it is written, documents at the top of the request in front of it."""
         self._check(body)
-        given = [body.prompt] if isinstance(body.prompt, str) else body.prompt
-        prompt = [part.text if isinstance(part, TextPart) else part for part in given]
+        prompt, ids = self._prompt(body)
         documents, filled = await self._filled(body, [body.sources, prompt])
+        parts: list[Part] = []
+        if documents or ids is None:  # ids alone are a whole prompt, as their sender wrote it
+            parts = self.format.completion([each for each in documents if isinstance(each, Document)], filled)
         return Job(
-            parts=tuple(self.format.completion([each for each in documents if isinstance(each, Document)], filled)),
+            parts=(*parts, *([] if ids is None else [ids])),
             max_tokens=body.max_tokens if body.max_tokens is not None else 16,  # OpenAI's default
             limit=self.limits.max_tokens,
             n=body.n or 1,
@@ -92,6 +94,27 @@ class Jobs:
             stops=body.stops,
             logprobs=body.logprobs,
         )
+
+    def _prompt(self, body: CompletionBody) -> tuple[list[str | DocumentSource], TokenIds | None]:
+        """The parts of a completion's prompt, or its ids.
+
+        Raises:
+            ApiError: ids that the decoder's tokenizer does not have.
+        """
+        given = [body.prompt] if isinstance(body.prompt, str) else body.prompt
+        parts: list[str | DocumentSource] = []
+        ids: list[int] = []
+        for part in given:
+            if isinstance(part, int):
+                ids.append(part)
+            elif isinstance(part, list):
+                ids += part
+            else:
+                parts.append(part.text if isinstance(part, TextPart) else part)
+        size = len(self.format.text.tokenizer)
+        if ids and max(ids) >= size:
+            raise refused(f"the prompt holds the id {max(ids)}, but the decoder has {size} tokens", param="prompt")
+        return parts, TokenIds(tuple(ids)) if ids else None
 
     async def _filled(
         self, body: GenerationBody, parts: Sequence[Sequence[str | DocumentSource]]

@@ -1,19 +1,32 @@
-"""Bodies of requests. They are OpenAI's, and documents besides; a field that nothing here honours is refused by name."""
+"""Bodies of requests. They are OpenAI's, and documents besides; a field that nothing here honours is refused by name.
+
+What asks for nothing is let through: fields that are null or empty, as clients send an answer's message back, and values
+that say what is done anyway.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Text = Annotated[str, Field(min_length=1)]
+Ids = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]  # of the decoder's tokenizer
 STOPS = 16
 
 
 class Body(BaseModel):
-    """Unknown fields are refused."""
+    """Unknown fields are refused, unless they are null or empty."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_nothing(cls, given: Any) -> Any:
+        """Leave out unknown fields that ask for nothing."""
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if name in cls.model_fields or not _is_nothing(value)}
 
 
 class DocumentSource(Body):
@@ -22,6 +35,7 @@ class DocumentSource(Body):
     text: Text | None = None
     id: Text | None = None
     safetensors: Text | None = None
+    type: Literal["document"] | None = None
 
     @model_validator(mode="after")
     def one(self) -> DocumentSource:
@@ -59,6 +73,13 @@ class StreamOptions(Body):
     """What a stream holds besides its pieces."""
 
     include_usage: bool = False
+    include_obfuscation: bool | None = None  # without effect: it hides lengths of pieces, as a network could see them
+
+
+class PlainText(Body):
+    """The form of an answer, of which there is one."""
+
+    type: Literal["text"]
 
 
 class GenerationBody(Body):
@@ -81,7 +102,12 @@ class GenerationBody(Body):
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
     logit_bias: dict[str, float] | None = None
-    user: str | None = None
+    user: str | None = None  # from here on: read, without effect
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    metadata: dict[str, str] | None = None
+    store: Literal[False] | None = None
+    service_tier: Literal["auto", "default"] | None = None
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -101,6 +127,10 @@ class ChatBody(GenerationBody):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    response_format: PlainText | None = None
+    modalities: list[Literal["text"]] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    parallel_tool_calls: bool | None = None
 
 
 class CompletionBody(GenerationBody):
@@ -110,10 +140,12 @@ class CompletionBody(GenerationBody):
         str
         | Annotated[list[ContentPart], Field(min_length=1)]
         | Annotated[list[str], Field(min_length=1, max_length=1)]
+        | Ids
+        | Annotated[list[Ids], Field(min_length=1, max_length=1)]
     )
     logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
     echo: Literal[False] | None = None
-    suffix: None = None
+    suffix: Literal[""] | None = None
     best_of: Literal[1] | None = None
 
 
@@ -129,3 +161,7 @@ class InspectBody(EmbedBody):
     """`POST /inspect`."""
 
     nearest: Annotated[int, Field(ge=1, le=10)] = 3
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or value == "" or value == [] or value == {}

@@ -66,10 +66,11 @@ class Answer:
         ends = token in self.end_ids
         if not ends:
             self.ids.append(token)
-            if self.job.logprobs is not None:
-                self._tokens.add(self._logprob(token, logits, self.job.logprobs))
         full = len(self.ids) >= self.max_tokens
         text = self._text(whole=ends or full)
+        if not ends and self.job.logprobs is not None:
+            told = self._logprob(token, logits, self.job.logprobs)
+            self._tokens.add(told, self._said, self._said + len(text))
         self._said += len(text)
         self._held += text
         shown = cut(self._held, self.job.stops)
@@ -77,8 +78,8 @@ class Answer:
             stopped = len(shown) < len(self._held)
             self.finish = "stop" if ends or stopped else "length"
             self._shown += len(shown)
-            told = self._tokens.before(self._shown) if stopped else self._tokens.rest()
-            return Delta(self.choice, shown, self.finish, told)
+            tokens = self._tokens.before(self._shown) if stopped else self._tokens.rest()
+            return Delta(self.choice, shown, self.finish, tokens)
         ready = len(self._held) - (self._longest - 1)
         if ready <= 0:
             return None
@@ -104,4 +105,4 @@ class Answer:
         top = values.topk(min(count, len(values))) if count else None
         told = [] if top is None else zip(top.indices.tolist(), top.values.tolist(), strict=True)
         others = tuple(self.token_bytes.entry(each, value) for each, value in told)
-        return self.token_bytes.entry(token, float(values[token]), others, offset=self._said)
+        return self.token_bytes.entry(token, float(values[token]), others)

@@ -47,14 +47,10 @@ class _Choice:
         self.held = HeldTokens()
         self._text = codecs.getincrementaldecoder("utf-8")("replace")
 
-    @property
-    def offset(self) -> int:
-        """Characters before the next token."""
-        return self._told
-
     def add(self, token: TokenLogprob) -> None:
-        self.held.add(token)
+        before = self._told
         self._told += len(self._text.decode(token.bytes))
+        self.held.add(token, before, self._told)
 
 
 class AnswerStream:
@@ -98,9 +94,7 @@ class AnswerStream:
         known = self._choices.setdefault(int(choice["index"]), _Choice())
         known.shown += len(text)
         self._take(choice.get("logprobs"), known)
-        stopped = isinstance(
-            choice.get("stop_reason"), str
-        )  # by a text; the tokens of that text do not belong to the answer
+        stopped = isinstance(choice.get("stop_reason"), str)  # by a text, whose tokens do not belong to the answer
         told = known.held.rest() if finish and not stopped else known.held.before(known.shown)
         return Delta(int(choice["index"]), text, finish, told)
 
@@ -111,17 +105,17 @@ class AnswerStream:
         if "content" in told:
             for each in told["content"] or []:
                 top = tuple(self._entry(other) for other in each.get("top_logprobs") or [])
-                known.add(self._entry(each, top, offset=known.offset))
+                known.add(self._entry(each, top))
             return
         tops = told.get("top_logprobs") or [None] * len(told["tokens"])
         for token, value, others in zip(told["tokens"], told["token_logprobs"], tops, strict=True):
             ranked = sorted((others or {}).items(), key=lambda item: -item[1])
             top = tuple(self._named(name, chance) for name, chance in ranked)
-            known.add(self._named(token, value, top, offset=known.offset))
+            known.add(self._named(token, value, top))
 
-    def _entry(self, told: Mapping[str, Any], top: tuple[TokenLogprob, ...] = (), *, offset: int = 0) -> TokenLogprob:
+    def _entry(self, told: Mapping[str, Any], top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
         """A token of a chat, with its bytes."""
-        return self._named(told["token"], told["logprob"], top, offset=offset, given=told.get("bytes"))
+        return self._named(told["token"], told["logprob"], top, given=told.get("bytes"))
 
     def _named(
         self,
@@ -129,14 +123,13 @@ class AnswerStream:
         value: float,
         top: tuple[TokenLogprob, ...] = (),
         *,
-        offset: int = 0,
         given: Sequence[int] | None = None,
     ) -> TokenLogprob:
         """A token that is named by its id, or else by its text."""
         if self.token_bytes is not None and name.startswith(ID) and name.removeprefix(ID).isdigit():
-            return self.token_bytes.entry(int(name.removeprefix(ID)), value, top, offset=offset)
+            return self.token_bytes.entry(int(name.removeprefix(ID)), value, top)
         content = name.encode("utf-8", "replace") if given is None else bytes(given)
-        return TokenLogprob(name, max(LOWEST, value), content, offset=offset, top=top)
+        return TokenLogprob(name, max(LOWEST, value), content, top=top)
 
 
 def error_of(status: int, content: bytes) -> ApiError:
