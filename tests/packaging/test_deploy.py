@@ -59,6 +59,27 @@ def test_vllm_is_reached_by_the_gateway_alone() -> None:
     assert service["spec"]["ports"][0]["targetPort"] == 8080
 
 
+def test_no_default_of_the_model_reaches_vllm() -> None:
+    """Its generation_config.json may bring a penalty, which vLLM's engine does not survive together with embeddings."""
+    services: Any = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    deployment: Any = next(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+    vllm = next(each for each in deployment["spec"]["template"]["spec"]["containers"] if each["name"] == "vllm")
+    for words in (services["vllm"]["command"], vllm["args"]):
+        assert words[words.index("--generation-config") + 1] == "vllm"
+
+
+def test_a_pod_has_time_to_begin_and_to_end() -> None:
+    spec: Any = next(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))["spec"]["template"]["spec"]
+    containers = {each["name"]: each for each in spec["containers"]}
+    gateway = containers["gateway"]
+    assert gateway["startupProbe"]["httpGet"]["path"] == "/health"
+    assert "httpGet" not in containers["vllm"]["startupProbe"]  # it cannot be reached from outside the pod
+    command, delay = gateway["lifecycle"]["preStop"]["exec"]["command"]
+    assert command == "sleep"
+    grace = next(int(word.removeprefix("grace=")) for word in gateway["args"] if word.startswith("grace="))
+    assert int(delay) + grace < spec["terminationGracePeriodSeconds"]
+
+
 def test_what_the_image_copies_is_there() -> None:
     copied = re.findall(r"^COPY (.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
     assert all((DEPLOY.parent / name).exists() for line in copied for name in line.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import sys
 import threading
@@ -194,8 +195,6 @@ def test_a_new_text_that_many_send_is_encoded_once(compressor: Compressor, monke
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_encoder_whose_thread_dies_is_started_again(compressor: Compressor, monkeypatch: pytest.MonkeyPatch) -> None:
-    import asyncio
-
     queue = EncoderQueue(compressor)
 
     async def ask() -> int:

@@ -13,6 +13,7 @@ from arc_encoder.inference.serving.engines.base import Delta, Job, TokenLogprob
 from arc_encoder.inference.serving.engines.embedded.answer import Answer
 from arc_encoder.inference.serving.engines.logprobs import HeldTokens, TokenBytes
 from arc_encoder.inference.serving.protocol.shapes import CompletionShape
+from tests.inference.serving.test_decoding import around, decoding_of
 from tests.tiny_models import tiny_tokenizer
 
 
@@ -88,13 +89,10 @@ def test_a_broken_character_has_a_place() -> None:
 @pytest.mark.parametrize("clean", [False, True])
 def test_spaces_are_not_cleaned_up(clean: bool) -> None:
     """A cleaned text would take back what was shown: "Hello ," becomes "Hello,"."""
-    from arc_encoder.inference.serving.engines.embedded.decoding import Decoding
-    from tests.inference.serving.test_decoding import around, decoding_of
-
     words = ["<unk>", "</s>", "Hello", "Ġ,", "Ġworld", "Ġ."]
     tokenizer = tokenizer_of(words, decoders.ByteLevel(), clean_up_tokenization_spaces=clean)
     compressor = around("llama")
-    decoding: Decoding = decoding_of(compressor)
+    decoding = decoding_of(compressor)
     decoding.decoder.tokenizer = tokenizer
     assert decoding._decode([2, 3, 4, 5]) == "Hello , world ."
     assert decoding.decoder.texts(torch.tensor([[2, 3, 4, 5]])) == ["Hello , world ."]

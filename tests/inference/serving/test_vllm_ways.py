@@ -20,8 +20,12 @@ from openai import APIStatusError, BadRequestError
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.inference import Compressor
 from arc_encoder.inference.serving.engines import VllmEngine
+from arc_encoder.inference.serving.engines.remote import engine as remote
 from arc_encoder.inference.serving.protocol.limits import Limits
+from arc_encoder.inference.serving.protocol.shapes import CompletionShape
 from arc_encoder.inference.serving.server import gateway_of
+from arc_encoder.inference.serving.vllm import EmbeddingTable
+from arc_encoder.inference.serving.vllm.requests import to_base64
 from tests.inference.serving import stand_in
 from tests.inference.serving.conftest import MODEL, TEXTS, Running, running
 from tests.inference.serving.stand_in_gateways import ask, base, chat_models, served, server
@@ -65,9 +69,6 @@ def test_chats_leave_nothing_to_the_servers_defaults(chat_models: tuple[Path, Pa
 
 
 def test_the_stand_in_dies_of_a_default_penalty(language_model: Path) -> None:
-    from arc_encoder.inference.serving.vllm import EmbeddingTable
-    from arc_encoder.inference.serving.vllm.requests import to_base64
-
     app = stand_in.create(str(language_model), defaults=DEFAULTS)
     body = {"prompt": None, "prompt_embeds": to_base64(EmbeddingTable(language_model).rows([5])), "max_tokens": 2}
     with server(app) as url:
@@ -136,13 +137,12 @@ def test_what_ends_lines_elsewhere_is_text(base: Running, served: tuple[str, Any
 )
 def test_lines_that_cannot_be_read(served: tuple[str, Any], base: Running, line: str, monkeypatch: Any) -> None:
     """Before the first piece the status says it; in a stream, an error event."""
-    from arc_encoder.inference.serving.engines.remote import engine
 
     async def lines_of(_: Any) -> Any:
         for each in waiting:
             yield each
 
-    monkeypatch.setattr(engine, "lines_of", lines_of)
+    monkeypatch.setattr(remote, "lines_of", lines_of)
     waiting = [line]
     with pytest.raises(APIStatusError) as caught:
         base.client().completions.create(**DRAWN)
@@ -155,8 +155,6 @@ def test_lines_that_cannot_be_read(served: tuple[str, Any], base: Running, line:
 
 
 def test_an_unforeseen_fault_ends_a_stream_with_an_error(base: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    from arc_encoder.inference.serving.protocol.shapes import CompletionShape
-
     def fails(*_: Any, **__: Any) -> Any:
         raise RuntimeError("secret")
 
@@ -205,7 +203,7 @@ def test_logprobs_of_a_chat(chat_models: tuple[Path, Path]) -> None:
         chunks = list(ask(found.client(), DOCUMENT, stream=True, **options))
     told = answer.logprobs.content
     assert b"".join(bytes(each.bytes) for each in told).decode(errors="replace") == answer.message.content
-    assert any(each.bytes[0] > 127 for each in told)  # halves of characters, by their own bytes
+    assert any(each.token == "\ufffd" and len(each.bytes) == 1 for each in told)  # half a character, by its own byte
     assert all(len(each.top_logprobs) == 3 for each in told)
     streamed = [one for each in chunks if each.choices[0].logprobs for one in each.choices[0].logprobs.content]
     assert streamed == told

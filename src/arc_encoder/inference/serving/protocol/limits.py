@@ -19,7 +19,7 @@ class Limits:
         max_choices: answers to one prompt (`n`).
         max_requests: requests under way, those that wait for a place in the batch included; one more is told to come
             back (429).
-        timeout: seconds until an answer has to be finished.
+        timeout: seconds from the beginning of a request until it has to be answered, encoding of documents included.
         body_timeout: seconds until a request's body has to be here.
 
     Raises:
