@@ -146,7 +146,7 @@ def test_nobody_waits_for_a_decoder_that_is_broken_or_ends(
 
 
 def test_inspecting_has_a_deadline_and_is_given_up(compressor: Compressor) -> None:
-    with small(compressor, timeout=0.4) as (gateway, engine):
+    with small(compressor, timeout=0.25) as (gateway, engine):
         event = held(engine)
         answer = httpx.post(f"{gateway.url}/inspect", json={"text": TEXTS["mill"]}, timeout=5)
         assert answer.status_code == 504
@@ -170,7 +170,7 @@ class SlowEncoder:
 
 def test_encoding_has_a_deadline(compressor: Compressor, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = SlowEncoder(compressor, monkeypatch)
-    with small(compressor, timeout=0.4) as (gateway, _):
+    with small(compressor, timeout=0.25) as (gateway, _):
         document = [{"type": "document", "text": "A text that nobody encoded."}, {"type": "text", "text": "x"}]
         for stream in (False, True):
             assert complete(gateway, document, stream=stream).status_code == 504

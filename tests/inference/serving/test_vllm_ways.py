@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import torch
 from openai import APIStatusError, BadRequestError
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.inference import Compressor
+from arc_encoder.inference.serving.documents.vectors_file import to_bytes
 from arc_encoder.inference.serving.engines import VllmEngine
 from arc_encoder.inference.serving.engines.remote import engine as remote
-from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.serving.protocol.shapes import CompletionShape
 from arc_encoder.inference.serving.server import gateway_of
 from arc_encoder.inference.serving.vllm import EmbeddingTable
@@ -38,16 +41,21 @@ DOCUMENT = [{"type": "document", "text": TEXT}, {"type": "text", "text": "Who?"}
 
 
 @contextmanager
-def chats(models: tuple[Path, Path], *, decoder: bool, limits: Limits | None = None, **options: Any) -> Iterator[Any]:
+def chats(models: tuple[Path, Path], *, decoder: bool, **options: Any) -> Iterator[Any]:
     """A gateway that sends chats as parts, and the server behind it."""
     app = stand_in.create(str(models[0]), **options)
     with server(app) as url:
         folder = str(models[0]) if decoder else None
-        made = gateway_of(
-            Compressor.from_pretrained(models[1]), partial(VllmEngine, url=url, decoder=folder), limits=limits
-        )
+        made = gateway_of(Compressor.from_pretrained(models[1]), partial(VllmEngine, url=url, decoder=folder))
         with running(made) as found:
             yield found, app
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["counted", "tried"])
+def chat(request: pytest.FixtureRequest, chat_models: tuple[Path, Path]) -> Iterator[tuple[Running, Any]]:
+    """Chats as parts, with the decoder's folder here and without."""
+    with chats(chat_models, decoder=request.param) as found:
+        yield found
 
 
 def test_the_servers_own_defaults_change_nothing(base: Running, folder: Path, language_model: Path) -> None:
@@ -166,47 +174,67 @@ def test_an_unforeseen_fault_ends_a_stream_with_an_error(base: Running, monkeypa
     assert "secret" not in told[-1]
 
 
-@pytest.mark.parametrize("decoder", [True, False], ids=["counted", "tried"])
-def test_chats_that_nearly_fill_the_window(chat_models: tuple[Path, Path], decoder: bool) -> None:
+def test_chats_that_nearly_fill_the_window(chat: tuple[Running, Any]) -> None:
     """Without max_tokens the answer gets what is left of the window of 256, whatever the gateway allows."""
-    with chats(chat_models, decoder=decoder) as (found, app):
-        before = len(app.state.bodies)
-        answer = found.client().chat.completions.create(
-            model=MODEL,
-            messages=[{"role": "user", "content": "x" * 150}],
-            temperature=0,
-            extra_body={"ignore_eos": True},
-        )
-        assert answer.usage.total_tokens == 256
-        assert len(app.state.bodies) - before == (1 if decoder else 2)
-        for content, options in (("x" * 300, {}), ("x" * 150, {"max_tokens": 200})):
-            with pytest.raises(BadRequestError) as caught:
-                found.client().chat.completions.create(
-                    model=MODEL, messages=[{"role": "user", "content": content}], **options
-                )
-            assert caught.value.code == "context_length_exceeded"
+    found, app = chat
+    engine = found.gateway.engine
+    assert isinstance(engine, VllmEngine)
+    before = len(app.state.bodies)
+    answer = found.client().chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "x" * 190}], temperature=0, extra_body={"ignore_eos": True}
+    )
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == 256
+    assert len(app.state.bodies) - before == (2 if engine.table is None else 1)
+    for content, options in (("x" * 300, {}), ("x" * 150, {"max_tokens": 200})):
+        with pytest.raises(BadRequestError) as caught:
+            found.client().chat.completions.create(
+                model=MODEL, messages=[{"role": "user", "content": content}], **options
+            )
+        assert caught.value.code == "context_length_exceeded"
 
 
-def test_a_placeholder_in_a_document_read_as_text(chat_models: tuple[Path, Path]) -> None:
-    with chats(chat_models, decoder=False) as (found, app):
-        before = len(app.state.bodies)
-        content = [{"type": "document", "text": "a <prompt_embeds> b"}, {"type": "text", "text": "Who?"}]
-        with pytest.raises(BadRequestError, match="marks vectors"):
-            ask(found.client(), content, extra_body={"read": "text"})
-        assert len(app.state.bodies) == before
+def test_a_placeholder_in_a_document_read_as_text(chat: tuple[Running, Any]) -> None:
+    found, app = chat
+    before = len(app.state.bodies)
+    content = [{"type": "document", "text": "a <prompt_embeds> b"}, {"type": "text", "text": "Who?"}]
+    with pytest.raises(BadRequestError, match="marks vectors"):
+        ask(found.client(), content, extra_body={"read": "text"})
+    assert len(app.state.bodies) == before
 
 
-def test_logprobs_of_a_chat(chat_models: tuple[Path, Path]) -> None:
-    with chats(chat_models, decoder=True) as (found, _):
-        options = {"logprobs": True, "top_logprobs": 3, "max_tokens": 20, "temperature": 1, "seed": 3}
-        answer = ask(found.client(), DOCUMENT, **options).choices[0]
-        chunks = list(ask(found.client(), DOCUMENT, stream=True, **options))
+def test_logprobs_of_a_chat(chat: tuple[Running, Any]) -> None:
+    found, _ = chat
+    engine = found.gateway.engine
+    assert isinstance(engine, VllmEngine)
+    options = {"logprobs": True, "top_logprobs": 3, "max_tokens": 20, "temperature": 1, "seed": 3}
+    answer = ask(found.client(), DOCUMENT, **options).choices[0]
+    chunks = list(ask(found.client(), DOCUMENT, stream=True, **options))
     told = answer.logprobs.content
-    assert b"".join(bytes(each.bytes) for each in told).decode(errors="replace") == answer.message.content
-    assert any(each.token == "\ufffd" and len(each.bytes) == 1 for each in told)  # half a character, by its own byte
     assert all(len(each.top_logprobs) == 3 for each in told)
     streamed = [one for each in chunks if each.choices[0].logprobs for one in each.choices[0].logprobs.content]
     assert streamed == told
+    if engine.table is not None:  # without the tokenizer there is what the server says
+        assert b"".join(bytes(each.bytes) for each in told).decode(errors="replace") == answer.message.content
+        assert any(
+            each.token == "\ufffd" and len(each.bytes) == 1 for each in told
+        )  # half a character, by its own byte
+
+
+def test_vectors_that_the_decoder_cannot_hold(chat: tuple[Running, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    found, app = chat
+    engine = found.gateway.engine
+    assert isinstance(engine, VllmEngine)
+    if engine.table is None:
+        pytest.skip("the decoder's dtype is not known here")
+    monkeypatch.setattr(engine.table, "weight", engine.table.weight.half())
+    (context,) = found.gateway.reader.compressor.encode([TEXT])
+    big = replace(context, vectors=torch.full_like(context.vectors, 1e6))
+    documents = [{"safetensors": base64.b64encode(to_bytes(big)).decode()}]
+    before = len(app.state.bodies)
+    with pytest.raises(BadRequestError, match="not finite"):
+        ask(found.client(), "Who?", extra_body={"documents": documents})
+    assert len(app.state.bodies) == before
 
 
 def test_logprobs_of_completions_end_with_the_text(base: Running) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.data.batching.collator import DecoderText
+from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.serving.engines.base import Job
 from arc_encoder.inference.serving.engines.remote.server import ServerFacts
 from arc_encoder.inference.serving.prompts.chat_format import ChatFormat, format_of
@@ -75,6 +76,10 @@ class Bodies:
             raise refused(
                 f"{PLACEHOLDER} is what vLLM marks vectors with; it cannot be part of a text", param="messages"
             )
+        if self.table is not None:  # the server would cast them to infinity
+            for part in (part for each in messages for part in each["content"]):
+                if isinstance(part, CompressedContext):
+                    part.vectors_as(self.table.weight.dtype)
         if job.logprobs is not None:
             settings |= {"logprobs": True, "top_logprobs": job.logprobs}
             if (

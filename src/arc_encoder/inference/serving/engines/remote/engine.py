@@ -106,14 +106,17 @@ class VllmEngine(Engine):
             ConfigError: it cannot be used.
             ApiError: it does not answer.
         """
+        self._facts = self._asked()
+
+    def _asked(self) -> ServerFacts:
         try:
             with httpx.Client(**{**self._options, "timeout": httpx.Timeout(60, connect=CONNECT_SECONDS)}) as client:
                 facts = facts_of(client, self.model, floor=self.minimum_version)
                 if self.self_test:
                     compare(client, facts.model, self.bodies, self.width)
+                return facts
         except (httpx.HTTPError, ValueError, KeyError, TypeError, IndexError) as error:
             raise unavailable(f"the vLLM server does not answer as expected ({type(error).__name__})") from error
-        self._facts = facts
 
     async def start(self) -> None:
         self._client = httpx.AsyncClient(**self._options)
@@ -147,13 +150,10 @@ class VllmEngine(Engine):
 
     async def _meet(self) -> ServerFacts:
         try:
-            await asyncio.to_thread(self.check)
+            self._facts = facts = await asyncio.to_thread(self._asked)
         except ConfigError as error:
             log.error("the vLLM server cannot be used", extra={"fields": {"error": str(error)}})
             raise unavailable(UNUSABLE) from error
-        facts = self._facts
-        if facts is None:  # it went away in this moment
-            raise unavailable("the vLLM server does not answer")
         return facts
 
     async def generate(self, job: Job) -> AsyncGenerator[Delta | Finished]:
@@ -169,7 +169,7 @@ class VllmEngine(Engine):
                     raise
                 # The prompt is longer than it was thought to be. Where no length is named, the server fills its window, and
                 # that is less than what was just too much.
-                del body["max_tokens"]
+                body["max_tokens"] = None  # not left out: a completion would get 16
                 async with aclosing(self._answers(job, path, body)) as events:
                     async for event in events:
                         yield event
