@@ -53,6 +53,9 @@ KEYS: dict[str, set[str]] = {
     "bench": TRAIN | {
         "batches", "warmup", "workers", "device",
     },
+    "bench_all": {
+        "only", "output", "compare", "tolerance", "threads", "parts", "paths",
+    },
     "bench_serve": {
         "checkpoint", "encoder_tokenizer", "backbone", "imports", "decoder_name", "text", "documents", "clients",
         "factors", "answer_tokens", "rounds", "output", "threads", "device", "dtype", "decoders", "paths",

@@ -1,0 +1,1 @@
+"""`arc-bench all`: figures beside their limits, in one run, kept and compared."""
