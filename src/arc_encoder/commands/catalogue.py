@@ -40,7 +40,6 @@ COMMANDS = {
     "bench": Command("measurements.bench", "measure the speed of training and encoding", "bench"),
     "parity": Command("measurements.parity", "compare with golden vectors of the method's public implementation"),
     "lm-eval": Command("experiments.lm_eval", "run tasks of lm-evaluation-harness on compressed contexts"),
-    "toy-models": Command("preparation.toy_models", "retrain the toy world's language models", "toy_model"),
 }
 GROUPS = {
     "experiments": "train and evaluate",

@@ -10,7 +10,7 @@ import sys
 
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import run_app
-from arc_encoder.tools.toy.quickstart import quickstart
+from arc_encoder.tools.quickstart import quickstart
 
 
 def main() -> None:

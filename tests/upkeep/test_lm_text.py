@@ -8,7 +8,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from arc_encoder.config.paths import bundled_folder
 from arc_encoder.data.synthetic.toy_world import ToyWorld
-from arc_encoder.tools.toy.lm_text import LanguageModelRows
+from tools.toy_models.lm_text import LanguageModelRows
 
 KINDS = ["questions", "renamed", "joined", "joined_many", "twice", "articles", "summaries", "translations"]
 

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 import transformers
 
-from arc_encoder.tools.bench.gpu.first_token import measure_first_token
-from arc_encoder.tools.bench.gpu.models import paper, tiny
-from arc_encoder.tools.bench.gpu.training_step import measure_step
 from arc_encoder.tools.parity.suite import run_suite
+from tools.gpu.first_token import measure_first_token
+from tools.gpu.models import paper, tiny
+from tools.gpu.training_step import measure_step
 
 SIZES = {"paper": paper, "tiny": tiny}
 PARTS = ("golden", "step", "first_token", "quickstart")

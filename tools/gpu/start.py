@@ -18,8 +18,8 @@ from arc_encoder.config.app.run import quieten
 from arc_encoder.core.atomic import write_text_atomically
 from arc_encoder.core.compute.device import choose_device
 from arc_encoder.core.errors import ArcError
-from arc_encoder.tools.bench.gpu.check import PARTS, SIZES, check_gpu
-from arc_encoder.tools.bench.gpu.report import gpu_report
+from tools.gpu.check import PARTS, SIZES, check_gpu
+from tools.gpu.report import gpu_report
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Prompts of ids and vectors for llama.cpp, by the C interface of `llama-cpp-python`: an example, no engine of the gateway.
+"""Prompts of ids and vectors for llama.cpp, by the C interface of `llama-cpp-python`: an example to copy (docs/serving.md).
 
 A batch there is tokens or embeddings, so text, vectors, text are three batches of one sequence. llama.cpp gives embeddings to
 the first layer as they are: for models that scale theirs (Gemma) vectors would have to be scaled alike, which is not done here.

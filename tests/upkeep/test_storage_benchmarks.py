@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from arc_encoder.tools.bench import compress, store
 from tests.inference.conftest import folder, language_model
+from tools.measure import compress, store
 
 __all__ = ["folder", "language_model"]
 

@@ -1,11 +1,13 @@
-"""`arc-toy-models`: make one of the bundled toy models again, from nothing.
+"""Make one of the bundled toy models again, from nothing.
 
-Run command: ``arc-toy-models toy_model=toy_a output=data/toy_world/toy_a``
+Run command: ``python -m tools.toy_models.train toy_model=toy_a output=logs/toy_models/toy_a``
 """
 
 from __future__ import annotations
 
 import csv
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,51 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import CSVLogger
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 
-from arc_encoder.core.errors import CheckpointError
+from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.run import quieten
+from arc_encoder.core.errors import ArcError, CheckpointError, ConfigError
 from arc_encoder.data.synthetic.toy_world import ToyWorld
-from arc_encoder.tools.toy.language_model import ToyLanguageModel
-from arc_encoder.tools.toy.lm_text import LanguageModelRows
-from arc_encoder.tools.toy.tokenizers import train_tokenizer
+from tools.toy_models.language_model import ToyLanguageModel
+from tools.toy_models.lm_text import LanguageModelRows
+from tools.toy_models.tokenizers import train_tokenizer
+
+HERE = Path(__file__).parent
+
+
+def settings(words: Sequence[str]) -> DictConfig:
+    """The recipe with the words of a command line, such as ``toy_model=toy_b steps=20``.
+
+    Raises:
+        ConfigError: no such model or setting.
+    """
+    models: Any = OmegaConf.load(HERE / "models.yaml")
+    given = OmegaConf.from_dotlist(list(words))
+    name = str(given.pop("toy_model", "toy_a"))
+    if name not in models:
+        raise ConfigError(f"toy_model={name}: no such model; there are {', '.join(map(str, models))}")
+    config: Any = OmegaConf.merge(OmegaConf.load(HERE / "recipe.yaml"), {"model": models[name]})
+    OmegaConf.set_struct(config, True)
+    try:
+        config.merge_with(given)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{' '.join(words)}: {error}; recipe.yaml and models.yaml hold what can be set") from error
+    return config
+
+
+def main() -> None:
+    """Entry point of the script."""
+    if {"--help", "-h"} & set(sys.argv):
+        print((HERE / "recipe.yaml").read_text(encoding="utf-8"), end="")
+        return
+    quieten()
+    try:
+        train_toy_model(settings(sys.argv[1:]))
+    except ArcError as error:
+        fail(error)
 
 
 def train_toy_model(config: DictConfig) -> Path:
@@ -123,3 +162,7 @@ def _write_log(source: Path, target: Path) -> None:
         writer = csv.writer(out)
         writer.writerow(["step", "val_loss", "val_answer_token_accuracy"])
         writer.writerows([int(row["step"]) + 1, row["val/loss"], row["val/answer_token_accuracy"]] for row in rows)
+
+
+if __name__ == "__main__":
+    main()

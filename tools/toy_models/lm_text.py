@@ -101,10 +101,6 @@ class LanguageModelRows(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
         while True:
             yield self._builders[kind](rng)
 
-    def _document(self, rng: random.Random) -> tuple[str, int]:
-        index = rng.randrange(2**40)
-        return self.world[index].text, index
-
     def _prompt(self, rng: random.Random, document: str, asked: list[tuple[str, str]]) -> Pieces:
         # Half of the documents are tokenized apart from the words before them, as compressed prompts do.
         pieces: Pieces = (

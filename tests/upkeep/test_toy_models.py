@@ -1,4 +1,4 @@
-"""`arc-toy-models`: a folder that loads, a recipe, a log, and a second stage."""
+"""Toy models made again: a folder that loads, a recipe, a log, and a second stage."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from arc_encoder.commands.preparation import toy_models
-from tests.commands.conftest import Make, make
 from tests.tiny_runs import Command
+from tools.toy_models.train import main
 
-__all__ = ["make"]
 SMALL = [
     "model.architecture.num_hidden_layers=1",
     "model.vocab_size=300",
@@ -28,8 +26,9 @@ SMALL = [
 
 
 @pytest.fixture
-def run(make: Make) -> Command:
-    return make(toy_models.main)
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    monkeypatch.chdir(tmp_path)
+    return Command(main, monkeypatch, capsys, hydra=False)
 
 
 def test_a_model_of_two_stages(run: Command, tmp_path: Path) -> None:
@@ -56,3 +55,9 @@ def test_a_first_stage_of_another_shape(run: Command, tmp_path: Path) -> None:
     wider = [each.replace("vocab_size=300", "vocab_size=320") for each in SMALL]
     assert "no toy model of this architecture there" in run.fails("toy_model=toy_b", *wider, "init_from=one")
     assert "no toy model of this architecture there" in run.fails("toy_model=toy_b", *SMALL, "init_from=nowhere")
+
+
+def test_words_that_mean_nothing_are_refused(run: Command) -> None:
+    assert "no such model; there are toy_a, toy_b" in run.fails("toy_model=toy_x")
+    assert "stepz" in run.fails("stepz=3")
+    assert "validate_every" in run("--help")

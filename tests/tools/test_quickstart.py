@@ -9,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.io_wrapper import GetLogdirSubdirectories
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.tools.toy.quickstart import point_to
+from arc_encoder.tools.quickstart import point_to
 
 
 @pytest.fixture

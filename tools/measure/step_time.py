@@ -1,6 +1,6 @@
 """What a training step of each variant of the learning ablations costs, beside the recipe's.
 
-Run command: ``python -m arc_encoder.tools.ablation.step_time``
+Run command: ``python -m tools.measure.step_time``
 
 All variants take turns, step by step and on the same samples, so that whatever else the machine does falls on all of
 them alike. Steps are at the full pooling factor, which is where growth ends.

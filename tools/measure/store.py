@@ -1,6 +1,6 @@
 """How fast a store of compressed documents is written and read, and how large it is.
 
-Run command: ``python -m arc_encoder.tools.bench.store``
+Run command: ``python -m tools.measure.store``
 """
 
 from __future__ import annotations

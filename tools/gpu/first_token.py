@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from arc_encoder.core.segments import TaskToken
-from arc_encoder.tools.bench.gpu.models import DECODER, Size, random_compressor, random_decoder
+from tools.gpu.models import DECODER, Size, random_compressor, random_decoder
 
 FACTORS = (4, 8)
 

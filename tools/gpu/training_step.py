@@ -11,12 +11,12 @@ from lightning.fabric.utilities.throughput import get_available_flops
 
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.segments import TaskToken
-from arc_encoder.tools.bench.gpu.models import DECODER, Size, random_model
 from arc_encoder.tools.planning.costs.workload import Workload
 from arc_encoder.tools.planning.estimate import GIB, Machine, estimate
 from arc_encoder.tools.planning.parts import Parts
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.optim.optimizer import OptimSettings, make_optimizer
+from tools.gpu.models import DECODER, Size, random_model
 
 FACTOR = 8
 RESERVE = 3.0  # GiB that CUDA, libraries and gaps between tensors take

@@ -1,6 +1,6 @@
 """How much of the encoder's bare speed is left when documents are compressed into a store, and how much memory it takes.
 
-Run command: ``python -m arc_encoder.tools.bench.compress --checkpoint <run>/compressor --documents 100000``
+Run command: ``python -m tools.measure.compress --checkpoint <run>/compressor --documents 100000``
 
 Bare speed is that of the model alone on the same documents, tokenized and sorted by length before. Documents are drawn
 from the compressor's own vocabulary, in lengths between a quarter of `--tokens` and all of it.

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from arc_encoder.tools.bench.gpu import check
-from arc_encoder.tools.bench.gpu.models import DECODER, paper, random_model, tiny
-from arc_encoder.tools.bench.gpu.report import gpu_report
+from tools.gpu import check
+from tools.gpu.models import DECODER, paper, random_model, tiny
+from tools.gpu.report import gpu_report
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "parity"
 CPU = torch.device("cpu")
 

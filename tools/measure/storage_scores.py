@@ -1,6 +1,6 @@
 """Scores against bytes: questions answered from vectors that were kept by each codec, at each factor.
 
-Run command: ``python -m arc_encoder.tools.studies.storage_scores --checkpoint <run>/compressor --decoder data/toy_world/toy_a``
+Run command: ``python -m tools.measure.storage_scores --checkpoint <run>/compressor --decoder data/toy_world/toy_a``
 
 A codec that learns does so from the documents that are asked about, as a store does.
 """
