@@ -90,8 +90,8 @@ def run_quickstart(folder: Path, device: torch.device, words: list[str]) -> dict
     trainer = ['overrides=["trainer=gpu"]'] if device.type == "cuda" else []
     command = [
         sys.executable,
-        "-m",
-        "arc_encoder.commands.experiments.quickstart",
+        "-c",
+        "from arc_encoder.commands.start import quickstart; quickstart()",
         f"hydra.run.dir={folder}",
         f"link={folder}_latest",
     ]

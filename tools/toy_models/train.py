@@ -20,9 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 
-from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.failing import told
 from arc_encoder.config.app.run import quieten
-from arc_encoder.core.errors import ArcError, CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.data.synthetic.toy_world import ToyWorld
 from tools.toy_models.language_model import ToyLanguageModel
 from tools.toy_models.lm_text import LanguageModelRows
@@ -57,10 +57,8 @@ def main() -> None:
         print((HERE / "recipe.yaml").read_text(encoding="utf-8"), end="")
         return
     quieten()
-    try:
+    with told():
         train_toy_model(settings(sys.argv[1:]))
-    except ArcError as error:
-        fail(error)
 
 
 def train_toy_model(config: DictConfig) -> Path:

@@ -18,7 +18,3 @@ def main() -> None:
     if chosen := next((word for word in sys.argv[1:] if word.startswith("decoder=")), None):
         fail(f"{chosen}: the quickstart's decoder is chosen with decoder_name={chosen.partition('=')[2]}")
     run_app("quickstart", quickstart)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,10 +12,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from arc_encoder.config.app.failing import fail, listed
+from arc_encoder.config.app.failing import fail, listed, told
 from arc_encoder.config.overrides import check_names
 from arc_encoder.config.paths import configs_folder, register_resolvers
-from arc_encoder.core.errors import ArcError
 
 
 def answered(config: str) -> bool:
@@ -31,12 +30,8 @@ def answered(config: str) -> bool:
     if arguments.help or arguments.hydra_help:
         show_help(config)
         return True
-    try:
+    with told(HydraException, OmegaConfBaseException):
         problems = check_names(arguments, config)
-    except ArcError as error:
-        fail(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        fail(str(error))
     if problems:
         fail(listed(problems))
     return False

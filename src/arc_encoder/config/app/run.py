@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.config.app.advice import with_advice
 from arc_encoder.config.app.allocator import keep_freed_memory
-from arc_encoder.config.app.failing import fail, listed
+from arc_encoder.config.app.failing import fail, listed, told
 from arc_encoder.config.compose import import_modules
 from arc_encoder.config.overrides import check_command_line
 from arc_encoder.config.paths import configs_folder, register_resolvers
@@ -70,14 +70,10 @@ def run_app(
             fail(f"Lightning refuses the trainer's settings: {error}")
 
     if not (arguments.help or arguments.hydra_help or arguments.info or arguments.cfg):
-        try:
+        with told(HydraException, OmegaConfBaseException):
             problems, added = check_command_line(
                 arguments, config_name, keys=KEYS[config_name], ignored=ignored, unbuilt=unbuilt
             )
-        except ArcError as error:
-            fail(error)
-        except (HydraException, OmegaConfBaseException) as error:
-            fail(str(error))
         if problems:
             fail(listed(problems))
         sys.argv[1:] = [added.get(text, text) for text in sys.argv[1:]]

@@ -6,9 +6,10 @@ from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
+from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.data.records import Document, Source
 from arc_encoder.data.schedule.order import shuffled
-from arc_encoder.data.tasks.base import Task, cut, token_spans, window_of
+from arc_encoder.data.tasks.base import Task, cut, window_of
 
 REPLICATE = Instruction("Text:\n\n", "\n Replicate the input text.", "Replicated text:\n")
 

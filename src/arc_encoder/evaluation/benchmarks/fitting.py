@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from arc_encoder.core.errors import DataError
-from arc_encoder.data.batching.tokens import token_ids
+from arc_encoder.data.batching.tokens import token_ids, token_spans
 from arc_encoder.data.prompts import joined_passages
 from arc_encoder.data.records import Question
 from arc_encoder.evaluation.protocols import Layout
@@ -88,8 +88,7 @@ class Reader:
         while len(text) > 1 and (count := len(self._ids(text))) > max_tokens:  # tokens may change where a text is cut
             end = len(text) * max_tokens // count
             if self._tokenizer.is_fast:
-                options = {"add_special_tokens": False, "split_special_tokens": True, "return_offsets_mapping": True}
-                end = self._tokenizer(text, **options)["offset_mapping"][max_tokens][0]
+                end = token_spans(text, self._tokenizer)[max_tokens][0]
             text = text[: max(1, min(end, len(text) - 1))]
         return text
 

@@ -12,7 +12,7 @@ from torchmetrics.functional.text import char_error_rate
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.segments import Role, Sample
 from arc_encoder.data.tasks import Reconstruction
-from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of, measures
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import System
 
@@ -45,8 +45,7 @@ class FreeReconstruction(Benchmark):
         tokenizer = session.decoder.tokenizer
         originals = [self.task.sample(i, self.seed, tokenizer) for i in range(min(self.limit, len(self.task.source)))]
         texts = [sample.segments[-1].text for sample in originals]
-        needed = system.needs_compressor or system.needs_budget
-        budgets = session.budgets(texts) if needed else {}
+        budgets = session.budgets(texts) if system.needs_compressor or system.needs_budget else {}
         prompts = [system.continuation(sample, budgets, tokenizer) for sample in originals]
         samples = [session.with_start(prompt.sample) for prompt in prompts]
         results: dict[int, ExampleResult] = {}
@@ -65,9 +64,7 @@ class FreeReconstruction(Benchmark):
                         "reconstruction_loss": total / count,
                     },
                     weights={"character_error_rate": float(len(text)), "reconstruction_loss": float(count)},
-                    document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
-                    document_tokens=session.text_tokens(prompt.documents),
-                    stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
+                    **measures(prompt, budgets, session),
                     details={"document": beginning_of(text), "written": beginning_of(answer)},
                 )
         return [results[i] for i in range(len(originals))]

@@ -12,7 +12,7 @@ from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.data.sources.jsonl import JsonlQuestions, OnError, list_files
-from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of, measures
 from arc_encoder.evaluation.benchmarks.fitting import (
     CHOICES,
     Fitted,
@@ -253,9 +253,7 @@ class QuestionAnswering(Benchmark):
             id=question.id,
             scores=scores,
             weights=weights,
-            document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
-            document_tokens=session.text_tokens(prompt.documents),
-            stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
+            **measures(prompt, budgets, session),
             details={**details, **dict(question.conditions)},
             article=question.article,
         )

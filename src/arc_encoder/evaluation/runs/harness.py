@@ -15,7 +15,7 @@ from lm_eval.api.model import LM
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
-from arc_encoder.data.batching.tokens import token_ids
+from arc_encoder.data.batching.tokens import token_ids, token_spans
 from arc_encoder.evaluation.benchmarks.fitting import Reader
 from arc_encoder.evaluation.session.session import Session
 
@@ -175,10 +175,7 @@ class HarnessModel(LM):
 
     def _starts(self, text: str) -> list[int]:
         """Character at which each decoder token begins."""
-        tokenizer: Any = self.session.decoder.tokenizer
-        options = {"add_special_tokens": False, "split_special_tokens": True, "return_offsets_mapping": True}
-        encoded = tokenizer(text, **options)
-        return [start for start, _ in encoded["offset_mapping"]]
+        return [start for start, _ in token_spans(text, self.session.decoder.tokenizer)]
 
 
 def _until(settings: dict[str, Any]) -> tuple[str, ...]:

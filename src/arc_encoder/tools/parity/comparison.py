@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from arc_encoder.evaluation.reporting.tables.markdown import table
+
 TOLERANCE, LOGITS_TOLERANCE = 1e-5, 2e-5
 
 
@@ -76,12 +78,12 @@ def results_text(results: Sequence[Comparison], *, scale: float, not_compared: S
 
 
 def _table(results: Sequence[Comparison]) -> str:
-    """A Markdown table, one row a case."""
-    lines = ["| case | numbers | worst difference | where | verdict |", "|---|---|---|---|---|"]
+    """One row a case."""
+    rows = []
     for found in results:
         where = max(found.worst, key=lambda kind: found.worst[kind]) if found.worst else "–"
         verdict = "agrees" if found.passed else "OFF"
         if found.notes:
             verdict += f" ({'; '.join(found.notes)})"
-        lines.append(f"| {found.name} | {found.values:,} | {found.worst_of_all:.1e} | {where} | {verdict} |")
-    return "\n".join(lines)
+        rows.append([found.name, f"{found.values:,}", f"{found.worst_of_all:.1e}", where, verdict])
+    return table(["case", "numbers", "worst difference", "where", "verdict"], rows)

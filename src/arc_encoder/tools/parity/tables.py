@@ -7,7 +7,8 @@ from pathlib import Path
 
 import torch
 
-from arc_encoder.evaluation.metrics.answers import METRICS, corpus_bleu, normalise
+from arc_encoder.evaluation.metrics.answers import METRICS, normalise
+from arc_encoder.evaluation.metrics.corpus import bleu_of, bleu_statistics
 from arc_encoder.model.encoder.pooling.grouping import balanced_groups, group_counts
 from arc_encoder.tools.parity.comparison import Comparison
 
@@ -45,6 +46,7 @@ def check_metrics(file: Path, found: Comparison) -> None:
         found.close("bleu", single, torch.tensor([pair["bleu_sentence_vs_first_ref"]], dtype=torch.float64), PERCENT)
     recorded_corpus = content.get("corpus", {}).get("bleu_corpus_translation")
     if recorded_corpus:
-        value = corpus_bleu(recorded_corpus["predictions"], [[each] for each in recorded_corpus["references"]])
+        answers = [[each] for each in recorded_corpus["references"]]
+        value = bleu_of(bleu_statistics(recorded_corpus["predictions"], answers))
         expected = torch.tensor([recorded_corpus["bleu"]], dtype=torch.float64)
         found.close("corpus bleu", torch.tensor([value], dtype=torch.float64), expected, PERCENT)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.lru import Lru
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext, source_digest
-from arc_encoder.inference.serving.documents.vector_cache import VectorCache
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class EncoderQueue:
         if max_batch < 1 or cache_mib < 0:
             raise ConfigError(f"max_batch={max_batch} must be at least 1, and cache_mib={cache_mib} at least 0")
         self.compressor, self.max_batch = compressor, max_batch
-        self.cache = VectorCache(int(cache_mib * 2**20))
+        # SHA-256 of a text, factor → its vectors
+        self.cache: Lru[tuple[str, float | None], CompressedContext] = Lru(
+            cache_mib * 2**20, lambda each: each.vectors.nbytes
+        )
         self.hits = self.encoded = self.batches = 0
         self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
         self._thread: threading.Thread | None = None

@@ -89,7 +89,7 @@ def _counters(gateway: Gateway) -> dict[str, float]:
         "documents_encoded": encoder.encoded,
         "document_batches": encoder.batches,
         "document_cache_hits": encoder.hits,
-        "document_cache_bytes": encoder.cache.bytes,
+        "document_cache_bytes": encoder.cache.used,
     }
     return mine | gateway.engine.counters()
 

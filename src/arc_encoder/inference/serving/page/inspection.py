@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.data.batching.collator import ArcCollator, texts_of
+from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.encoding.fidelity import FidelityMeter
@@ -135,7 +136,4 @@ class TokenHits(FidelityMeter):
 
 def offsets_of(text: str, tokenizer: PreTrainedTokenizerBase) -> list[Span]:
     """The characters of each token of a text; nothing where the tokenizer does not tell."""
-    if not tokenizer.is_fast:
-        return []
-    found = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
-    return [(int(start), int(end)) for start, end in found["offset_mapping"]]
+    return token_spans(text, tokenizer) if tokenizer.is_fast else []

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from arc_encoder.data.batching.collator import DecoderText
+from arc_encoder.data.batching.collator import DecoderText, special_id
 from arc_encoder.data.batching.tokens import token_ids
 from arc_encoder.inference.encoding.contexts import CompressedContext
 
@@ -56,7 +55,7 @@ def runs_of(parts: Sequence[Part], text: DecoderText) -> list[Run]:
         if isinstance(part, CompressedContext):
             runs.append(part)
             continue
-        found = next(ids) if isinstance(part, str) else [_special_id(part, text)]
+        found = next(ids) if isinstance(part, str) else [special_id(part.text, text)]
         if runs and isinstance(runs[-1], list):
             runs[-1] += found
         else:
@@ -69,16 +68,6 @@ def length_of(runs: Sequence[Run]) -> int:
     return sum(len(run) for run in runs)
 
 
-def vectors_of(runs: Sequence[Run]) -> int:
-    """Positions of a prompt that are vectors."""
-    return sum(len(run) for run in runs if isinstance(run, CompressedContext))
-
-
 def opening(text: DecoderText) -> list[Part]:
     """What comes before every prompt that no chat template opens."""
     return [Special(str(text.tokenizer.bos_token))] if text.bos else []
-
-
-def _special_id(part: Special, text: DecoderText) -> int:
-    found: Any = text.tokenizer.convert_tokens_to_ids(part.text)
-    return int(found)

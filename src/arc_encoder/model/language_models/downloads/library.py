@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transformers import PretrainedConfig
 
+from arc_encoder.core.atomic import sha256_of
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.model.language_models.downloads.catalogue import KnownModel, known_model
 from arc_encoder.model.language_models.downloads.fetch import (
@@ -16,7 +17,6 @@ from arc_encoder.model.language_models.downloads.fetch import (
     downloaded,
     from_hub,
     given_file,
-    sha256_of,
 )
 from arc_encoder.model.language_models.downloads.places import (
     CONVERTED,

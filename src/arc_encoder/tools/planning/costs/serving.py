@@ -50,11 +50,11 @@ class DocumentSize:
     fitting: int
 
 
-def weight_bytes(parts: Parts, decoder: str, *, encoder_bytes: int = 2) -> tuple[int, int]:
-    """Bytes of encoder with its head, and of the decoder as it is kept."""
+def weight_bytes(parts: Parts, decoder: str) -> tuple[int, int]:
+    """Bytes of encoder with its head in bfloat16, and of the decoder as it is kept."""
     head = parts.compressor.head(decoder)
     mine = count(parts.encoder_parameters()) + count(head.parameters())
-    return mine * encoder_bytes, sum(p.numel() * p.element_size() for p in parts.decoders[decoder].parameters())
+    return 2 * mine, sum(p.numel() * p.element_size() for p in parts.decoders[decoder].parameters())
 
 
 def document_sizes(

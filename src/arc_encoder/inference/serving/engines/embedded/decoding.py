@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from arc_encoder.core.lru import Lru
 from arc_encoder.inference.generation.answering import Answering
 from arc_encoder.inference.serving.engines.base import Delta, Finished, Job
 from arc_encoder.inference.serving.engines.embedded.answer import Answer
 from arc_encoder.inference.serving.engines.embedded.kv_rows import EMPTY, Row, Rows, check_cache
-from arc_encoder.inference.serving.engines.embedded.prefixes import Key, Prefixes, beginning, key_of
+from arc_encoder.inference.serving.engines.embedded.prefixes import Key, beginning, key_of
 from arc_encoder.inference.serving.prompts.prompt import Run, length_of
 from arc_encoder.model.decoder.chosen_logits import forward_at
 from arc_encoder.model.decoder.prefix import counts_slots
@@ -84,7 +85,8 @@ class Decoding:
         self.end_ids = frozenset([self.decoder.tokenizer.eos_token_id, *end_ids])
         self.max_batch = 1 if counts_slots(self.decoder.model.config) else max_batch
         self.prefill_positions = prefill_positions
-        self.prefixes = Prefixes(int(prefix_cache_mib * 2**20))
+        self.prefixes: Lru[Key, Row] = Lru(prefix_cache_mib * 2**20, lambda row: row.bytes)  # that end with a document
+        self.prefix_hits = self.prefix_misses = 0
         self._takes_positions = "position_ids" in inspect.signature(self.decoder.model.forward).parameters
         self.reset()
 
@@ -112,7 +114,7 @@ class Decoding:
         Args:
             works: one at least; those of similar length are read together (`groups`).
         """
-        starts = [beginning(work.runs) if self.prefixes.max_bytes else [] for work in works]
+        starts = [beginning(work.runs) if self.prefixes.limit else [] for work in works]
         keys = [key_of(start) if start else None for start in starts]
         known = self._prefixes({key: start for key, start in zip(keys, starts, strict=True) if key is not None})
         rows = [known[key] if key is not None else EMPTY for key in keys]
@@ -130,6 +132,8 @@ class Decoding:
         """Keys and values of beginnings, those that are not remembered read now."""
         known = {key: self.prefixes.get(key) for key in wanted}
         missing = [key for key, row in known.items() if row is None]
+        self.prefix_hits += len(known) - len(missing)
+        self.prefix_misses += len(missing)
         if missing:
             _, read = self.extend([EMPTY] * len(missing), [self._embed(wanted[key]) for key in missing])
             for key, row in zip(missing, read, strict=True):

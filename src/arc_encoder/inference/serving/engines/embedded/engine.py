@@ -99,13 +99,12 @@ class TransformersEngine(Engine):
         return self.loop.call(work)
 
     def counters(self) -> dict[str, float]:
-        prefixes = self.decoding.prefixes
         return {
             "answers_running": len(self.decoding.active),
             "prompts_waiting": self.loop.waiting,
-            "prefix_hits": prefixes.hits,
-            "prefix_misses": prefixes.misses,
-            "prefix_bytes": prefixes.bytes,
+            "prefix_hits": self.decoding.prefix_hits,
+            "prefix_misses": self.decoding.prefix_misses,
+            "prefix_bytes": self.decoding.prefixes.used,
             "failures": self.loop.failures,
         }
 
