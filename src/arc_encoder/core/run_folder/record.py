@@ -22,7 +22,7 @@ import yaml
 
 import arc_encoder
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, writing
 from arc_encoder.core.run_folder.renamed import with_current_names
 
 NAME = "run.json"
@@ -66,17 +66,13 @@ def record_start(
     Raises:
         ConfigError: the folder cannot be written.
     """
-    try:
+    with writing(f"the run's folder {run}", "choose another", advice="run-folder"):
         run.mkdir(parents=True, exist_ok=True)
         if config is not None:
             write_text_atomically(run / CONFIG, config)
         if words is not None:
             write_text_atomically(run / WORDS, yaml.safe_dump(list(words), default_flow_style=False, width=1 << 20))
         add_start(run, describe_start(seed=seed, checkpoint=checkpoint))
-    except OSError as error:
-        raise ConfigError(
-            f"the run's folder {run} cannot be written ({error.strerror}); choose another", advice="run-folder"
-        ) from error
 
 
 def read_config(run: Path) -> Any:

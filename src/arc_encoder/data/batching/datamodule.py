@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.data.batching.batches import BatchDataset
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
 from arc_encoder.data.batching.workers import init_worker
@@ -61,8 +61,7 @@ class ArcDataModule(L.LightningDataModule):
         if task_warmup is not None:
             task_warmup.check(self.tasks)
         self.batch_size, self.validation_batches = batch_size, validation_batches
-        if length_pool < 1:
-            raise ConfigError(f"length_pool={length_pool} must be at least 1")
+        at_least(1, length_pool=length_pool)
         self.seed, self.workers, self.length_pool = seed, workers, length_pool
         self.decoder_weights = dict(decoder_weights or {})
         self.factors = dict(factors or {}) if isinstance(factors, Mapping) else dict(Counter(factors or []))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import DataError, at_least
 from arc_encoder.core.segments import Sample, Segment
 from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.data.records import Document, Source
@@ -38,8 +38,7 @@ class Task(ABC):
     lengths_vary = False
 
     def __init__(self, share: float = 1.0) -> None:
-        if share < 0:
-            raise ConfigError(f"{type(self).__name__}: share={share} must not be negative")
+        at_least(0, type(self).__name__, share=share)
         self.share = share
 
     @property

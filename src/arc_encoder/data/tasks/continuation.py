@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
 from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.data.records import Document, Source
@@ -39,8 +39,7 @@ class Continuation(Task):
         instruction: Instruction = CONTINUE,
     ) -> None:
         super().__init__(share)
-        if part < 1:
-            raise ConfigError(f"continuation: part={part} must be at least 1")
+        at_least(1, "continuation", part=part)
         self.source, self.part, self.interleaved, self.instruction = source, part, interleaved, instruction
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
 from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.data.records import Document, Source
@@ -50,9 +50,7 @@ class Recall(Task):
         instruction: Instruction = QUOTE,
     ) -> None:
         super().__init__(share)
-        for name, value in {"max_tokens": max_tokens, "parts": parts, "cue": cue, "length": length}.items():
-            if value < 1:
-                raise ConfigError(f"recall: {name}={value} must be at least 1")
+        at_least(1, "recall", max_tokens=max_tokens, parts=parts, cue=cue, length=length)
         if cue + length > max_tokens:
             raise ConfigError(f"recall: cue={cue} and length={length} together must be at most max_tokens={max_tokens}")
         self.source, self.max_tokens, self.instruction = source, max_tokens, instruction

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Role
 from arc_encoder.data.tasks import Continuation
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of, measures
@@ -32,8 +32,7 @@ class ContinuationLoss(Benchmark):
     def __init__(
         self, task: Continuation, *, name: str = "continuation", limit: int = 500, seed: int = 0, version: int = 1
     ) -> None:
-        if limit < 1:
-            raise ConfigError(f"benchmark {name}: limit={limit} must be at least 1")
+        at_least(1, f"benchmark {name}", limit=limit)
         self.task, self.name, self.limit, self.seed, self.version = task, name, limit, seed, version
 
     @torch.no_grad()

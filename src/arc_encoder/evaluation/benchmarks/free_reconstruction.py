@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torchmetrics.functional.text import char_error_rate
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Role, Sample
 from arc_encoder.data.tasks import Reconstruction
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of, measures
@@ -36,8 +36,7 @@ class FreeReconstruction(Benchmark):
     def __init__(
         self, task: Reconstruction, *, name: str = "reconstruction", limit: int = 200, seed: int = 0, version: int = 1
     ) -> None:
-        if limit < 1:
-            raise ConfigError(f"benchmark {name}: limit={limit} must be at least 1")
+        at_least(1, f"benchmark {name}", limit=limit)
         self.task, self.name, self.limit, self.seed, self.version = task, name, limit, seed, version
 
     @torch.no_grad()

@@ -13,7 +13,7 @@ from typing import Any
 
 from lm_eval.api.model import LM
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
 from arc_encoder.data.batching.tokens import token_ids, token_spans
 from arc_encoder.evaluation.benchmarks.fitting import Reader
@@ -42,8 +42,8 @@ class HarnessModel(LM):
 
     def __init__(self, session: Session, *, keep: int = 64, max_new_tokens: int = 256) -> None:
         super().__init__()
-        if keep < 0 or max_new_tokens < 1:
-            raise ConfigError(f"keep={keep} must not be negative, and max_new_tokens={max_new_tokens} must be positive")
+        at_least(0, keep=keep)
+        at_least(1, max_new_tokens=max_new_tokens)
         self.session, self.keep, self.max_new_tokens, self._told = session, keep, max_new_tokens, False
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:

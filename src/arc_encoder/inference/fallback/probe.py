@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from arc_encoder.core.atomic import atomic_path
-from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError, writing
 
 KEY = "answer_probe"
 VERSION = 1
@@ -95,11 +95,8 @@ class AnswerProbe:
         """
         about = {"version": VERSION, "encoder": self.encoder, "decoder_name": self.decoder_name, "bias": self.bias}
         tensors = {"mean": self.mean, "scale": self.scale, "weight": self.weight}
-        try:
-            with atomic_path(Path(file)) as part:
-                save_file(tensors, part, metadata={KEY: json.dumps(about)})
-        except (OSError, SafetensorError) as error:
-            raise ConfigError(f"the probe cannot be written to {file} ({error})") from error
+        with writing(f"the probe {file}", errors=(SafetensorError,)), atomic_path(Path(file)) as part:
+            save_file(tensors, part, metadata={KEY: json.dumps(about)})
 
     @classmethod
     def load(cls, file: str | Path) -> AnswerProbe:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from arc_encoder.core.atomic import UNFINISHED, atomic_file, sha256_of
-from arc_encoder.core.errors import DataError
+from arc_encoder.core.errors import DataError, writing
 from arc_encoder.core.lru import Lru
 
 OPEN_SHARDS = 256  # memory-mapped at once
@@ -54,13 +54,9 @@ class Shards:
         """
         content = save({key: tensor.contiguous() for key, tensor in tensors.items()})
         name = f"{hashlib.sha256(content).hexdigest()}.safetensors"
-        try:
-            with atomic_file(self.folder / name) as file:
-                file.write(content)
-        except OSError as error:
-            raise DataError(
-                f"the store {self.folder.parent} cannot be written ({error}); what it held before is untouched"
-            ) from error
+        what, hint = f"the store {self.folder.parent}", "what it held before is untouched"
+        with writing(what, hint, kind=DataError), atomic_file(self.folder / name) as file:
+            file.write(content)
         return name
 
     def has(self, name: str) -> bool:

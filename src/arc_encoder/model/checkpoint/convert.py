@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from arc_encoder.core.atomic import atomic_directory
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, ConfigError, writing
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.folder import DTYPES, stored_dtype
 from arc_encoder.model.checkpoint.published.tokenizer import comes_with, encoder_tokenizer
@@ -78,13 +78,10 @@ def convert(
             f"{target} exists already; choose another folder, or let it be overwritten", advice="overwrite"
         )
     model, written = _load(source, dtype, decoders, backbone)
-    try:
-        with atomic_directory(target) as fresh:
-            note = "" if layout == "huggingface" else _write_released(model, fresh, written)
-            if layout == "huggingface":
-                note = _write(model, fresh, source, tokenizer, written, whole=whole)
-    except OSError as error:
-        raise ConfigError(f"{target} cannot be written ({error}); choose another folder") from error
+    with writing(target), atomic_directory(target) as fresh:
+        note = "" if layout == "huggingface" else _write_released(model, fresh, written)
+        if layout == "huggingface":
+            note = _write(model, fresh, source, tokenizer, written, whole=whole)
     return Converted(target, sum(parameter.numel() for parameter in model.parameters()), list(model.heads), note)
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, ConfigError, at_least
 from arc_encoder.model.checkpoint.published.origin import name_of
 from arc_encoder.model.checkpoint.released.source import check_folder_exists
 from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
@@ -63,8 +63,7 @@ def load_decoder(
         CheckpointError: nothing loadable at `path`.
         ConfigError: unknown dtype, a model that cannot be a decoder, or a tokenizer that does not fit.
     """
-    if window is not None and window < 2:
-        raise ConfigError(f"decoder window={window} must be at least 2, or null for the model's own")
+    at_least(2, "decoder", ", or null for the model's own", window=window)
     if dtype not in DTYPES:
         raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
     kind: Any = dtype if dtype == "auto" else getattr(torch, dtype)

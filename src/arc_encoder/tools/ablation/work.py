@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import ArcError, ConfigError
+from arc_encoder.core.errors import ArcError, at_least
 from arc_encoder.tools.ablation.stages import Stage
 from arc_encoder.tools.ablation.start import Start
 
@@ -49,8 +49,7 @@ def run_stages(
         StageError: one failed, with the end of what it printed.
         ConfigError: fewer than one job.
     """
-    if jobs < 1:
-        raise ConfigError(f"jobs={jobs} must be at least 1")
+    at_least(1, jobs=jobs)
     finished = finished_folders(stages)
     waiting = [stage for stage in stages if stage.folder not in finished]
     count, stop = len(waiting), Event()

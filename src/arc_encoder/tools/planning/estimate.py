@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.tools.planning.costs.activations import Activations, activations
 from arc_encoder.tools.planning.costs.memory import Standing, standing
 from arc_encoder.tools.planning.costs.work import work
@@ -36,8 +36,7 @@ class Machine:
     sharded: bool = False
 
     def __post_init__(self) -> None:
-        if self.gpus < 1:
-            raise ConfigError(f"gpus={self.gpus} must be at least 1")
+        at_least(1, gpus=self.gpus)
         if self.memory_gib <= 0 or self.peak_tflops <= 0:
             raise ConfigError(
                 f"gpu_memory_gib={self.memory_gib} and peak_tflops={self.peak_tflops} must both be larger than 0"

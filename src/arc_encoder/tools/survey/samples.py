@@ -8,9 +8,7 @@ from arc_encoder.core.errors import ArcError
 from arc_encoder.core.segments import Role, Sample
 from arc_encoder.data.batching.chat import read_template
 from arc_encoder.data.tasks import Task
-from arc_encoder.tools.survey.counting.lengths import Lengths
-from arc_encoder.tools.survey.counting.measure import Measure
-from arc_encoder.tools.survey.findings import NOT_BUILT, TOO_LONG, TOO_WIDE, Findings
+from arc_encoder.tools.survey.counting import NOT_BUILT, TOO_LONG, TOO_WIDE, Findings, Lengths, Measure
 
 
 @dataclass(frozen=True)

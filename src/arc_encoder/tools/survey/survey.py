@@ -12,8 +12,7 @@ from tqdm import tqdm
 from arc_encoder.core.errors import ArcError
 from arc_encoder.data.sources.files.line_index import Skipped
 from arc_encoder.data.tasks import FewShot, Task
-from arc_encoder.tools.survey.counting.measure import Measure
-from arc_encoder.tools.survey.findings import BROKEN, SKIPPED, Findings
+from arc_encoder.tools.survey.counting import BROKEN, SKIPPED, Findings, Measure
 from arc_encoder.tools.survey.records import RecordSurvey
 from arc_encoder.tools.survey.report import SourceReport
 from arc_encoder.tools.survey.samples import survey_task

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, at_least
 from arc_encoder.core.lru import Lru
 from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.batching.tokens import text_ids
@@ -47,10 +47,8 @@ class LLMLingua2(System):
         tokens: int | None = None,
         length: int = 512,
     ) -> None:
-        if (tokens is not None and tokens < 1) or length < 3:
-            raise ConfigError(
-                f"llmlingua2: tokens={tokens} must be at least 1 (or null), and length={length} at least 3"
-            )
+        at_least(1, "llmlingua2", ", or null for the ARC-Encoder's budget", tokens=tokens)
+        at_least(3, "llmlingua2", length=length)
         self.model, self.tokens, self.length = model, tokens, length
         self.needs_budget = tokens is None
         self._classifier: Any = None

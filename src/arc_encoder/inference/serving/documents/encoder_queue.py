@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.lru import Lru
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext, source_digest
@@ -36,8 +36,8 @@ class EncoderQueue:
     """
 
     def __init__(self, compressor: Compressor, *, max_batch: int = 16, cache_mib: float = 256) -> None:
-        if max_batch < 1 or cache_mib < 0:
-            raise ConfigError(f"max_batch={max_batch} must be at least 1, and cache_mib={cache_mib} at least 0")
+        at_least(1, max_batch=max_batch)
+        at_least(0, cache_mib=cache_mib)
         self.compressor, self.max_batch = compressor, max_batch
         # SHA-256 of a text, factor → its vectors
         self.cache: Lru[tuple[str, float | None], CompressedContext] = Lru(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import singledispatch
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction, Task
 
 
@@ -27,9 +27,7 @@ class Lengths:
     answer: int = 16
 
     def __post_init__(self) -> None:
-        for name in ("document", "question", "answer"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}_tokens={getattr(self, name)} must be at least 1")
+        at_least(1, document_tokens=self.document, question_tokens=self.question, answer_tokens=self.answer)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.errors import ArcError, ConfigError
+from arc_encoder.core.errors import ArcError, ConfigError, at_least
 from arc_encoder.training.callbacks.monitoring.gradient_norms import norm_of
 
 POLICIES = ("stop", "skip")
@@ -43,8 +43,7 @@ class NonFinite(Callback):
     def __init__(self, policy: Literal["stop", "skip"] = "stop", max_consecutive: int = 20) -> None:
         if policy not in POLICIES:
             raise ConfigError(f"non-finite: policy={policy!r} is unknown; choose one of {', '.join(POLICIES)}")
-        if max_consecutive < 1:
-            raise ConfigError(f"non-finite: max_consecutive={max_consecutive} must be at least 1")
+        at_least(1, "non-finite", max_consecutive=max_consecutive)
         self.policy, self.max_consecutive = policy, max_consecutive
         self.skipped = self.in_a_row = 0
         self._batches: list[tuple[int, ArcBatch]] = []

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arc_encoder.core.errors import ArcError, CheckpointError, ConfigError, DataError
+from arc_encoder.core.errors import ArcError, CheckpointError, ConfigError, DataError, needing
 from arc_encoder.data.records import Document
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext, Origin, source_digest
@@ -212,9 +212,7 @@ def _plain(error: ArcError) -> ArcError:
 
 
 def _ray() -> Any:
-    try:
+    with needing("the Ray engine needs Ray Data", "ray"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise ConfigError("the Ray engine needs Ray Data; install it with: pip install 'arc-encoder[ray]'") from error
     return ray
