@@ -10,14 +10,13 @@ import functools
 import json
 from pathlib import Path
 
-from transformers import AutoConfig, PretrainedConfig
+from transformers import PretrainedConfig
 
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.model.language_models.downloads.catalogue import CATALOGUE
-from arc_encoder.model.language_models.downloads.library import gguf_config
+from arc_encoder.model.language_models.downloads.library import config_at
 from arc_encoder.model.language_models.downloads.places import catalogue_name
 from arc_encoder.model.language_models.gguf.reader import is_gguf
-from arc_encoder.model.language_models.layouts.language_model import foreign_config, is_foreign_folder
 
 ARCHITECTURES = Path(__file__).parent / "architectures"
 
@@ -56,12 +55,7 @@ def language_model_config(path: str) -> PretrainedConfig:
         CheckpointError: there is none, or it cannot be read.
     """
     place = locate(path)
-    if is_gguf(place):
-        return gguf_config(Path(place))
-    if is_foreign_folder(place):
-        return foreign_config(Path(place))
     try:
-        config: PretrainedConfig = AutoConfig.from_pretrained(place)
+        return config_at(place)
     except (OSError, ValueError) as error:
         raise CheckpointError(f"no architecture can be read at {place!r}: {error}; expected a config.json") from error
-    return config

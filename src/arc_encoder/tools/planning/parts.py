@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoModel, AutoModelForCausalLM
 
 from arc_encoder.core.errors import ConfigError
@@ -120,18 +120,6 @@ def language_model(path: str, dtype: str) -> Any:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(language_model_config(path), dtype=DTYPES[dtype])
     return model.requires_grad_(False)
-
-
-def layers_of(model: nn.Module, count: int) -> nn.ModuleList:
-    """The transformer blocks of a language model with `count` layers.
-
-    Raises:
-        ConfigError: it has no such list.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            return module
-    raise ConfigError(f"{type(model).__name__} cannot be planned: it has no list of {count} layers")
 
 
 def count(parameters: Iterable[Tensor]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,8 @@ def read_weights(folder: str | Path, *, revision: str | None = None) -> dict[str
     Raises:
         CheckpointError: a file that is missing or damaged.
     """
-    found: dict[str, Tensor] = {}
-    for file in _files(folder, revision):
-        try:
-            found |= load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{file} is damaged or not a safetensors file: {error}") from error
     try:
-        return from_int8_rows(found)
+        return from_int8_rows(dict(_stored(folder, revision)))
     except KeyError as error:
         raise CheckpointError(f"{folder} lacks the weight {error.args[0]!r}, a row's scales; copy it again") from error
 
@@ -70,14 +64,16 @@ def stored_dtype(folder: str | Path, *, revision: str | None = None) -> str:
     Raises:
         CheckpointError: a file that is missing or damaged.
     """
-    found: set[torch.dtype] = set()
+    named = {str(tensor.dtype).removeprefix("torch.") for _, tensor in _stored(folder, revision) if tensor.ndim == 2}
+    return next((dtype for dtype in ("int8", "bfloat16", "float16") if dtype in named), "float32")
+
+
+def _stored(folder: str | Path, revision: str | None) -> Iterator[tuple[str, Tensor]]:
     for file in _files(folder, revision):
         try:
-            found |= {tensor.dtype for tensor in load_file(file).values() if tensor.ndim == 2}
+            yield from load_file(file).items()
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{file} is damaged or not a safetensors file: {error}") from error
-    named = {str(dtype).removeprefix("torch.") for dtype in found}
-    return next((dtype for dtype in ("int8", "bfloat16", "float16") if dtype in named), "float32")
 
 
 def _files(folder: str | Path, revision: str | None) -> list[Path]:

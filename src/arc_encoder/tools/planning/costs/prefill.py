@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from arc_encoder.model.arc_model import ArcForCausalLM
-from arc_encoder.tools.planning.costs.blocks import Block
-from arc_encoder.tools.planning.costs.work import encoder_forward
+from arc_encoder.tools.planning.costs.work import decoder_forward, encoder_forward, logits_work, projected
 from arc_encoder.tools.planning.costs.workload import Workload
-from arc_encoder.tools.planning.parts import Parts, count, layers_of
+from arc_encoder.tools.planning.parts import Parts, count
 
 
 def prefill_work(
@@ -28,13 +27,8 @@ def prefill_work(
         of encoder and projector; of the decoder.
     """
     language_model = model.decoder(decoder).model
-    text: Any = language_model.config.get_text_config()
     rows = max(1, round(positions))
-    blocks = [
-        Block.of(language_model.config, layer) for layer in layers_of(language_model, int(text.num_hidden_layers))
-    ]
-    passed = sum(2 * block.matrices * rows + block.attention_work(1, rows, causal=True) for block in blocks)
-    passed += 2 * int(text.vocab_size) * int(text.hidden_size)  # logits of the last position
+    passed = sum(decoder_forward(language_model, rows)) + logits_work(language_model)
     compressor: Any = model.compressor if model.has_compressor else None
     compressor = getattr(compressor, "compressor", compressor)
     head = compressor.head(decoder) if hasattr(compressor, "head") else None
@@ -45,5 +39,5 @@ def prefill_work(
     parts = Parts(compressor, {decoder: language_model})
     shape = Workload(1, 1, max(1, round(context_tokens)), 0, 0, factor=factor)
     vectors = compressor.compressed_length(shape.context_tokens, factor) + compressor.head(decoder).extra_vectors()
-    projected = 2 * count(compressor.head(decoder).projector.parameters()) * vectors
-    return contexts * (encoder_forward(parts, shape) + projected), float(passed)
+    encoded = encoder_forward(parts, shape) + projected(compressor.head(decoder), vectors)
+    return contexts * encoded, float(passed)

@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from arc_encoder.model.heads.head import DecoderHead
+from arc_encoder.model.language_models.activation_checkpointing import layers_of
 from arc_encoder.tools.planning.costs.activations import first_trained
 from arc_encoder.tools.planning.costs.blocks import Block
 from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, stage_lengths
 from arc_encoder.tools.planning.costs.workload import Workload
-from arc_encoder.tools.planning.parts import Parts, count, layers_of
+from arc_encoder.tools.planning.parts import Parts, count
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,10 @@ class Work:
 def work(parts: Parts, decoder: str, batch: Workload) -> Work:
     """Work of one batch in front of one decoder."""
     model = parts.decoders[decoder]
-    text: Any = model.config.get_text_config()
-    blocks = [Block.of(model.config, layer) for layer in layers_of(model, int(text.num_hidden_layers))]
-    positions = merged_positions(parts, decoder, batch)
-    rows = batch.samples * positions
-    matrices = sum(2 * block.matrices * rows for block in blocks)
-    attention = sum(block.attention_work(batch.samples, positions, causal=True) for block in blocks)
-    head = 2 * int(text.vocab_size) * int(text.hidden_size) * batch.samples * batch.targets
+    matrices, attention = decoder_forward(model, merged_positions(parts, decoder, batch), sequences=batch.samples)
+    head = logits_work(model) * batch.samples * batch.targets
     vectors = batch.samples * batch.contexts * (context_vectors(parts, batch) + 1)
-    projector = 2 * count(parts.compressor.head(decoder).projector.parameters()) * vectors
+    projector = projected(parts.compressor.head(decoder), vectors)
     frozen = first_trained(parts) is None
     encoder = encoder_forward(parts, batch)
     return Work(
@@ -56,6 +53,29 @@ def work(parts: Parts, decoder: str, batch: Workload) -> Work:
         decoder=2 * (matrices + head) + 3 * attention,
         again=matrices + attention + (0 if frozen else encoder),
     )
+
+
+def blocks_of(model: Any) -> list[Block]:
+    """The blocks of a language model."""
+    return [Block.of(model.config, layer) for layer in layers_of(model)]
+
+
+def decoder_forward(model: Any, positions: int, *, sequences: int = 1) -> tuple[int, int]:
+    """Operations of a decoder's blocks on sequences of so many positions, forward: matrices, and attention."""
+    blocks = blocks_of(model)
+    attention = sum(block.attention_work(sequences, positions, causal=True) for block in blocks)
+    return sum(2 * block.matrices * sequences * positions for block in blocks), attention
+
+
+def logits_work(model: Any) -> int:
+    """Operations of the logits of one position."""
+    text: Any = model.config.get_text_config()
+    return 2 * int(text.vocab_size) * int(text.hidden_size)
+
+
+def projected(head: DecoderHead, vectors: int) -> int:
+    """Operations of a projector on so many vectors, forward."""
+    return 2 * count(head.projector.parameters()) * vectors
 
 
 def encoder_forward(parts: Parts, batch: Workload) -> int:
