@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Command:
-    """One command of `arc`.
-
-    Attributes:
-        module: that has its `main`.
-        about: what it does, in one line.
-        config: its primary configuration, where it takes Hydra's overrides.
-    """
+    """One command of `arc`."""
 
     module: str
     about: str

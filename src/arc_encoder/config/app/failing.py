@@ -21,11 +21,7 @@ def fail(error: BaseException | str) -> NoReturn:
 
 @contextmanager
 def told(*others: type[BaseException]) -> Iterator[None]:
-    """Tell a user's mistake in a block, or in the function that this decorates, and leave.
-
-    Args:
-        others: exceptions that are mistakes too.
-    """
+    """Tell a user's mistake in a block, or in the function that this decorates, and leave."""
     mistakes: tuple[type[BaseException], ...] = (ArcError, *others)
     try:
         yield

@@ -18,11 +18,7 @@ from arc_encoder.config.paths import configs_folder, register_resolvers
 
 
 def answered(config: str) -> bool:
-    """Show the help that was asked for, or refuse names that do not exist; whether nothing is left to do.
-
-    Args:
-        config: name of the primary configuration.
-    """
+    """Show the help that was asked for, or refuse names that do not exist; whether nothing is left to do."""
     if any(word.split("=")[0] in ("--resume", "resume") for word in sys.argv[1:]):
         return False  # the run's own words come in front of these
     register_resolvers()
@@ -38,11 +34,7 @@ def answered(config: str) -> bool:
 
 
 def show_help(config: str) -> None:
-    """Print what Hydra says for `--help` or `--hydra-help` on the command line.
-
-    Args:
-        config: name of the primary configuration.
-    """
+    """Print what Hydra says for `--help` or `--hydra-help` on the command line."""
     register_resolvers()
     arguments = get_args_parser().parse_args()
     sys.argv += _choices(arguments.config_name or config, arguments.overrides)

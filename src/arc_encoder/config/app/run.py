@@ -34,10 +34,7 @@ def run_app(
     """Compose `config_name` from the command line and run `task` on it.
 
     Args:
-        config_name: name of the primary configuration.
         task: what to do; its result is what sweepers optimise.
-        ignored: beginnings of mistakes that do not matter to this command.
-        unbuilt: beginnings of parts that are checked, but not built before the command runs.
     """
     keep_freed_memory()
     register_resolvers()

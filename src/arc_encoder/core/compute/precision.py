@@ -16,7 +16,6 @@ def compute_dtype(precision: Any, setting: str = "precision") -> torch.dtype:
 
     Args:
         precision: 32-true, bf16-mixed or 16-mixed.
-        setting: how a user says it, for the error.
 
     Raises:
         ConfigError: another one.

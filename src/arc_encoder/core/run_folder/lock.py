@@ -62,7 +62,6 @@ def lock_output(target: Path, lock: Path | None = None) -> Iterator[None]:
     """Within it nobody else may make the file or folder `target`; afterwards no lock is left.
 
     Args:
-        target: what is made.
         lock: file that is locked, by default a hidden one beside `target`; its folder is made if it is missing.
 
     Raises:

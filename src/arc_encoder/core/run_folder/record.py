@@ -56,13 +56,6 @@ def record_start(
 ) -> None:
     """Make the folder of a run and write into it a record of this start, with its configuration and words if there are any.
 
-    Args:
-        run: the folder.
-        seed: of everything random.
-        checkpoint: that the start continues from.
-        config: the whole configuration as YAML.
-        words: of the command line, such as `model/pooling=last`.
-
     Raises:
         ConfigError: the folder cannot be written.
     """
@@ -117,13 +110,7 @@ def changed_versions(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def changed_settings(before: Any, now: Any, *, without: Sequence[str] = ()) -> dict[str, str]:
-    """What differs between two configurations: its key and, such as "4 → 8", its two values.
-
-    Args:
-        before: nested settings, those of a run's config.yaml.
-        now: those of this start.
-        without: keys that do not count, with all that lies below them.
-    """
+    """What differs between two configurations: its key and, such as "4 → 8", its two values."""
     old, new = _flat(before), _flat(now)
     return {
         key: f"{old.get(key)} → {new.get(key)}"

@@ -112,12 +112,7 @@ def current_key(key: str) -> str:
 
 
 def with_current_names(value: Any, path: str = "") -> Any:
-    """A plain configuration with the current name of every setting and of every `_target_`.
-
-    Args:
-        value: the configuration, or a part of it.
-        path: of that part.
-    """
+    """A plain configuration with the current name of every setting and of every `_target_`."""
     if isinstance(value, list):
         return [with_current_names(inner, path) for inner in value]
     if not isinstance(value, dict):

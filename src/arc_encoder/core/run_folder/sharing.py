@@ -25,10 +25,7 @@ def share_run_folder(
     """Within it only processes of these settings may work in a folder, which is made if it is not there.
 
     Args:
-        folder: of the evaluation.
-        settings: nested, of this process.
         record: writes them to the folder's config.yaml, against which others are held; called when this process is let in.
-        own: keys that each process may have its own way.
 
     Raises:
         ConfigError: processes of other settings are at work there, or the folder cannot be written.

@@ -55,8 +55,6 @@ class ArcCollator:
 
     Args:
         encoder_tokenizer: the encoder's tokenizer; contexts get no special tokens.
-        decoders: the tokenizer of each decoder, by name.
-        with_reference: put what the decoder would read without compression beside each batch.
 
     Raises:
         ConfigError: a chat decoder whose tokenizer has no usable chat template.

@@ -35,11 +35,7 @@ def split_words(text: str, words: int | None) -> Iterator[str]:
 
 
 class PassageStore(Sequence[str]):
-    """The passages of a folder, by number.
-
-    Args:
-        folder: one that `write` filled.
-    """
+    """The passages of a folder, by number."""
 
     def __init__(self, folder: Path) -> None:
         self.offsets: Any = np.load(folder / "offsets.npy", mmap_mode="r")
@@ -68,11 +64,7 @@ class PassageStore(Sequence[str]):
         """Cut the texts of JSONL files into passages and write them to `folder`.
 
         Args:
-            pattern: file or glob.
-            folder: existing folder.
             words: words of a passage; None keeps each text whole.
-            text_field: field that holds the text.
-            on_error: what a broken line does.
 
         Raises:
             DataError: nothing there, or a line without text.

@@ -21,14 +21,7 @@ CHOICES = ("stop", "shorten")
 
 @dataclass(frozen=True)
 class Fitted:
-    """A prompt that fits.
-
-    Attributes:
-        prompt: the prompt.
-        examples: how many examples are left in it.
-        cut: whether its document lost its end.
-        examples_cut: how many of the examples' documents lost theirs.
-    """
+    """A prompt that fits."""
 
     prompt: Prompt
     examples: int
@@ -45,7 +38,6 @@ class Reader:
 
     Attributes:
         max_tokens: encoder tokens of the longest document; None is no limit.
-        stops: whether the compressor itself refuses a longer one.
     """
 
     def __init__(self, session: Session) -> None:
@@ -108,9 +100,6 @@ def fitted(
     Examples are left out from the front; then, if need be, the document loses its end.
 
     Args:
-        group: examples and query.
-        build: makes the prompt.
-        positions: counts a prompt's decoder positions.
         room: most of them; None is no limit.
         lost: of each question of `group`, whether its document lost its end before; empty if none did.
     """

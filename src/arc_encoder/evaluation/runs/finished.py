@@ -18,7 +18,6 @@ class FinishedParts:
     """The folder of an evaluation's finished parts.
 
     Args:
-        folder: one JSON file and one lock file a part.
         fingerprint: what decides a part's results (settings, weights); a part that was made with another one is
             made again.
     """

@@ -16,12 +16,7 @@ RESULTS = "results.json"
 
 
 class ResultsFolder:
-    """Where results are written; several processes that share an evaluation may write.
-
-    Args:
-        folder: of the evaluation.
-        conditions: written into results.json as they are, for reports.
-    """
+    """Where results are written; several processes that share an evaluation may write."""
 
     def __init__(self, folder: Path, conditions: Mapping[str, Any] | None = None) -> None:
         self.folder, self.conditions = folder, dict(conditions or {})

@@ -32,9 +32,7 @@ class HarnessModel(LM):
     """A language model for the harness.
 
     Args:
-        session: decoder and, if prompts are to be compressed, ARC-Encoder.
         keep: decoder tokens at the end of a prompt that stay text, rounded down to whole lines or words.
-        max_new_tokens: longest generation where a task names none.
 
     Raises:
         ConfigError: a negative number.

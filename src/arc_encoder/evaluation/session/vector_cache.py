@@ -26,7 +26,6 @@ class VectorCache(nn.Module):
     Everything else is asked of the compressor itself.
 
     Args:
-        compressor: an ARC-Encoder, or what has its interface.
         limit_gib: memory for vectors, on the device where they are made; those unused for longest go first.
         precision: dtype in which the compressor computes, as mixed precision does; its weights stay as they are.
 

@@ -17,12 +17,6 @@ def trained_factors(model: ArcEncoderModel) -> list[float]:
 def factor_within(model: ArcEncoderModel, tokens: Sequence[int], max_vectors: int, *, extra: int) -> float:
     """The lowest trained factor at which documents take at most `max_vectors` positions together.
 
-    Args:
-        model: the ARC-Encoder.
-        tokens: encoder tokens of each document.
-        max_vectors: the budget, in positions of the decoder.
-        extra: positions that each document takes besides: its task token.
-
     Raises:
         ConfigError: the budget is no positive number.
         DataError: it is too small for every factor.

@@ -22,13 +22,7 @@ from arc_encoder.model.checkpoint.published.decoder_identity import sampled_dige
 
 
 class DocumentEncoder:
-    """An ARC-Encoder for one of its decoders.
-
-    Args:
-        model: the ARC-Encoder.
-        tokenizer: its tokenizer.
-        decoder_name: of the decoder.
-    """
+    """An ARC-Encoder for one of its decoders."""
 
     def __init__(self, model: ArcEncoderModel, tokenizer: PreTrainedTokenizerBase, decoder_name: str) -> None:
         self.model, self.tokenizer, self.decoder_name = model, tokenizer, decoder_name
@@ -51,7 +45,6 @@ class DocumentEncoder:
 
         Args:
             texts: documents of any length; long ones are cut into chunks.
-            factor: pooling factor instead of the trained one.
             batch_size: texts encoded at once; similar lengths are put together.
 
         Returns:
@@ -76,9 +69,6 @@ class DocumentEncoder:
 
         Args:
             texts: documents of any length; each different one is encoded once.
-            factor: pooling factor instead of the trained one.
-            max_vectors: most vectors of a document: the lowest factor that was trained and keeps to it is used.
-            batch_size: texts encoded at once.
 
         Raises:
             DataError: no list of texts, one that is empty or no text, or that needs more vectors than it may have.

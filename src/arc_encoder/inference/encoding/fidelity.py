@@ -25,9 +25,7 @@ class FidelityMeter:
     """Measures contexts of one ARC-Encoder with its decoder.
 
     Args:
-        arc: ARC-Encoder and decoder.
         collator: text → ids.
-        encoder: knows the chunks that documents are cut into.
 
     Raises:
         CheckpointError: an ARC-Encoder without task tokens cannot be asked to reconstruct.
@@ -44,11 +42,6 @@ class FidelityMeter:
     @torch.no_grad()
     def measure(self, contexts: Sequence[CompressedContext], texts: Sequence[str], batch_size: int) -> list[float]:
         """The share of tokens that come back, of each document; the chunks of a long one are read back one by one.
-
-        Args:
-            contexts: what was made of the documents.
-            texts: the documents.
-            batch_size: chunks at once.
 
         Raises:
             CheckpointError: a context of another compressor.

@@ -17,13 +17,7 @@ from arc_encoder.inference.generation.prompts import Parts, check_number
 
 @torch.no_grad()
 def features_of(answering: Answering, prompts: Sequence[Parts], batch_size: int) -> Tensor:
-    """Features (B, F) of prompts whose documents are vectors or text; see `prompt_features`.
-
-    Args:
-        answering: the decoder.
-        prompts: what it would be asked.
-        batch_size: prompts at once.
-    """
+    """Features (B, F) of prompts whose documents are vectors or text; see `prompt_features`."""
     check_number("batch_size", batch_size, lowest=1)
     if not prompts:
         raise DataError("there is no prompt to judge; give one at least")

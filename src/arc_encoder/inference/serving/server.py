@@ -39,15 +39,8 @@ def gateway_of(
     """A gateway around a compressor.
 
     Args:
-        compressor: with its decoder, if the engine needs it here.
-        engine: makes the engine.
-        store: folder of compressed documents that requests name by id.
-        limits: of requests.
         api_key_file: one key a line; see `ApiKeys`.
         model: the name under which the decoder is served; its own by default.
-        page: show the page for people at `/`.
-        max_batch: documents encoded at once.
-        cache_mib: memory for vectors of documents that were compressed lately.
 
     Raises:
         CheckpointError: the store holds vectors of other models.
@@ -75,9 +68,6 @@ def serve(
     """Answer requests until the process is told to end; those under way are finished first.
 
     Args:
-        gateway: see `gateway_of`.
-        host: address to listen on.
-        port: its port.
         grace: seconds that requests under way have to finish after SIGTERM.
         log_level: debug, info, warning or error. A line a request, in JSON, without text of documents.
 

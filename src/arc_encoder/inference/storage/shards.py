@@ -17,11 +17,7 @@ OPEN_SHARDS = 256  # memory-mapped at once
 
 
 class Shards:
-    """The shards of a store.
-
-    Args:
-        folder: that holds them.
-    """
+    """The shards of a store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -123,13 +123,7 @@ def _check_decoders(folder: Path, decoders: Mapping[str, FrozenDecoder]) -> None
 def fit_starts(
     compressor: ArcEncoderModel, tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, FrozenDecoder]
 ) -> None:
-    """Fit what the vectors of `decoders` begin as, where they have a start.
-
-    Args:
-        compressor: whose heads are fitted.
-        tokenizer: the encoder's.
-        decoders: the decoders whose heads have not been trained.
-    """
+    """Fit what the vectors of `decoders` begin as, where they have a start."""
     mine = compressor.encoder.backbone.get_input_embeddings()
     for name, decoder in decoders.items():
         start = compressor.head(name).start

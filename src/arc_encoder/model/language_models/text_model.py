@@ -16,9 +16,6 @@ def text_model(model: Any) -> Any:
     Such models cannot generate from embeddings. Their language model can, and what reads images
     takes no memory any more.
 
-    Args:
-        model: a `PreTrainedModel` with weights.
-
     Raises:
         ConfigError: no language model was found in it.
     """

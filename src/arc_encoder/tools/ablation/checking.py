@@ -19,8 +19,6 @@ def check_stages(stages: list[Stage], *, first_seed: int, shared: Sequence[str] 
     """Hold every command against the configurations before the first one runs; further seeds differ in nothing.
 
     Args:
-        stages: the commands.
-        first_seed: of those that are looked at.
         shared: overrides that all commands were given; one that only one kind knows is told with where it belongs.
 
     Raises:

@@ -28,14 +28,7 @@ RUNNING = ("scale.jobs=", "scale.threads=", "scale.start=", "scale.start.")  # n
 
 @dataclass(frozen=True)
 class Study:
-    """An ablation that was looked at and can run.
-
-    Attributes:
-        stages: its commands, each after those that it needs.
-        finished: folders of those that are done.
-        start: how each command is started.
-        jobs: how many at once.
-    """
+    """An ablation that was looked at and can run."""
 
     stages: list[Stage]
     finished: set[Path]

@@ -52,10 +52,6 @@ def step_speed(
     """How fast `module` trains on `batches`, after the first `warmup` of them: forward, backward, optimizer.
 
     Args:
-        module: the model, which is trained by it.
-        batches: more than `warmup` of them.
-        device: where to compute.
-        warmup: batches that are not counted.
         precision: dtype of the computation; weights stay as they are.
     """
     module.model.to(device)

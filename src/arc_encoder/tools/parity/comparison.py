@@ -14,15 +14,7 @@ TOLERANCE, LOGITS_TOLERANCE = 1e-5, 2e-5
 
 @dataclass
 class Comparison:
-    """What one golden case gave.
-
-    Attributes:
-        name: of the case, its path below the suite's folder.
-        values: numbers compared.
-        worst: largest absolute difference of each kind of number.
-        problems: what is off, in words.
-        notes: what was left out on purpose, and why.
-    """
+    """What one golden case gave."""
 
     name: str
     scale: float = 1.0
@@ -61,13 +53,7 @@ class Comparison:
 
 
 def results_text(results: Sequence[Comparison], *, scale: float, not_compared: Sequence[str]) -> str:
-    """A table, what is off, and how many cases agree.
-
-    Args:
-        results: one a case.
-        scale: factor on every tolerance.
-        not_compared: what no case is compared in.
-    """
+    """A table, what is off, and how many cases agree."""
     off = [found for found in results if not found.passed]
     problems = [f"{each.name}: {problem}" for each in off for problem in each.problems[:10] or ["nothing was compared"]]
     verdict = (

@@ -27,11 +27,7 @@ def run_suite(
     """Check every golden case below `folder`.
 
     Args:
-        folder: of training cases, generation cases, metrics.json and pooling_groups.json, at any depth.
-        device: where models run.
-        dtype: of the models' weights.
         scale: factor on every tolerance, for dtypes and devices with less precision.
-        progress: show a progress bar.
 
     Raises:
         DataError: there is no case.

@@ -20,12 +20,9 @@ class Machine:
     """What the training runs on.
 
     Attributes:
-        gpus: processes, one on each GPU.
         memory_gib: of one GPU, GiB.
         peak_tflops: most that one GPU computes in the compute dtype, 10¹² operations a second.
-        utilisation: share of it that is reached.
         reserve_gib: of each GPU for CUDA, libraries and gaps between tensors, GiB.
-        sharded: weights, gradients and moments are divided among the GPUs.
     """
 
     gpus: int = 8
@@ -49,15 +46,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class BatchEstimate:
-    """One task in front of one decoder.
-
-    Attributes:
-        task, decoder: names.
-        share: of the training's batches.
-        batch: shape.
-        plain, checkpointed: activations without and with checkpointing.
-        work: floating-point operations without and with checkpointing.
-    """
+    """One task in front of one decoder."""
 
     task: str
     decoder: str
@@ -116,9 +105,6 @@ def estimate(
     """Memory and work of a training.
 
     Args:
-        parts: on the meta device.
-        tasks: share and batch by name.
-        machine: what it runs on.
         compute: bytes of a number of the compute dtype.
         decoder_weights: how often each decoder is trained; equally by default.
 

@@ -76,16 +76,7 @@ def build_parts(
 
     Args:
         encoder: backbone; its path may be a folder or the hub name of a bundled architecture.
-        pooling: how contexts are pooled.
-        projector: makes a projector from (in_dim, out_dim).
         decoders: (path, dtype) by name.
-        optim: says what is trained.
-        chunking: how long contexts are cut.
-        task_tokens: whether each decoder gets a pair of task tokens.
-        decoder_adapter: trained changes to each decoder.
-        chat: names of the decoders with a chat template, which get none.
-        elsewhere: names of the decoders with a device of their own.
-        resting: names of the decoders that are in main memory while another computes.
 
     Raises:
         CheckpointError: an architecture that is not known here.

@@ -20,11 +20,6 @@ from arc_encoder.tools.preparation.writing import held_out_of, manifest_of
 def prepare(config: DictConfig, *, name: str, command: str) -> list[Prepared]:
     """Make the files of the chosen recipe.
 
-    Args:
-        config: the composed configuration of `arc-data prepare`.
-        name: of the recipe.
-        command: as it was typed, for the manifest.
-
     Raises:
         ConfigError: a setting that makes no sense, or an output that cannot be written.
         DataError: the rows cannot be had, or give no record.

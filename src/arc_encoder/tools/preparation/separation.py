@@ -22,8 +22,6 @@ class Separation:
     GPT-3 was filtered by (Brown et al., 2020, App. C).
 
     Args:
-        exclude: JSONL files, or globs of them, whose texts (`text` or `passages`) must not be trained on.
-        words: length of a match.
         held_out: share of the documents that go into a file of their own. A document and everything that is cut from
             it or asked about it are on the same side; which side hangs on its text alone.
 

@@ -32,12 +32,7 @@ def atomic_writer(path: Path) -> Iterator[TextIO]:
 
 
 class Writer:
-    """Counts and writes the records of one output file.
-
-    Args:
-        file: where they go.
-        name: beginning of the records' ids.
-    """
+    """Counts and writes the records of one output file."""
 
     def __init__(self, file: TextIO, name: str) -> None:
         self.file, self.name = file, name

@@ -56,14 +56,6 @@ def make_probe(
 ) -> str:
     """Train a probe and measure it; writes probe.safetensors, results.json and results.md to `output`.
 
-    Args:
-        compressor: with its decoder.
-        questions: about their passages.
-        output: folder that is there.
-        factors: pooling factors.
-        metric, right_from: an answer is right from this score on.
-        train, test, max_new_tokens, batch_size, seed, shots: see `study_lost_answers`.
-
     Returns:
         the results as Markdown.
     """

@@ -19,12 +19,7 @@ SHOWN = 3  # places of each kind
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of finding.
-
-    Attributes:
-        words: what it is, as it reads after a number and a times sign.
-        stops: whether a training ends with it.
-    """
+    """A kind of finding."""
 
     words: str
     stops: bool = False
@@ -113,12 +108,8 @@ class Measure:
     """The tokenizers and limits of a training.
 
     Attributes:
-        encoder: the encoder's tokenizer.
-        decoders: how text is tokenized for each decoder.
         vectors: encoder tokens of a context → compressed vectors, task token not counted.
-        budget: most encoder tokens of a context (size of a chunk × number of chunks).
         windows: positions that each decoder was made for; None if it does not say.
-        task_tokens: whether each decoder gets a task token after a context.
     """
 
     encoder: PreTrainedTokenizerBase

@@ -33,7 +33,6 @@ class RecordSurvey:
     """Statistics of documents or questions.
 
     Args:
-        measure: the tokenizers.
         max_passages: passages of a context at most; None takes all.
     """
 

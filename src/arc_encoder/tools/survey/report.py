@@ -20,15 +20,7 @@ PLAIN = "\033[0m"
 
 @dataclass
 class SourceReport:
-    """The report of one source.
-
-    Attributes:
-        name: of the source.
-        error: why it cannot be read at all.
-        refused: tasks that do not accept it, with the reason.
-        tasks: the samples of the others.
-        content: everything about its records, as JSON takes it.
-    """
+    """The report of one source."""
 
     name: str
     error: str | None = None

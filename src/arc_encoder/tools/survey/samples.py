@@ -24,14 +24,7 @@ class Piece:
 
 @dataclass
 class TaskSurvey:
-    """Samples of one task.
-
-    Attributes:
-        name: of the task.
-        positions: decoder positions of each sample, by decoder.
-        findings: samples that cannot be used.
-        examples: a few samples as they would be built, in front of the first decoder.
-    """
+    """Samples of one task."""
 
     name: str
     positions: dict[str, Lengths] = field(default_factory=dict)
@@ -41,16 +34,7 @@ class TaskSurvey:
 
 
 def survey_task(name: str, task: Task, measure: Measure, *, samples: int, examples: int, seed: int) -> TaskSurvey:
-    """Build the first `samples` samples of a run with `seed`.
-
-    Args:
-        name: of the task.
-        task: with its source.
-        measure: tokenizers and limits.
-        samples: how many are built.
-        examples: how many are kept to be shown.
-        seed: the run's data seed.
-    """
+    """Build the first `samples` samples of a run with `seed`."""
     found, collator = TaskSurvey(name, {decoder: Lengths() for decoder in measure.decoders}), measure.collator()
     for index in range(samples):
         try:

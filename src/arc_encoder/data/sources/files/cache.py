@@ -41,11 +41,6 @@ def state_of(path: Path) -> tuple[int, int]:
 def build_once(path: Path, purpose: str, make: Callable[[Path], None]) -> Path:
     """The cached result of `make` for a file; processes that want the same wait for the first.
 
-    Args:
-        path: the file that it is made of.
-        purpose: what is made, and of which settings it depends.
-        make: writes it to the path that it is given.
-
     Raises:
         DataError: the cache cannot be written.
     """

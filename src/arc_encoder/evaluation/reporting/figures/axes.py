@@ -45,13 +45,8 @@ def heat_map(
     """Draw values by row and column, with their texts on light or dark and a bar of colours beside them.
 
     Args:
-        figure, axis: the panel.
         cells: (row, column) → value.
         texts: (row, column) → what stands there.
-        names: of a row and of a column.
-        lower_is_better: bright is low.
-        fontsize: of the texts.
-        limits: `vmin` and `vmax` of the colours.
     """
     rows, columns = sorted({row for row, _ in cells}), sorted({column for _, column in cells})
     values = [[cells.get((row, column), float("nan")) for column in columns] for row in rows]

@@ -37,7 +37,6 @@ def markdown_table(rows: Sequence[Row], costs: Sequence[Cost] = ()) -> str:
     """One line a part, one column a metric, each value with its 95 % interval.
 
     Args:
-        rows: what was measured.
         costs: of the same parts. Systems that change the decoder are marked; of older results, costs alone say so.
     """
     metrics = [name for name in dict.fromkeys(row.metric for row in rows) if name not in HIDDEN]

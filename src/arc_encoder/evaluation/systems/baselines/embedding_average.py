@@ -53,10 +53,6 @@ class AveragedEmbeddings(System):
 class EmbeddingAverage(nn.Module):
     """Has the interface of an ARC-Encoder that `ArcForCausalLM` uses; contexts are ids of the decoder itself.
 
-    Args:
-        decoder: whose embeddings are averaged.
-        factor: tokens averaged to one vector.
-
     Raises:
         ConfigError: a factor below 1.
     """

@@ -28,8 +28,6 @@ class EncoderQueue:
 
     Args:
         compressor: the ARC-Encoder; its decoder is not used.
-        max_batch: documents encoded at once.
-        cache_mib: memory for vectors of documents that were compressed lately.
 
     Raises:
         ConfigError: a number that cannot work.

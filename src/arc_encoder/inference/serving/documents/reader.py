@@ -28,9 +28,6 @@ class DocumentReader:
     """Makes documents of what clients send.
 
     Args:
-        encoder: compresses.
-        decoder: how text is tokenized for the decoder.
-        limits: of a request.
         store: where ids are looked up; None knows no id.
     """
 
@@ -68,9 +65,7 @@ class DocumentReader:
         """The documents of a request, in order.
 
         Args:
-            sources: what was sent.
             factor: pooling factor of what is compressed now; None for the trained one.
-            max_vectors: most positions that they may take together, instead of a factor.
             read: vectors; text; or truncated, the text cut to as many tokens as its vectors take positions.
 
         Raises:

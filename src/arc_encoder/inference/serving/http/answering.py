@@ -24,13 +24,7 @@ T = TypeVar("T")
 
 
 class Responder:
-    """Lets an engine answer.
-
-    Args:
-        engine: that answers.
-        limits: of time.
-        metrics: counts.
-    """
+    """Lets an engine answer."""
 
     def __init__(self, engine: Engine, limits: Limits, metrics: Metrics) -> None:
         self.engine, self.limits, self.metrics = engine, limits, metrics

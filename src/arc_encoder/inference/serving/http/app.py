@@ -28,16 +28,7 @@ from arc_encoder.inference.serving.protocol.limits import Limits
 
 @dataclass(frozen=True)
 class Gateway:
-    """What a gateway consists of.
-
-    Attributes:
-        engine: answers.
-        reader: makes vectors of documents.
-        model: the name under which the decoder is served.
-        limits: of requests.
-        keys: that open it.
-        page: whether it shows the page for people at `/`.
-    """
+    """What a gateway consists of."""
 
     engine: Engine
     reader: DocumentReader

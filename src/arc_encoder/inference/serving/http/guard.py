@@ -23,14 +23,7 @@ log = logging.getLogger("arc_encoder.inference.serving.requests")
 
 
 class Guard:
-    """Outermost part of the gateway.
-
-    Args:
-        app: what is guarded.
-        keys: that open it.
-        limits: of size, number and time.
-        metrics: counts.
-    """
+    """Outermost part of the gateway."""
 
     def __init__(self, app: ASGIApp, keys: ApiKeys, limits: Limits, metrics: Metrics) -> None:
         self.app, self.keys, self.limits, self.metrics = app, keys, limits, metrics

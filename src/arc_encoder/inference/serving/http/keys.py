@@ -16,7 +16,6 @@ class ApiKeys:
 
     Args:
         file: with one key a line; None for none.
-        variable: environment variable that may hold one more.
 
     Raises:
         ConfigError: a file that cannot be read, or that holds no key.

@@ -30,9 +30,6 @@ class JsonLines(logging.Formatter):
 def write_json_lines(level: str) -> None:
     """Let the gateway's own log go to standard error as JSON.
 
-    Args:
-        level: debug, info, warning or error.
-
     Raises:
         ConfigError: another word.
     """

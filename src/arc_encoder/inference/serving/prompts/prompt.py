@@ -26,12 +26,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Turn:
-    """One message of a chat.
-
-    Attributes:
-        role: system, user or assistant.
-        parts: texts and documents in reading order.
-    """
+    """One message of a chat."""
 
     role: str
     parts: tuple[str | Document, ...]

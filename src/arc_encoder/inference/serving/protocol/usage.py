@@ -12,12 +12,7 @@ from arc_encoder.inference.serving.prompts.prompt import Part
 
 @dataclass(frozen=True)
 class DocumentCost:
-    """What the documents of a prompt cost.
-
-    Attributes:
-        vectors: positions that they take.
-        tokens: encoder tokens that they have as text.
-    """
+    """What the documents of a prompt cost."""
 
     vectors: int
     tokens: int

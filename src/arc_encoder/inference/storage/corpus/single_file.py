@@ -52,14 +52,6 @@ def write_single_file(
 ) -> Outcome:
     """Compress documents into one file.
 
-    Args:
-        compressor: what encodes.
-        documents: in any number that memory holds the vectors of.
-        output: the file.
-        factor: pooling factor instead of the trained one.
-        batch_size: documents encoded at once.
-        skip: leave out documents that cannot be compressed, with a warning.
-
     Returns:
         what became of the documents.
 

@@ -28,7 +28,6 @@ def stored_weights(
     """What is written of an ARC-Encoder's weights, and the blocks that are left out.
 
     Args:
-        state: all its weights.
         origin: the backbone that it was made from (`origin_of`); None stores everything.
         dtype: one of `DTYPES`; None keeps the weights' own.
 

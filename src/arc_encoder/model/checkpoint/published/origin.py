@@ -42,12 +42,7 @@ def path_of(name: str) -> str:
 
 
 def origin_of(path: str | Path, state: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What `config.json` says of a fresh ARC-Encoder's backbone; None if it has no name.
-
-    Args:
-        path: where the backbone was loaded from.
-        state: the ARC-Encoder's weights, none of them trained.
-    """
+    """What `config.json` says of a fresh ARC-Encoder's backbone; None if it has no name."""
     name = name_of(path)
     return None if name is None else {"name": name, "blocks": block_digests(state)}
 
@@ -61,9 +56,6 @@ def weights_left_out(
     """The weights of `blocks` in float32, out of the backbone that they were never changed in.
 
     Args:
-        origin: as `origin_of` gives it.
-        blocks: which are needed.
-        layers: of the backbone that are used.
         backbone: folder, GGUF file or hub name to take them from; None is where the name leads.
 
     Raises:

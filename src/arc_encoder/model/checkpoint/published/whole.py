@@ -17,12 +17,6 @@ def load_all_weights(
 ) -> tuple[dict[str, Tensor], torch.dtype]:
     """Weights by name, and the dtype of those that are stored (float32 for int8).
 
-    Args:
-        folder: of the ARC-Encoder, or its name on the hub.
-        config: its configuration.
-        backbone: where what was left out is taken from, instead of the name in `config`.
-        revision: of the hub.
-
     Raises:
         CheckpointError: a file that is missing or damaged, or another backbone.
     """

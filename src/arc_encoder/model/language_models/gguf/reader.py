@@ -36,9 +36,6 @@ def gguf_library() -> Any:
 class GgufFile:
     """Fields and tensors of a GGUF file; tensors are read from the disk when they are asked for.
 
-    Args:
-        path: the file.
-
     Raises:
         ConfigError: the package `gguf` is not installed.
         CheckpointError: no such file, no GGUF file, or half of one.

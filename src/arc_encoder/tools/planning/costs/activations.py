@@ -58,9 +58,6 @@ def activations(
     """Memory of one batch in front of one decoder.
 
     Args:
-        parts: of the training.
-        decoder: its name.
-        batch: its shape.
         compute: bytes of a number of the compute dtype.
         checkpointing: blocks of encoder and decoder keep their input only, and are computed
             again in the backward pass.

@@ -41,13 +41,7 @@ class Standing:
 
 
 def standing(parts: Parts, *, processes: int = 1, sharded: bool = False) -> Standing:
-    """Weights, gradients and optimizer of one process.
-
-    Args:
-        parts: of the training.
-        processes: GPUs.
-        sharded: each process keeps its part of weights, gradients and moments only.
-    """
+    """Weights, gradients and optimizer of one process."""
     own: list[Tensor] = list(parts.compressor.parameters())
     trained = size([p for p in own if p.requires_grad])
     here = [

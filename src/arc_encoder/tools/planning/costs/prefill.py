@@ -16,11 +16,6 @@ def prefill_work(
     """Operations for one prompt, on average.
 
     Args:
-        model: decoder, and whatever compresses.
-        decoder: name of the decoder.
-        contexts: compressed contexts in a prompt.
-        context_tokens: encoder tokens of one of them.
-        positions: decoder positions of the whole prompt.
         factor: pooling factor, None for the trained one.
 
     Returns:

@@ -31,12 +31,6 @@ class DocumentSize:
 
     Attributes:
         factor: pooling factor; None is text.
-        positions: of the decoder.
-        cache_bytes: keys and values in the decoder.
-        stored_bytes: its vectors in a store.
-        encode_work: floating-point operations until its vectors are there.
-        prefill_work: of the decoder until the first token.
-        fitting: documents whose keys and values fit beside the weights.
     """
 
     factor: int | None
@@ -58,15 +52,7 @@ def weight_bytes(parts: Parts, decoder: str) -> tuple[int, int]:
 def document_sizes(
     parts: Parts, decoder: str, *, tokens: int, factors: Sequence[int], machine: Machine
 ) -> list[DocumentSize]:
-    """The document as text, and at every factor.
-
-    Args:
-        parts: the models, on the meta device.
-        decoder: which decoder.
-        tokens: of the document.
-        factors: pooling factors.
-        machine: that holds encoder and decoder.
-    """
+    """The document as text, and at every factor."""
     model = parts.decoders[decoder]
     number = next(model.parameters()).element_size()
     position = sum(2 * block.key_heads * block.head_width * number for block in blocks_of(model))

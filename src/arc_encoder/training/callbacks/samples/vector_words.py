@@ -116,7 +116,6 @@ def heat_map(similar: Tensor, words: Sequence[str]) -> Tensor:
     """An image (3, height, width) of similarities (M, T): dark is unlike, bright is alike.
 
     Args:
-        similar: a row for each vector, a column for each token.
         words: the tokens in letters; they stand under their columns, and the numbers of the vectors before their rows.
     """
     rows, columns = similar.shape

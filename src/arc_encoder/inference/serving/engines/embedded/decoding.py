@@ -63,13 +63,10 @@ class Decoding:
     """The batch of one decoder.
 
     Args:
-        answering: the decoder, behind the ARC-Encoder whose vectors it reads.
-        end_ids: ids that end an answer.
         max_batch: answers that are generated at the same time. Decoders whose attention counts places instead of
             positions take one at a time.
         prefill_positions: positions of new prompts that are read in one pass, padding included; a longer prompt is read
             alone.
-        prefix_cache_mib: memory for the keys and values of documents that may be asked again.
     """
 
     def __init__(
@@ -174,7 +171,6 @@ class Decoding:
         """Read more of several prompts.
 
         Args:
-            rows: what was read of each.
             pieces: embeddings (S, E) of what comes next, one position at least.
 
         Returns:
