@@ -1,16 +1,68 @@
-"""Text to pretrain on, or passages to search: {text}."""
+"""Plain texts, paraphrases and translations."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from arc_encoder.core.errors import ConfigError
-from arc_encoder.tools.preparation.conversion import Conversion, LeftOut, Record, Row, pick
+from arc_encoder.core.errors import at_least
+from arc_encoder.tools.preparation.conversion import Conversion, LeftOut, Record, Row, pick, question
+
+
+class Flores(Conversion):
+    """FLORES: translations of a sentence into several languages, one record each.
+
+    Args:
+        source: code of the language to translate from, such as eng_Latn.
+        targets: name of each language to translate into, by code.
+        request: the question; {language} becomes the name.
+    """
+
+    def __init__(
+        self,
+        targets: Mapping[str, str],
+        source: str = "eng_Latn",
+        request: str = "Translate the previous document into {language}.",
+    ) -> None:
+        self.targets, self.source, self.request = dict(targets), source, request
+
+    def records(self, row: Row) -> Iterator[Record | LeftOut]:
+        passage = pick(row, f"sentence_{self.source}", self.source)
+        for code, language in self.targets.items():
+            answer = pick(row, f"sentence_{code}", code)
+            yield question(self.request.format(language=language), answer, [passage])
+
+
+class Paraphrases(Conversion):
+    """ParaSCI: pairs of sentences, both longer than `min_characters`.
+
+    Args:
+        first: names that the first sentence's field may have.
+        second: names that the second sentence's field may have.
+        request: the question.
+        min_characters: pairs with a sentence of so many characters or fewer are left out.
+    """
+
+    def __init__(
+        self,
+        first: Sequence[str] = ("sentence1", "source", "src"),
+        second: Sequence[str] = ("sentence2", "target", "tgt"),
+        request: str = "Paraphrase the previous text.",
+        min_characters: int = 100,
+    ) -> None:
+        self.first, self.second = tuple(first), tuple(second)
+        self.request, self.min_characters = request, min_characters
+
+    def records(self, row: Row) -> Iterator[Record | LeftOut]:
+        first, second = str(pick(row, *self.first)).strip(), str(pick(row, *self.second)).strip()
+        if min(len(first), len(second)) <= self.min_characters:
+            yield LeftOut(f"a sentence of {self.min_characters} characters or fewer")
+        else:
+            yield question(self.request, second, [first])
 
 
 class PlainText(Conversion):
-    """Documents.
+    """Text to pretrain on, or passages to search.
 
     Args:
         text: names that the text's field may have.
@@ -32,8 +84,7 @@ class PlainText(Conversion):
         min_score: float = 0.0,
         piece_words: int | None = None,
     ) -> None:
-        if piece_words is not None and piece_words < 1:
-            raise ConfigError(f"piece_words={piece_words}: expected a whole number from 1 on, or null")
+        at_least(1, "", ", or null", piece_words=piece_words)
         self.text, self.title, self.min_characters = tuple(text), title, min_characters
         self.score, self.min_score, self.piece_words = score, min_score, piece_words
 
