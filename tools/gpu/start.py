@@ -16,7 +16,7 @@ import torch
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import quieten
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.compute.device import choose_device
+from arc_encoder.core.compute import choose_device
 from arc_encoder.core.errors import ArcError
 from tools.gpu.check import PARTS, SIZES, check_gpu
 from tools.gpu.report import gpu_report

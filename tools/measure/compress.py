@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from arc_encoder.core.batch import pad_rows
-from arc_encoder.core.compute.memory import peak_memory_gib
+from arc_encoder.core.compute import peak_memory_gib
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.data.batching.tokens import token_ids
 from arc_encoder.data.records import Document

@@ -19,7 +19,7 @@ import torch
 from hydra import compose
 from hydra.utils import instantiate
 
-from arc_encoder.config.building.decoders import build_decoders
+from arc_encoder.config.building.compressors import build_decoders
 from arc_encoder.config.building.training import build_trainer
 from arc_encoder.config.compose import composing
 from arc_encoder.config.paths import register_resolvers

@@ -47,7 +47,7 @@ def evaluate(
         folder: where results.json, report.md and every example are written.
         identify: a text for a part that is another one whenever something that decides its results is; parts that an
             earlier start finished with the same text are read from `folder` instead of computed.
-        price: floating-point operations of a prompt, such as `tools.planning.costs.prefill.prefill_work`; without it
+        price: floating-point operations of a prompt, such as `tools.planning.costs.work.prefill_work`; without it
             no costs are told.
         conditions: written into results.json as they are, for reports.
         first_process: of several that share `folder`, this one marks the results as running and writes report.md.

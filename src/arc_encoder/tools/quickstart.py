@@ -21,13 +21,13 @@ from arc_encoder.config.compose import composing, config_dir_of_run
 from arc_encoder.config.validation.check import check_config
 from arc_encoder.config.validation.keys import KEYS
 from arc_encoder.core.atomic import atomic_directory
-from arc_encoder.core.compute.memory import peak_memory_gib
+from arc_encoder.core.compute import peak_memory_gib
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.evaluate import evaluate
 from arc_encoder.evaluation.reporting.plots import plot_scores
 from arc_encoder.evaluation.reporting.tables.result_tables import markdown_table
 from arc_encoder.evaluation.runs.results import Cost, Part, Row, surviving_share, write_results
-from arc_encoder.tools.planning.costs.prefill import prefill_work
+from arc_encoder.tools.planning.costs.work import prefill_work
 
 
 def quickstart(config: DictConfig) -> None:

@@ -17,7 +17,7 @@ from arc_encoder.config.building.evaluation import evaluate_from_config
 from arc_encoder.config.building.settings import words_of_command
 from arc_encoder.config.resume import expand_resume
 from arc_encoder.evaluation.evaluate import results_table
-from arc_encoder.tools.planning.costs.prefill import prefill_work
+from arc_encoder.tools.planning.costs.work import prefill_work
 
 
 def run(config: DictConfig) -> None:

@@ -28,7 +28,7 @@ def main() -> None:
     import torch
 
     from arc_encoder.config.app.run import quieten
-    from arc_encoder.core.compute.device import choose_device
+    from arc_encoder.core.compute import choose_device
     from arc_encoder.tools.parity.comparison import results_text
     from arc_encoder.tools.parity.suite import NOT_COMPARED, run_suite
 

@@ -18,8 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.config.building.benchmarks import benchmarks_of, identity
 from arc_encoder.config.building.settings import set_up_process
-from arc_encoder.core.compute.device import own_device
-from arc_encoder.core.compute.precision import compute_dtype
+from arc_encoder.core.compute import compute_dtype, own_device
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.run_folder.record import record_start
 from arc_encoder.core.run_folder.sharing import share_run_folder

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import lightning as L
+from lightning.fabric.utilities.seed import pl_worker_init_function
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
@@ -14,7 +18,6 @@ from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.data.batching.batches import BatchDataset
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
-from arc_encoder.data.batching.workers import init_worker
 from arc_encoder.data.schedule.batch_schedule import BatchSchedule
 from arc_encoder.data.schedule.growth import FactorGrowth, NoGrowth
 from arc_encoder.data.schedule.task_warmup import TaskWarmup
@@ -171,3 +174,24 @@ class ArcDataModule(L.LightningDataModule):
             pin_memory=False,
             **options,
         )
+
+
+IGNORED = (signal.SIGINT, signal.SIGUSR1)
+
+
+def init_worker(number: int) -> None:
+    """Set up worker `number` of a data loader: its signals, and its seeds where the run asked for that.
+
+    A terminal sends Ctrl-C to every process of a run, and so does a cluster with its signals. A worker that died of it
+    would break the step that the training process still finishes and saves. The first SIGTERM passes and the second ends it, so that nothing keeps a worker that hangs. All of them end when
+    the training process does.
+    """
+    for each in IGNORED:
+        signal.signal(each, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _pass_once)
+    if os.environ.get("PL_SEED_WORKERS") == "1":  # Lightning's own function, which it leaves out beside another one
+        pl_worker_init_function(number)
+
+
+def _pass_once(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)

@@ -8,7 +8,6 @@ from textwrap import shorten
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.evaluation.reporting.reading.choice import KEYS, described, only_one, parts_of
 from arc_encoder.evaluation.reporting.reading.material import Material, by_id, examples_of, metrics_of, weight_of
-from arc_encoder.evaluation.reporting.reading.pairing import PartOfRun, partners
 from arc_encoder.evaluation.reporting.reading.runs import Run, check_comparable
 from arc_encoder.evaluation.reporting.reading.summary import LOSSES
 from arc_encoder.evaluation.reporting.significance import Comparison, compare
@@ -160,3 +159,25 @@ def _figures(found: Comparison) -> list[str]:
 
 def _digits(metric: str) -> int:
     return 3 if metric in LOSSES else 1
+
+
+PartOfRun = tuple[Run, Row]
+ASKED = ("benchmark", "decoder", "shots")
+NEAR = ("variant", "system", "factor", "seed")  # where they tell several apart, those of the first are meant
+
+
+def partners(runs: Sequence[Run], first: PartOfRun, wanted: Mapping[str, str]) -> list[PartOfRun]:
+    """The parts of `runs` that answered what `first` answered and have the `wanted` values.
+
+    Of several, those of the same ablation and scale, variant, system, factor and seed are left, as far as there are such.
+
+    Raises:
+        DataError: there is none.
+    """
+    same = described(*first)
+    found = parts_of(runs, {**{key: same[key] for key in ASKED}, **wanted})
+    for key in ("ablation", "scale"):
+        found = [each for each in found if each[0].conditions.get(key) == first[0].conditions.get(key)] or found
+    for key in NEAR:
+        found = [each for each in found if described(*each)[key] == same[key]] or found
+    return [each for each in found if each[1].seed == first[1].seed] or found

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arc_encoder.core.compute.memory import peak_memory_gib, reset_peak_memory
+from arc_encoder.core.compute import peak_memory_gib, reset_peak_memory
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import Benchmark, ExampleResult
 from arc_encoder.evaluation.runs.finished import FinishedParts

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 import torch
 
-from arc_encoder.core.compute.precision import compute_dtype
+from arc_encoder.core.compute import compute_dtype
 from arc_encoder.data.batching.collator import ArcCollator, texts_of
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.model.arc_model import ArcForCausalLM

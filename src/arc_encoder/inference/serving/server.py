@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -16,7 +20,6 @@ from arc_encoder.inference.serving.documents.reader import DocumentReader
 from arc_encoder.inference.serving.engines.base import Engine
 from arc_encoder.inference.serving.http.app import Gateway, create_app
 from arc_encoder.inference.serving.http.keys import ApiKeys
-from arc_encoder.inference.serving.http.logs import write_json_lines
 from arc_encoder.inference.serving.protocol.errors import ApiError
 from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.storage.store import VectorStore
@@ -91,3 +94,36 @@ def serve(
         timeout_graceful_shutdown=grace,
         server_header=False,
     )
+
+
+NAME = "arc_encoder.inference.serving"
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class JsonLines(logging.Formatter):
+    """A record as a JSON object: time, level, what happened, and its `fields`; never text of a document or an answer."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        return json.dumps(line)
+
+
+def write_json_lines(level: str) -> None:
+    """Let the gateway's own log go to standard error as JSON.
+
+    Raises:
+        ConfigError: another word.
+    """
+    if level not in LEVELS:
+        raise ConfigError(f"log_level={level!r} is unknown; choose one of {', '.join(LEVELS)}")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger(NAME)
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(level.upper())
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of every request to an engine

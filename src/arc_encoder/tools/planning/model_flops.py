@@ -15,7 +15,7 @@ from lightning.fabric.utilities.throughput import get_available_flops
 from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.compute.precision import COMPUTE
+from arc_encoder.core.compute import COMPUTE
 from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.tools.planning.costs.work import work

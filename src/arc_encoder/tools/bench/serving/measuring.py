@@ -23,7 +23,7 @@ from arc_encoder.data.prompts import DOCUMENT, asked
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.storage.store import VectorStore
 from arc_encoder.model.arc_model import ArcForCausalLM
-from arc_encoder.tools.planning.costs.prefill import prefill_work
+from arc_encoder.tools.planning.costs.work import prefill_work
 
 QUESTION = "What is said there?"
 
