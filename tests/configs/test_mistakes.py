@@ -76,7 +76,7 @@ FOUND_AT_ONCE = {
         ("model.pooling.factor=four", "model.pooling.factor='four': Input should be a valid integer"),
         ("model.pooling.where=inside", "model.pooling.where='inside': Input should be 'queries', 'block' or 'between'"),
         ("trainer.precision=fp8", "trainer.precision='fp8'"),
-        ("optim.encoder_lr=-1", "optim: encoder_lr=-1"),
+        ("optim.encoder_lr=-1", "optim.encoder_lr=-1"),
         ("model.encoder.path=nowhere", "model.encoder: no encoder backbone at 'nowhere'"),
         ("+data.decoder_weights={other: 1}", "data.decoder_weights lacks decoder 'huggingface'"),
         ("data.tasks.random_queries.part=0", "data.tasks.random_queries: continuation: part=0 must be at least 1"),

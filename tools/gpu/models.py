@@ -23,7 +23,7 @@ from arc_encoder.model.decoder.load import FrozenDecoder
 from arc_encoder.model.encoder.chunking import Chunking
 from arc_encoder.model.encoder.pooling import MeanPooling
 from arc_encoder.model.heads.projectors import MLPProjector
-from arc_encoder.tools.planning.catalogue import language_model_config
+from arc_encoder.tools.planning.parts import language_model_config
 
 DECODER = "decoder"
 

@@ -50,7 +50,7 @@ def at_least(lowest: float, where: str = "", hint: str = "", /, **numbers: float
 
     Args:
         lowest: that is possible.
-        where: whose settings they are.
+        where: whose settings they are; after one that ends in a dot the name follows at once.
         hint: end of the message.
         numbers: the settings by name.
 
@@ -59,7 +59,7 @@ def at_least(lowest: float, where: str = "", hint: str = "", /, **numbers: float
     """
     for name, value in numbers.items():
         if value is not None and not value >= lowest:
-            place = f"{where}: " if where else ""
+            place = f"{where}: " if where and not where.endswith(".") else where
             raise ConfigError(f"{place}{name}={value} must be at least {lowest:g}{hint}")
 
 

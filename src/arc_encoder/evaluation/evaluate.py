@@ -9,12 +9,10 @@ from typing import Any, TypeAlias, Unpack
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.reporting.tables.result_tables import cost_table, markdown_table
-from arc_encoder.evaluation.runs.finished import FinishedParts
-from arc_encoder.evaluation.runs.folder import ResultsFolder, mark_running
+from arc_encoder.evaluation.runs.folder import FinishedParts, ResultsFolder, mark_running
 from arc_encoder.evaluation.runs.results import Cost, Part, Row
 from arc_encoder.evaluation.runs.runner import Price, run_parts
-from arc_encoder.evaluation.session.opening import SessionOptions, open_session
-from arc_encoder.evaluation.session.session import Session
+from arc_encoder.evaluation.session.session import Session, SessionOptions, open_session
 from arc_encoder.evaluation.systems import System
 from arc_encoder.model.decoder.load import FrozenDecoder, load_decoder
 

@@ -17,8 +17,7 @@ from arc_encoder.inference.encoding.contexts import CompressedContext, Context, 
 from arc_encoder.inference.encoding.encode import DocumentEncoder
 from arc_encoder.inference.encoding.fidelity import FidelityMeter
 from arc_encoder.inference.fallback.policies import Fallback, known_texts
-from arc_encoder.inference.fallback.probe import AnswerProbe
-from arc_encoder.inference.fallback.risk import features_of
+from arc_encoder.inference.fallback.probe import AnswerProbe, features_of
 from arc_encoder.inference.generation.answering import Answering
 from arc_encoder.inference.generation.prompts import Parts, Prompt, check_number, check_prompts, check_texts
 from arc_encoder.inference.generation.sampling import Sampling

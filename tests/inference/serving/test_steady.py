@@ -23,7 +23,7 @@ from openai import APITimeoutError, AuthenticationError, InternalServerError, Ra
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.inference import Compressor
 from arc_encoder.inference.serving.engines import TransformersEngine
-from arc_encoder.inference.serving.http.keys import ApiKeys
+from arc_encoder.inference.serving.http.guard import ApiKeys
 from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.serving.server import NAME, JsonLines, gateway_of
 from tests.inference.serving.conftest import MODEL, TEXTS, Running, running

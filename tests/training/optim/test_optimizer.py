@@ -158,7 +158,7 @@ def test_a_trained_encoder_changes_everywhere(fit: Fit) -> None:
 
 @pytest.mark.parametrize("name", ["encoder_lr", "projector_lr", "task_token_lr"])
 def test_a_negative_rate_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name}=-1 must be at least 0"):
+    with pytest.raises(ConfigError, match=f"optim.{name}=-1"):
         OptimSettings(**{name: -1})
 
 

@@ -15,7 +15,7 @@ from arc_encoder.config.building.settings import need, one_decoder, set_up_proce
 from arc_encoder.core.compute import compute_dtype
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.evaluation.runs.asking import Reading, read_and_answer
-from arc_encoder.evaluation.session.opening import open_session
+from arc_encoder.evaluation.session.session import open_session
 from arc_encoder.inference.storage import VectorStore
 from arc_encoder.inference.storage.retrieval import Found, ask_store
 

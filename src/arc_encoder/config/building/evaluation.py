@@ -26,7 +26,7 @@ from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.evaluate import check_systems, evaluate
 from arc_encoder.evaluation.runs.results import Cost, Part, Row
 from arc_encoder.evaluation.runs.runner import Price
-from arc_encoder.evaluation.session.opening import SessionOptions
+from arc_encoder.evaluation.session.session import SessionOptions
 from arc_encoder.evaluation.systems import System
 
 Place = tuple[str, int | None, int]  # a benchmark, its shots and its seed

@@ -14,7 +14,7 @@ from arc_encoder.config.compose import composing
 from arc_encoder.config.paths import configs_folder, register_resolvers
 from arc_encoder.core.compute import choose_device
 from arc_encoder.core.errors import ArcError, ConfigError
-from arc_encoder.evaluation.session.opening import open_session
+from arc_encoder.evaluation.session.session import open_session
 from arc_encoder.model.decoder.load import FrozenDecoder
 
 KNOWN = (

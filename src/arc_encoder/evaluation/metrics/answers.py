@@ -85,9 +85,6 @@ def confidence_interval(
         numerators: one value an example (for a weighted mean: already multiplied by its weight).
         weights: one weight an example; 1 each by default.
         articles: what each example is about; those of one article are drawn together (see `resampling`).
-        draws: bootstrap samples.
-        level: share of the draws inside the interval.
-        seed: of the draws.
 
     Returns:
         mean, lower bound, upper bound. Draws whose weights are all 0 are left out.

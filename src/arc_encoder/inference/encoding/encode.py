@@ -14,7 +14,6 @@ from arc_encoder.core.batch import pad_rows
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.data.batching.tokens import token_ids
-from arc_encoder.inference.encoding.budget import factor_within
 from arc_encoder.inference.encoding.contexts import CompressedContext, Context, Origin, source_digest
 from arc_encoder.inference.generation.prompts import Parts, check_number, check_texts, text_problem
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
@@ -215,3 +214,33 @@ def _warn_of_short(contexts: Sequence[CompressedContext]) -> None:
             f"tokens, or more (such as {shortest.origin.tokens} tokens, {len(shortest)} positions); put them into the prompt as text",
             stacklevel=3,
         )
+
+
+def trained_factors(model: ArcEncoderModel) -> list[float]:
+    """Pooling factors that the ARC-Encoder was trained at, the lowest first; where it does not say, its pooling's own."""
+    own = model.encoder.pooling.overall_factor
+    return sorted(model.config.factors) or ([] if own is None else [float(own)])
+
+
+def factor_within(model: ArcEncoderModel, tokens: Sequence[int], max_vectors: int, *, extra: int) -> float:
+    """The lowest trained factor at which documents take at most `max_vectors` positions together.
+
+    Raises:
+        ConfigError: the budget is no positive number.
+        DataError: it is too small for every factor.
+    """
+    check_number("max_vectors", max_vectors, lowest=1)
+    factors = trained_factors(model)
+    if not factors:
+        raise ConfigError(
+            f"{type(model.encoder.pooling).__name__} has no pooling factor, which max_vectors could choose"
+        )
+    needed = 0
+    for factor in factors:
+        needed = sum(model.compressed_length(count, factor) + extra for count in tokens)
+        if needed <= max_vectors:
+            return factor
+    raise DataError(
+        f"max_vectors={max_vectors} is too small: {len(tokens)} documents of {sum(tokens)} tokens need {needed} vectors at "
+        f"×{factors[-1]:g}, the largest factor that this ARC-Encoder was trained at; give shorter documents or a larger budget"
+    )

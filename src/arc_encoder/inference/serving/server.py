@@ -19,7 +19,7 @@ from arc_encoder.inference.serving.documents.encoder_queue import EncoderQueue
 from arc_encoder.inference.serving.documents.reader import DocumentReader
 from arc_encoder.inference.serving.engines.base import Engine
 from arc_encoder.inference.serving.http.app import Gateway, create_app
-from arc_encoder.inference.serving.http.keys import ApiKeys
+from arc_encoder.inference.serving.http.guard import ApiKeys
 from arc_encoder.inference.serving.protocol.errors import ApiError
 from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.storage.store import VectorStore

@@ -25,9 +25,6 @@ class Converted:
     """What was written.
 
     Attributes:
-        folder: where.
-        parameters: their number.
-        decoders: that it serves.
         note: what a user should know besides; empty if nothing.
     """
 
@@ -52,15 +49,9 @@ def convert(
     """Write an ARC-Encoder in another layout or dtype.
 
     Args:
-        source: folder, hub name or released checkpoint.
-        output: the folder to write.
         layout: ``huggingface``, or ``released``, that of the method's authors.
         dtype: float32, bfloat16, float16 or int8; as it is stored by default.
-        decoders: names for the decoders of a released one, in their order.
-        backbone: see `ArcEncoderModel.from_pretrained`.
-        tokenizer: the encoder's, if it is not with `source`.
         whole: write the backbone's untrained weights too, which are otherwise taken from the backbone.
-        overwrite: replace `output` if it exists.
 
     Raises:
         ConfigError: settings that cannot work, or an output that exists.

@@ -61,7 +61,8 @@ class OptimSettings:
             "task_token_lr": self.task_token_lr,
             "start_lr": self.start_lr or 0.0,
         }
-        at_least(0, warmup_steps=self.warmup_steps, **rates)
+        at_least(0, "optim.", **rates)
+        at_least(0, warmup_steps=self.warmup_steps)
         if self.train_layers is not None and not self.train_encoder:
             raise ConfigError(
                 f"train_layers={list(self.train_layers)} has no effect without train_encoder; switch it on to train these layers, or leave train_layers out to train none"

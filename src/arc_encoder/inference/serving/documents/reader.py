@@ -13,8 +13,8 @@ from typing import Any
 from arc_encoder.core.errors import ArcError, DataError
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.data.batching.tokens import text_ids
-from arc_encoder.inference.encoding.budget import factor_within
 from arc_encoder.inference.encoding.contexts import CompressedContext
+from arc_encoder.inference.encoding.encode import factor_within
 from arc_encoder.inference.serving.documents.encoder_queue import EncoderQueue
 from arc_encoder.inference.serving.documents.vectors_file import from_base64
 from arc_encoder.inference.serving.prompts.prompt import Document

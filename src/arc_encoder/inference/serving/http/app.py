@@ -16,8 +16,7 @@ import arc_encoder
 from arc_encoder.core.errors import ArcError
 from arc_encoder.inference.serving.documents.reader import DocumentReader
 from arc_encoder.inference.serving.engines.base import Engine
-from arc_encoder.inference.serving.http.guard import NOTES, Guard
-from arc_encoder.inference.serving.http.keys import ApiKeys
+from arc_encoder.inference.serving.http.guard import NOTES, ApiKeys, Guard
 from arc_encoder.inference.serving.http.metrics import Metrics
 from arc_encoder.inference.serving.http.routes.about import about_routes
 from arc_encoder.inference.serving.http.routes.embed import embed_routes

@@ -12,8 +12,7 @@ from typing import Any
 
 from arc_encoder.model.language_models.activation_checkpointing import layers_of
 from arc_encoder.tools.planning.costs.blocks import FLOAT, Block
-from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, stage_lengths
-from arc_encoder.tools.planning.costs.workload import Workload
+from arc_encoder.tools.planning.costs.workload import Workload, chunks, context_vectors, merged_positions, stage_lengths
 from arc_encoder.tools.planning.parts import Parts, count
 
 LOGITS = 12  # bytes of a logit's log-probability and of its two gradients, all float32

@@ -13,9 +13,8 @@ from omegaconf import DictConfig
 
 from arc_encoder.evaluation.reporting.tables.markdown import table
 from arc_encoder.tools.planning.configured import check_numbers, machine_of, parts_of
-from arc_encoder.tools.planning.costs.geometry import context_vectors
 from arc_encoder.tools.planning.costs.work import blocks_of, decoder_forward, encoder_forward, logits_work, projected
-from arc_encoder.tools.planning.costs.workload import Workload
+from arc_encoder.tools.planning.costs.workload import Workload, context_vectors
 from arc_encoder.tools.planning.estimate import GIB, Machine
 from arc_encoder.tools.planning.parts import Parts, count
 

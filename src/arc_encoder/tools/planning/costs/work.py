@@ -16,8 +16,7 @@ from arc_encoder.model.heads.head import DecoderHead
 from arc_encoder.model.language_models.activation_checkpointing import layers_of
 from arc_encoder.tools.planning.costs.activations import first_trained
 from arc_encoder.tools.planning.costs.blocks import Block
-from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, stage_lengths
-from arc_encoder.tools.planning.costs.workload import Workload
+from arc_encoder.tools.planning.costs.workload import Workload, chunks, context_vectors, merged_positions, stage_lengths
 from arc_encoder.tools.planning.parts import Parts, count
 
 

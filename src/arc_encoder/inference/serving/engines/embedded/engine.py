@@ -55,8 +55,8 @@ class TransformersEngine(Engine):
         max_positions: int = 131072,
         self_test: bool = True,
     ) -> None:
-        at_least(1, "engine", max_batch=max_batch, prefill_positions=prefill_positions, max_positions=max_positions)
-        at_least(0, "engine", prefix_cache_mib=prefix_cache_mib)
+        at_least(1, "engine.", max_batch=max_batch, prefill_positions=prefill_positions, max_positions=max_positions)
+        at_least(0, "engine.", prefix_cache_mib=prefix_cache_mib)
         decoder = compressor.decoder
         if decoder is None:
             raise CheckpointError("the embedded engine needs the decoder in this process", advice="decoder")
