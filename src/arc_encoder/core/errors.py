@@ -6,6 +6,7 @@ to say: an error that has such an `advice` carries what it needs as facts (`conf
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,6 +62,17 @@ def at_least(lowest: float, where: str = "", hint: str = "", /, **numbers: float
         if value is not None and not value >= lowest:
             place = f"{where}: " if where and not where.endswith(".") else where
             raise ConfigError(f"{place}{name}={value} must be at least {lowest:g}{hint}")
+
+
+def check_number(name: str, value: Any, *, lowest: float, whole: bool = True) -> None:
+    """Refuse a setting that is no number, or too small.
+
+    Raises:
+        ConfigError: with what was expected.
+    """
+    right = isinstance(value, int) if whole else isinstance(value, int | float)
+    if isinstance(value, bool) or not right or not lowest <= value < math.inf:
+        raise ConfigError(f"{name}={value!r} must be a {'whole ' if whole else ''}number from {lowest:g} on")
 
 
 @contextmanager

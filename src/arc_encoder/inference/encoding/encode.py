@@ -11,11 +11,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.core.batch import pad_rows
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError, DataError, check_number
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.data.batching.tokens import token_ids
 from arc_encoder.inference.encoding.contexts import CompressedContext, Context, Origin, source_digest
-from arc_encoder.inference.generation.prompts import Parts, check_number, check_texts, text_problem
+from arc_encoder.inference.generation.prompts import Parts, check_texts, text_problem
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.decoder_identity import sampled_digest
 

@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.errors import CheckpointError, DataError
+from arc_encoder.core.errors import CheckpointError, DataError, check_number
 from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
 from arc_encoder.data.batching.collator import ArcCollator
 from arc_encoder.inference.encoding.contexts import CompressedContext, source_digest
 from arc_encoder.inference.encoding.encode import DocumentEncoder
-from arc_encoder.inference.generation.prompts import check_number
 from arc_encoder.model.arc_model import ArcForCausalLM
 
 

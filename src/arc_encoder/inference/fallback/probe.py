@@ -20,10 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from arc_encoder.core.atomic import atomic_path
-from arc_encoder.core.errors import CheckpointError, ConfigError, DataError, writing
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError, check_number, writing
 from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.generation.answering import Answering
-from arc_encoder.inference.generation.prompts import Parts, check_number
+from arc_encoder.inference.generation.prompts import Parts
 
 KEY = "answer_probe"
 VERSION = 1

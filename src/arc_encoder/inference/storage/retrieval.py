@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from filelock import FileLock
 
 from arc_encoder.core.atomic import atomic_directory
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import DataError, check_number
 from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked
 from arc_encoder.data.retrieval import Retriever
 from arc_encoder.inference import CompressedContext, Compressor, Context
@@ -98,8 +98,7 @@ class StoreSearch:
         """
         if not question.strip():
             raise DataError("the question is blank")
-        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-            raise ConfigError(f"top={top!r} must be a whole number from 1 on")
+        check_number("top", top, lowest=1)
         (numbers,) = self.retriever.find([question], top)
         return self.found([self.ids[number] for number in numbers])
 

@@ -18,7 +18,7 @@ from arc_encoder.config.building.settings import set_up_process
 from arc_encoder.config.building.training import build_trainer
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.compute import choose_device, compute_dtype
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError, DataError, check_number
 from arc_encoder.data.batching.collator import texts_of
 from arc_encoder.data.batching.datamodule import ArcDataModule
 from arc_encoder.evaluation.reporting.tables.markdown import table
@@ -175,8 +175,7 @@ def check_numbers(config: DictConfig) -> None:
         ConfigError: naming the key.
     """
     for key, lowest in (("batches", 2), ("warmup", 0)):
-        if not isinstance(config[key], int) or config[key] < lowest:
-            raise ConfigError(f"{key}={config[key]!r}: expected a whole number from {lowest} on")
+        check_number(key, config[key], lowest=lowest)
     if config.warmup >= config.batches:
         raise ConfigError(f"warmup={config.warmup} must be smaller than batches={config.batches}")
     workers: Any = config.workers

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, check_number
 from arc_encoder.data.records import Question, Source
 from arc_encoder.evaluation.metrics.answers import METRICS
 from arc_encoder.inference import Compressor
-from arc_encoder.inference.generation.prompts import check_number
 from arc_encoder.tools.studies.lost_answers import study_lost_answers, tables
 
 PROBE, RESULTS = "probe.safetensors", "results.json"
