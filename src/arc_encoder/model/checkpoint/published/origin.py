@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers.utils import logging
 
 from arc_encoder.core.errors import CheckpointError
+from arc_encoder.model.checkpoint.config import ArcEncoderConfig
 from arc_encoder.model.checkpoint.published.blocks import BACKBONE, block_digests, block_of
+from arc_encoder.model.checkpoint.published.folder import read_weights
 from arc_encoder.model.checkpoint.released.source import is_hub_name
 from arc_encoder.model.language_models.downloads.places import bundled_folder, catalogue_name, model_folder
 
@@ -94,3 +97,19 @@ def check_backbone(found: Mapping[str, str], origin: Mapping[str, Any], blocks: 
             f"{other[0]} differs (SHA-256 {str(found.get(other[0]))[:12]}, expected {origin['blocks'][other[0]][:12]}). "
             "Give folder or hub name of the one that it was trained from as `backbone`"
         )
+
+
+def load_all_weights(
+    folder: str | Path, config: ArcEncoderConfig, *, backbone: str | Path | None, revision: str | None
+) -> tuple[dict[str, Tensor], torch.dtype]:
+    """Weights by name, and the dtype of those that are stored (float32 for int8).
+
+    Raises:
+        CheckpointError: a file that is missing or damaged, or another backbone.
+    """
+    state = read_weights(folder, revision=revision)
+    dtype = next(iter(state.values())).dtype
+    if config.left_out and config.origin:
+        layers = int(config.backbone["num_hidden_layers"])
+        state |= weights_left_out(config.origin, config.left_out, layers, backbone)
+    return state, dtype
