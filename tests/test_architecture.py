@@ -83,6 +83,16 @@ def test_the_scan_sees_imports() -> None:
     assert len(FILES) > 60
 
 
+def test_the_package_does_not_need_the_scripts_around_it() -> None:
+    for file in FILES:
+        found = re.search(r"^\s*(import|from) (tools|tests|docs)\b", file.read_text(encoding="utf-8"), re.M)
+        assert found is None, file
+
+
+def test_every_public_name_is_there() -> None:
+    assert all(getattr(arc_encoder, name) for name in arc_encoder.__all__)
+
+
 def test_every_file_is_in_a_room() -> None:
     assert {part_of(file) for file in FILES} == set(ALLOWED)
 

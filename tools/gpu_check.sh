@@ -10,4 +10,4 @@ if [ -n "${WHEELS:-}" ]; then
   export PYTHONPATH="logs/gpu_check_site${PYTHONPATH:+:$PYTHONPATH}"
 fi
 export PYTHONPATH="src${PYTHONPATH:+:$PYTHONPATH}" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-exec "$PYTHON" -m arc_encoder.commands.measurements.gpu_check "$@"
+exec "$PYTHON" -m tools.gpu.start "$@"

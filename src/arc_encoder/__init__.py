@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from arc_encoder.evaluation.evaluate import evaluate
     from arc_encoder.evaluation.reporting.page import report
-    from arc_encoder.evaluation.session.opening import open_session
+    from arc_encoder.evaluation.session.session import open_session
     from arc_encoder.inference import CompressedContext, Compressor, Context
     from arc_encoder.inference.storage import VectorStore
     from arc_encoder.inference.storage.corpus.compress import compress
@@ -58,7 +58,7 @@ PLACES = {
     "evaluate": "evaluation.evaluate",
     "fit": "training.fit",
     "load_decoder": "model.decoder.load",
-    "open_session": "evaluation.session.opening",
+    "open_session": "evaluation.session.session",
     "report": "evaluation.reporting.page",
 }
 

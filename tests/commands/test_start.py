@@ -103,6 +103,10 @@ def test_arc_refuses_a_command_that_it_does_not_know(
     with pytest.raises(SystemExit):
         start.main()
     assert "did you mean 'train'" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["arc", "toy-models"])
+    with pytest.raises(SystemExit):
+        start.main()
+    assert "python -m tools.toy_models.train" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--resume", "nowhere"], ["--resume=nowhere"]])

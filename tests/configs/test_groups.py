@@ -57,7 +57,6 @@ ROOT_OF = {
     "benchmark": "eval",
     "protocol": "eval",
     "system": "eval",
-    "toy_model": "toy_model",
     "recipe": "prepare",
     "retriever": "prepare",
     "ablation": "ablate",
@@ -117,7 +116,7 @@ def override_of(option: str) -> str:
 @functools.cache
 def _with_option(option: str) -> DictConfig:
     root = root_of(option)
-    elsewhere = [] if root == "toy_model" else ["paths.run=."]  # outside a command Hydra has no output folder
+    elsewhere = ["paths.run=."]  # outside a command Hydra has no output folder
     elsewhere += ["ablation=pooling"] if root == "ablate" and not option.startswith("ablation/") else []
     start = ["ckpt=somewhere"] if option in FROM_CKPT else []
     return composed([override_of(option), *elsewhere, *start], root)
@@ -145,7 +144,7 @@ def test_every_command_has_its_configuration() -> None:
 
 @pytest.mark.parametrize("root", sorted(KEYS))
 def test_the_commands_own_configurations_are_right(root: str) -> None:
-    elsewhere = [] if root in ("toy_model", "convert") else ["paths.run=."]
+    elsewhere = [] if root == "convert" else ["paths.run=."]
     elsewhere += ["ablation=pooling"] if root == "ablate" else []
     config = composed(elsewhere, root)
     if not bundled(config):
@@ -260,7 +259,7 @@ def test_every_option_builds_what_it_names(option: str) -> None:
     if group in built:
         assert built[group]()
     else:  # whole experiments: everything that a run needs
-        assert group in ("ablation", "debug", "experiment", "hparams_search", "paths", "scale", "toy_model")
+        assert group in ("ablation", "debug", "experiment", "hparams_search", "paths", "scale")
         if root_of(option) == "train":
             assert all(built[part]() for part in ("decoder", "model", "optim", "data", "callbacks", "trainer"))
 

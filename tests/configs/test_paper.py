@@ -18,9 +18,8 @@ from arc_encoder.config.paths import configs_folder
 from arc_encoder.config.validation.check import find_problems
 from arc_encoder.config.validation.keys import KEYS
 from arc_encoder.model.decoder.load import load_decoder
-from arc_encoder.tools.planning.catalogue import known_models, locate
 from arc_encoder.tools.planning.configured import UNREAD, parts_of
-from arc_encoder.tools.planning.parts import build_parts, count
+from arc_encoder.tools.planning.parts import build_parts, count, known_models, locate
 from arc_encoder.training.optim.optimizer import OptimSettings
 from tests.tiny_runs import composed
 

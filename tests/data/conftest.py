@@ -9,7 +9,7 @@ from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from arc_encoder.data.synthetic.toy_world import ToyWorld
-from arc_encoder.tools.toy.tokenizers import BOS, EOS, PAD, train_tokenizer
+from tools.toy_models.tokenizers import BOS, EOS, PAD, train_tokenizer
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from safetensors.torch import load_file
 from torch import Tensor
 
-from arc_encoder.config.building.decoders import build_decoders
+from arc_encoder.config.building.compressors import build_decoders
 from tests.tiny_runs import composed, finish, losses, save_tiny_model, start
 
 STEPS, SEED = 4, 5  # with this seed the decoders of four steps are one, two, two, one

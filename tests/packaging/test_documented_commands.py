@@ -38,7 +38,7 @@ FENCE = re.compile(r"(<!-- not run by tests: [^>]+-->\s*)?```(bash|python)\n(.*?
 SHORT = {
     "arc-quickstart": "pretrain_steps=3 finetune_steps=3 limit=4 batch_size=2",
     "arc-train": "debug=fast",
-    "arc-toy-models": "threads=1 steps=2 batch_size=2 validate_every=2 window=64",
+    "tools.toy_models.train": "threads=1 steps=2 batch_size=2 validate_every=2 window=64",
 }
 ELSEWHERE = ("make ", "git ", "pip ", "pre-commit ", "cd ")  # set-up and upkeep, run by .ci/run itself
 
@@ -65,7 +65,7 @@ def commands() -> list[tuple[str, str]]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project's files with a short quickstart's results where the README expects them."""
     copy = tmp_path_factory.mktemp("checkout")
-    for name in ("configs", "data", "docs", "README.md"):
+    for name in ("configs", "data", "docs", "tools", "README.md"):
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / name)
     result = run(copy, f"arc-quickstart {SHORT['arc-quickstart']} threads=1")

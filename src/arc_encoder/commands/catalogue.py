@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Command:
-    """One command of `arc`.
-
-    Attributes:
-        module: that has its `main`.
-        about: what it does, in one line.
-        config: its primary configuration, where it takes Hydra's overrides.
-    """
+    """One command of `arc`."""
 
     module: str
     about: str
@@ -40,7 +34,6 @@ COMMANDS = {
     "bench": Command("measurements.bench", "measure the speed of training and encoding", "bench"),
     "parity": Command("measurements.parity", "compare with golden vectors of the method's public implementation"),
     "lm-eval": Command("experiments.lm_eval", "run tasks of lm-evaluation-harness on compressed contexts"),
-    "toy-models": Command("preparation.toy_models", "retrain the toy world's language models", "toy_model"),
 }
 GROUPS = {
     "experiments": "train and evaluate",

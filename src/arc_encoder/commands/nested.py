@@ -1,4 +1,4 @@
-"""Commands in two words: what the first word after a command makes of it."""
+"""Commands in two words, what the first word after a command makes of it; and commands of earlier versions."""
 
 from __future__ import annotations
 
@@ -9,3 +9,5 @@ NESTED = {
     ("bench", "serve"): Command("measurements.bench_serve", "measure the speed of a gateway", "bench_serve"),
     ("plan", "serve"): Command("measurements.plan_serve", "memory and work of serving", "plan_serve"),
 }
+# Commands of earlier versions, and what does their work now.
+MOVED = {"toy-models": "in a checkout: python -m tools.toy_models.train (data/README.md)"}

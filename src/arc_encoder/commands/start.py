@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 
 from arc_encoder.commands.catalogue import COMMANDS, overview
-from arc_encoder.commands.nested import NESTED
+from arc_encoder.commands.nested import MOVED, NESTED
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended, as shells give it
 
@@ -26,7 +26,8 @@ def main() -> None:
         from arc_encoder.config.app.failing import fail
         from arc_encoder.config.validation.suggestions import suggest
 
-        fail(f"arc {words[0]}: no such command{suggest(words[0], COMMANDS)}")
+        now = f"; {MOVED[words[0]]}" if words[0] in MOVED else suggest(words[0], COMMANDS)
+        fail(f"arc {words[0]}: no such command{now}")
     sys.argv = [f"arc-{words[0]}", *words[1:]]
     start(words[0])
 

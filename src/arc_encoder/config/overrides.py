@@ -40,13 +40,6 @@ def check_command_line(
     A setting that a class knows, but that its YAML does not show, may be given like any other. Hydra asks for two
     plus signs in front of it; they are added here.
 
-    Args:
-        arguments: of Hydra's command line.
-        config_name: name of the primary configuration.
-        keys: names allowed at the top level of the configuration.
-        ignored: beginnings of mistakes that do not matter to the command.
-        unbuilt: beginnings of parts that are checked, but not built.
-
     Returns:
         the mistakes, and the overrides that Hydra needs in another form.
 
@@ -70,10 +63,6 @@ def check_command_line(
 
 def check_names(arguments: Namespace, config_name: str) -> list[str]:
     """Choices and keys of the command line that do not exist; no module of a configuration is imported for it.
-
-    Args:
-        arguments: of Hydra's command line.
-        config_name: name of the primary configuration.
 
     Raises:
         ConfigError: an override that cannot be read.

@@ -30,10 +30,6 @@ def expand_resume(arguments: list[str], command: str = "train") -> list[str]:
 
     Changes to the folder in which the run was started, as paths in its configuration may be relative.
 
-    Args:
-        arguments: words of the command line, the command itself left out.
-        command: what wrote the run: train, whose checkpoint is looked for, or eval.
-
     Raises:
         ConfigError: no folder behind it, or words that cannot be combined with it.
         CheckpointError: the folder is no run.

@@ -6,6 +6,9 @@ to say: an error that has such an `advice` carries what it needs as facts (`conf
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -41,3 +44,80 @@ class Interrupted(ArcError):
     def __init__(self, message: str = "", *, status: int = 1, advice: str | None = None, **facts: Any) -> None:
         super().__init__(message, advice=advice, **facts)
         self.status = status
+
+
+def at_least(lowest: float, where: str = "", hint: str = "", /, **numbers: float | None) -> None:
+    """Refuse settings that are smaller than `lowest`; None is left alone.
+
+    Args:
+        lowest: that is possible.
+        where: whose settings they are; after one that ends in a dot the name follows at once.
+        hint: end of the message.
+        numbers: the settings by name.
+
+    Raises:
+        ConfigError: naming the first that is too small, or no number.
+    """
+    for name, value in numbers.items():
+        if value is not None and not value >= lowest:
+            place = f"{where}: " if where and not where.endswith(".") else where
+            raise ConfigError(f"{place}{name}={value} must be at least {lowest:g}{hint}")
+
+
+def check_number(name: str, value: Any, *, lowest: float, whole: bool = True) -> None:
+    """Refuse a setting that is no number, or too small.
+
+    Raises:
+        ConfigError: with what was expected.
+    """
+    right = isinstance(value, int) if whole else isinstance(value, int | float)
+    if isinstance(value, bool) or not right or not lowest <= value < math.inf:
+        raise ConfigError(f"{name}={value!r} must be a {'whole ' if whole else ''}number from {lowest:g} on")
+
+
+@contextmanager
+def needing(what: str, extra: str, kind: type[ArcError] = ConfigError) -> Iterator[None]:
+    """Name the extra to install where a library cannot be imported in the block.
+
+    Args:
+        what: needs which library, in words.
+        extra: of this package.
+        kind: of the error.
+
+    Raises:
+        ArcError: it is missing.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise kind(f"{what}; install it with: pip install 'arc-encoder[{extra}]'") from error
+
+
+@contextmanager
+def writing(
+    what: object,
+    hint: str = "choose another place",
+    *,
+    kind: type[ArcError] = ConfigError,
+    errors: tuple[type[Exception], ...] = (),
+    **facts: Any,
+) -> Iterator[None]:
+    """Say what cannot be written where the system refuses it in the block.
+
+    Args:
+        what: is written.
+        hint: what to do.
+        kind: of the error.
+        errors: that mean the same, besides `OSError`.
+        facts: of the error, `advice` among them.
+
+    Raises:
+        ArcError: of this kind.
+    """
+    mistakes: tuple[type[Exception], ...] = (OSError, *errors)
+    try:
+        yield
+    except mistakes as error:
+        raise kind(
+            f"{what} cannot be written ({getattr(error, 'strerror', None) or error}); {hint}", **facts
+        ) from error

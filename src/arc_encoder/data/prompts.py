@@ -41,8 +41,6 @@ def few_shot_segments(
     """Segments of a prompt up to (not with) the answer to the query.
 
     Args:
-        examples: (question, its document), answered with their first answer.
-        query: the question that is asked at the end, and its document.
         context: role of the documents: compressed (CONTEXT), text (PLAIN), or None for no document.
         answers: role of the examples' answers: no loss (PLAIN, the method's way) or loss (TARGET).
     """

@@ -9,12 +9,10 @@ from typing import Any, TypeAlias, Unpack
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.reporting.tables.result_tables import cost_table, markdown_table
-from arc_encoder.evaluation.runs.finished import FinishedParts
-from arc_encoder.evaluation.runs.folder import ResultsFolder, mark_running
+from arc_encoder.evaluation.runs.folder import FinishedParts, ResultsFolder, mark_running
 from arc_encoder.evaluation.runs.results import Cost, Part, Row
 from arc_encoder.evaluation.runs.runner import Price, run_parts
-from arc_encoder.evaluation.session.opening import SessionOptions, open_session
-from arc_encoder.evaluation.session.session import Session
+from arc_encoder.evaluation.session.session import Session, SessionOptions, open_session
 from arc_encoder.evaluation.systems import System
 from arc_encoder.model.decoder.load import FrozenDecoder, load_decoder
 
@@ -47,7 +45,7 @@ def evaluate(
         folder: where results.json, report.md and every example are written.
         identify: a text for a part that is another one whenever something that decides its results is; parts that an
             earlier start finished with the same text are read from `folder` instead of computed.
-        price: floating-point operations of a prompt, such as `tools.planning.costs.prefill.prefill_work`; without it
+        price: floating-point operations of a prompt, such as `tools.planning.costs.work.prefill_work`; without it
             no costs are told.
         conditions: written into results.json as they are, for reports.
         first_process: of several that share `folder`, this one marks the results as running and writes report.md.

@@ -11,16 +11,15 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError, check_number
 from arc_encoder.data.prompts import DOCUMENT, asked
 from arc_encoder.inference.encoding.contexts import CompressedContext, Context, Origin
 from arc_encoder.inference.encoding.encode import DocumentEncoder
 from arc_encoder.inference.encoding.fidelity import FidelityMeter
 from arc_encoder.inference.fallback.policies import Fallback, known_texts
-from arc_encoder.inference.fallback.probe import AnswerProbe
-from arc_encoder.inference.fallback.risk import features_of
+from arc_encoder.inference.fallback.probe import AnswerProbe, features_of
 from arc_encoder.inference.generation.answering import Answering
-from arc_encoder.inference.generation.prompts import Parts, Prompt, check_number, check_prompts, check_texts
+from arc_encoder.inference.generation.prompts import Parts, Prompt, check_prompts, check_texts
 from arc_encoder.inference.generation.sampling import Sampling
 from arc_encoder.inference.generation.stops import stop_texts
 from arc_encoder.model.arc_model import ArcForCausalLM

@@ -1,1 +1,1 @@
-"""What is seldom run: toy models, data preparation, surveys, ablations, plans, golden cases, benchmarks."""
+"""What is seldom run: data preparation, surveys, ablations, plans, golden cases, benchmarks."""

@@ -118,13 +118,7 @@ def _train(
 
 
 def make_trainer(folder: str | Path, steps: int, **options: Any) -> L.Trainer:
-    """A Trainer for one process with the callbacks that a run wants, its files in `folder`.
-
-    Args:
-        folder: of the run: `checkpoints`, `tensorboard`, `compressor`.
-        steps: optimizer steps.
-        options: further arguments of Lightning's Trainer, instead of those that are chosen here.
-    """
+    """A Trainer for one process with the callbacks that a run wants, its files in `folder`."""
     place = Path(folder)
     callbacks: list[Callback] = [
         DecoderGuard(),

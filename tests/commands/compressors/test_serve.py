@@ -67,7 +67,8 @@ def test_sigterm_lets_answers_finish(words: list[str], tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "arc_encoder.commands.compressors.serve", *words, f"port={port}", "grace=20"]
+    start = "from arc_encoder.commands.start import serve; serve()"
+    command = [sys.executable, "-c", start, *words, f"port={port}", "grace=20"]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

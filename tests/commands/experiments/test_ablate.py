@@ -16,8 +16,7 @@ from transformers import LlamaConfig
 from arc_encoder.commands.experiments import ablate
 from arc_encoder.config.paths import configs_folder
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.tools.ablation.checking import check_stages
-from arc_encoder.tools.ablation.configured import cache_identities, stages_of_config
+from arc_encoder.tools.ablation.configured import cache_identities, check_stages, stages_of_config
 from arc_encoder.tools.ablation.stages import Scale
 from tests.commands.conftest import Make
 from tests.tiny_runs import Command, composed

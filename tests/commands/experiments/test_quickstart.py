@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from arc_encoder.commands.experiments import quickstart
-from arc_encoder.tools.toy.quickstart import factors_of, phases
+from arc_encoder.tools.quickstart import factors_of, phases
 from tests.commands.conftest import Make
 from tests.tiny_runs import Command, composed, no_hydra
 

@@ -47,7 +47,7 @@ def test_loader_step_and_padding(run: Command, tiny_model: Path, tmp_path: Path)
 def test_mistakes(run: Command, tiny_model: Path) -> None:
     base = [*model_overrides(tiny_model), *SMALL]
     assert "warmup=4 must be smaller than batches=4" in run.fails(*base, "warmup=4")
-    assert "batches=1: expected a whole number from 2 on" in run.fails(*base, "batches=1")
+    assert "batches=1 must be a whole number from 2 on" in run.fails(*base, "batches=1")
     assert "workers=[]: expected a list" in run.fails(*base, "workers=[]")
     assert "length_pool=0 must be at least 1" in run.fails(*base, "data.length_pool=0")
     assert "trainer.max_steps gives 1; raise it" in run.fails(

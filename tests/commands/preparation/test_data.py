@@ -269,7 +269,7 @@ def test_mistakes_of_prepare(run: Command, tmp_path: Path) -> None:
     assert "recipe=squat: no such choice (did you mean 'squad'?)" in run.fails("prepare", "squat")
     assert "one recipe at a time" in run.fails("prepare", "squad", "drop")
     assert "no such file or folder" in run.fails("prepare", "squad", "from=nowhere.json")
-    assert "top=0: expected a whole number" in run.fails("prepare", "squad", "top=0")
+    assert "top=0 must be a whole number" in run.fails("prepare", "squad", "top=0")
     write(tmp_path / "rows.jsonl", [{"frage": "q", "antwort": "a"}])
     message = run.fails("prepare", "squad", "from=rows.jsonl")
     assert "a row has no field 'question'; it has: frage, antwort" in message

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from arc_encoder.config.app import allocator
+from arc_encoder.config.app.run import keep_freed_memory
 
 pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 
 FAULTS = """
 import resource
 import numpy as np
-from arc_encoder.config.app.allocator import keep_freed_memory
+from arc_encoder.config.app.run import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -38,4 +38,4 @@ def test_blocks_that_come_again_cost_no_page_faults() -> None:
 
 def test_the_environment_decides_where_it_says_something(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "131072")
-    assert not allocator.keep_freed_memory()
+    assert not keep_freed_memory()

@@ -11,7 +11,6 @@ import pytest
 from arc_encoder.commands.compressors import compress, convert
 from arc_encoder.commands.experiments import evaluate, quickstart, train
 from arc_encoder.commands.measurements import plan
-from arc_encoder.commands.preparation import toy_models
 from tests.commands.conftest import Make
 from tests.tiny_runs import environment
 
@@ -25,9 +24,8 @@ from tests.tiny_runs import environment
         (convert, "layout: huggingface"),
         (plan, "utilisation: 0.4"),
         (quickstart, "pretrain_steps: "),
-        (toy_models, "vocab_size"),
     ],
-    ids=["train", "eval", "compress", "convert", "plan", "quickstart", "toy-models"],
+    ids=["train", "eval", "compress", "convert", "plan", "quickstart"],
 )
 def test_help_shows_what_can_be_chosen(make: Make, tmp_path: Path, command: object, words: str) -> None:
     assert words in make(command.main)("--help")  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from arc_encoder.core.errors import Interrupted
-from arc_encoder.data.batching.workers import init_worker
+from arc_encoder.data.batching.datamodule import init_worker
 from arc_encoder.training.callbacks import StepCheckpoint, StopOnSignal
 from tests.training.callbacks.safety.test_stop_on_signal import Send, steps
 from tests.training.conftest import Fit, data_module

@@ -11,8 +11,9 @@ from transformers import PreTrainedTokenizerFast
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.segments import Sample
+from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.data.synthetic.toy_world import ToyWorld
-from arc_encoder.data.tasks.base import Task, cut, token_spans
+from arc_encoder.data.tasks.base import Task, cut
 
 TEXTS = [
     "Olimak walks with Brevira Morster. Olimak was born in Calmouth.",

@@ -7,10 +7,10 @@ from transformers import PreTrainedTokenizerFast
 
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.core.segments import Role, Sample, TaskToken
+from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.data.records import Document
 from arc_encoder.data.synthetic.toy_sources import ToyDocuments
 from arc_encoder.data.tasks import Continuation, continuation
-from arc_encoder.data.tasks.base import token_spans
 
 PART = 4
 

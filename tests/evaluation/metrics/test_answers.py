@@ -13,7 +13,6 @@ from torchmetrics.functional.text import squad
 from arc_encoder.evaluation.metrics.answers import (
     bleu,
     confidence_interval,
-    corpus_bleu,
     exact_match,
     f1,
     normalise,
@@ -78,7 +77,6 @@ def test_substring_match_equals_the_recorded_scores(pairs: list[dict[str, Any]])
 def test_scores_by_hand() -> None:
     assert substring_match("It is the Red cat.", ["dog", "red CAT"]) == 100.0
     assert substring_match("redcat", ["cat"]) == 0.0
-    assert corpus_bleu(["the cat sat on the mat"], [["The cat sat on the mat"]]) == pytest.approx(100.0)
     assert exact_match("The  Cat!", ["dog", "a cat"]) == 100.0
     assert exact_match("cat", ["cats"]) == 0.0
     assert f1("the red cat", ["a cat sat"]) == pytest.approx(50.0)

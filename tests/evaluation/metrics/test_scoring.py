@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import sacrebleu
 
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.data.records import Question
 from arc_encoder.evaluation.benchmarks import ExampleResult, QuestionAnswering
-from arc_encoder.evaluation.metrics.answers import METRICS, corpus_bleu
+from arc_encoder.evaluation.metrics.answers import METRICS
 from arc_encoder.evaluation.metrics.corpus import bleu_interval
 from arc_encoder.evaluation.metrics.pieces import exact_match_by_kind, faithfulness, pieces
 from arc_encoder.evaluation.metrics.scoring import Scoring
@@ -30,6 +32,11 @@ def test_unknown_metrics_are_refused_with_those_that_there_are() -> None:
         Scoring(["exact"])
     with pytest.raises(ConfigError, match="no metric was chosen"):
         Scoring([])
+
+
+def corpus_bleu(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -> float:
+    """As sacreBLEU itself computes it."""
+    return float(sacrebleu.corpus_bleu(list(predictions), list(zip(*answers, strict=True)), lowercase=True).score)
 
 
 def test_bleu_is_that_of_the_corpus_and_its_interval_holds_it() -> None:

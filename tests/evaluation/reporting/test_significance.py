@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from arc_encoder.core.errors import DataError
-from arc_encoder.evaluation.metrics.answers import corpus_bleu
 from arc_encoder.evaluation.reporting.significance import compare
+from tests.evaluation.metrics.test_scoring import corpus_bleu
 
 
 def examples(scores: list[float], **more: Any) -> list[dict[str, Any]]:

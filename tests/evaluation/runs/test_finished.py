@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from arc_encoder.evaluation.benchmarks import ExampleResult
-from arc_encoder.evaluation.runs.finished import FinishedParts
+from arc_encoder.evaluation.runs.folder import FinishedParts
 from arc_encoder.evaluation.runs.results import Part, rows_of
 
 PART = Part("arc", "d", 4, "bench", 1, "strict", 5, 0)

@@ -21,7 +21,6 @@ from arc_encoder.evaluation.systems import (
     System,
     Truncate,
 )
-from arc_encoder.evaluation.systems.text_cache import ShownBefore
 from arc_encoder.evaluation.systems.truncate import GAP
 from tests.evaluation.conftest import question
 from tests.tiny_models import tiny_tokenizer
@@ -248,25 +247,16 @@ def test_continuation_contexts_are_remembered_too() -> None:
 
 
 def test_the_memory_of_what_was_shown_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory, tokenizer = ShownBefore(), tiny_tokenizer()
-    made: list[str] = []
-
-    def show(document: str) -> None:
-        def make() -> Segment:
-            made.append(document)
-            return Segment(document, Role.PLAIN)
-
-        memory.of(document, tokenizer, 1, None, make)
-
-    limits: Any = "arc_encoder.evaluation.systems.text_cache"
-    monkeypatch.setattr(f"{limits}.MOST", 2)
-    for document in "abacab":
-        show(document)
-    assert made == ["a", "b", "c", "b"]  # b was not used for longest when c came
-    monkeypatch.setattr(f"{limits}.MOST_CHARACTERS", 5)
-    for document in ("xxx", "yy", "xxx", "z", "yy"):
-        show(document)
-    assert made[4:] == ["xxx", "yy", "z", "yy"]
+    monkeypatch.setattr("arc_encoder.evaluation.systems.base.SHOWN", 4_100)  # room for two short documents
+    system, tokenizer = Counting(uses_query=False), tiny_tokenizer()
+    asked = []
+    for name in "abacab":
+        (document,) = (Segment(name, Role.CONTEXT),)
+        system.continuation(
+            Sample("d", (document, Segment("x", Role.TARGET)), TaskToken.CONTINUE), {name: 1}, tokenizer
+        )
+        asked.append(system.asked)
+    assert asked == [1, 2, 2, 3, 3, 4]  # b was not used for longest when c came
 
 
 def test_which_systems_look_at_the_query() -> None:

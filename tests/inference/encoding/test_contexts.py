@@ -74,5 +74,5 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(context: CompressedContext, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="could not be written"):
+    with pytest.raises(DataError, match="cannot be written"):
         context.save(tmp_path / "file" / "a.safetensors")

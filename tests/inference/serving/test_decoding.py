@@ -81,7 +81,7 @@ def test_answers_do_not_depend_on_who_joins_and_leaves(family: Compressor) -> No
         decoding.step()
     assert [each.texts[0] for each in asked] == expected
     assert all(each.finished is not None for each in asked)
-    assert decoding.prefixes.hits > 0
+    assert decoding.prefix_hits > 0
 
 
 def test_draws_are_those_of_a_single_prompt(compressor: Compressor) -> None:
@@ -117,8 +117,8 @@ def test_prefixes_are_kept_within_their_bytes(compressor: Compressor) -> None:
     assert compressor.decoder is not None
     for number, context in enumerate(compressor.encode([f"document {i} " * 9 for i in range(12)])):
         decoding.read([Asked(compressor.decoder, ["d ", context, f" q{number}"], 1).work])
-        assert decoding.prefixes.bytes <= decoding.prefixes.max_bytes
-    assert decoding.prefixes.bytes > 0
+        assert decoding.prefixes.used <= decoding.prefixes.limit
+    assert decoding.prefixes.used > 0
 
 
 def test_reading_in_two_pieces_is_reading_in_one(compressor: Compressor) -> None:

@@ -22,9 +22,17 @@ from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.inference import CompressedContext, Compressor
 from arc_encoder.inference.encoding.contexts import Origin
-from arc_encoder.inference.serving.engines.llama_cpp import LlamaCpp
 from arc_encoder.inference.serving.prompts.prompt import opening, runs_of
 from tests.tiny_gguf import model_of, write_gguf
+
+EXAMPLE = importlib.util.spec_from_file_location(
+    "llama_cpp_prompts", Path(__file__).parents[3] / "docs" / "examples" / "llama_cpp_prompts.py"
+)
+assert EXAMPLE is not None
+assert EXAMPLE.loader is not None
+_module = importlib.util.module_from_spec(EXAMPLE)
+EXAMPLE.loader.exec_module(_module)
+LlamaCpp = _module.LlamaCpp
 
 
 class Interface(types.ModuleType):

@@ -23,10 +23,9 @@ from openai import APITimeoutError, AuthenticationError, InternalServerError, Ra
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.inference import Compressor
 from arc_encoder.inference.serving.engines import TransformersEngine
-from arc_encoder.inference.serving.http.keys import ApiKeys
-from arc_encoder.inference.serving.http.logs import NAME, JsonLines
+from arc_encoder.inference.serving.http.guard import ApiKeys
 from arc_encoder.inference.serving.protocol.limits import Limits
-from arc_encoder.inference.serving.server import gateway_of
+from arc_encoder.inference.serving.server import NAME, JsonLines, gateway_of
 from tests.inference.serving.conftest import MODEL, TEXTS, Running, running
 
 LONG = {"model": MODEL, "prompt": "abc", "temperature": 0, "max_tokens": 400}

@@ -13,8 +13,17 @@ from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.model.encoder.backbone import Backbone
 from arc_encoder.model.encoder.pooling import MeanPooling
 from arc_encoder.model.heads.projectors import MLPProjector
-from arc_encoder.tools.planning.catalogue import ARCHITECTURES, known_models, language_model_config, locate
-from arc_encoder.tools.planning.parts import Parts, build_parts, count, language_model, size
+from arc_encoder.tools.planning.parts import (
+    ARCHITECTURES,
+    Parts,
+    build_parts,
+    count,
+    known_models,
+    language_model,
+    language_model_config,
+    locate,
+    size,
+)
 from arc_encoder.training.optim.optimizer import OptimSettings
 from tests.tiny_models import tiny_language_model
 from tests.tiny_runs import save_tiny_model

@@ -7,22 +7,10 @@ import pytest
 from arc_encoder.core.errors import DataError
 from arc_encoder.tools.preparation import LeftOut
 from arc_encoder.tools.preparation.conversion import Conversion, Row, pick
-from arc_encoder.tools.preparation.conversions.documents.narrative_qa import NarrativeQa
-from arc_encoder.tools.preparation.conversions.documents.scrolls import Scrolls
-from arc_encoder.tools.preparation.conversions.documents.squality import Squality
-from arc_encoder.tools.preparation.conversions.documents.summaries import Summaries
-from arc_encoder.tools.preparation.conversions.passages.drop import Drop
-from arc_encoder.tools.preparation.conversions.passages.hotpot_qa import HotpotQa
-from arc_encoder.tools.preparation.conversions.passages.qed import Qed
-from arc_encoder.tools.preparation.conversions.passages.quac import Quac
-from arc_encoder.tools.preparation.conversions.passages.reading import Reading
-from arc_encoder.tools.preparation.conversions.passages.squad import Squad
-from arc_encoder.tools.preparation.conversions.questions.multi_qa import MultiQa
-from arc_encoder.tools.preparation.conversions.questions.open_questions import OpenQuestions
-from arc_encoder.tools.preparation.conversions.questions.questions import Questions
-from arc_encoder.tools.preparation.conversions.texts.flores import Flores
-from arc_encoder.tools.preparation.conversions.texts.paraphrases import Paraphrases
-from arc_encoder.tools.preparation.conversions.texts.plain_text import PlainText
+from arc_encoder.tools.preparation.conversions.documents import NarrativeQa, Scrolls, Squality, Summaries
+from arc_encoder.tools.preparation.conversions.passages import Drop, HotpotQa, Qed, Quac, Reading, Squad
+from arc_encoder.tools.preparation.conversions.questions import MultiQa, OpenQuestions, Questions
+from arc_encoder.tools.preparation.conversions.texts import Flores, Paraphrases, PlainText
 
 
 def all_of(conversion: Conversion, row: Row) -> list[object]:

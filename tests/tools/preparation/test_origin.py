@@ -12,7 +12,7 @@ import pytest
 
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.tools.preparation import HubOrigin
-from arc_encoder.tools.preparation.conversions.questions.released_mix import ReleasedMix
+from arc_encoder.tools.preparation.conversions.released_mix import ReleasedMix
 from arc_encoder.tools.preparation.rows import read_rows
 
 ROWS = [{"id": "1", "text": "eins"}, {"id": "2", "text": "zwei"}]

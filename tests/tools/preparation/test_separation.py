@@ -9,7 +9,7 @@ import pytest
 
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.tools.preparation.conversion import LeftOut
-from arc_encoder.tools.preparation.conversions.texts.plain_text import PlainText, pieces
+from arc_encoder.tools.preparation.conversions.texts import PlainText, pieces
 from arc_encoder.tools.preparation.separation import Separation
 
 SENTENCE = "one two three four five six seven eight nine ten"

@@ -24,7 +24,7 @@ def test_an_interrupted_file_leaves_the_one_before(tmp_path: Path, name: str) ->
         file.write("first")
     with pytest.raises(KeyboardInterrupt):
         interrupted(path, KeyboardInterrupt())
-    with pytest.raises(ConfigError, match=r"cannot be written: .*no space"):
+    with pytest.raises(ConfigError, match=r"cannot be written \(no space"):
         interrupted(path, OSError(28, "no space left"))
     content = path.read_bytes()
     assert (gzip.decompress(content) if name.endswith(".gz") else content) == b"first"

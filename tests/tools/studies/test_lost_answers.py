@@ -14,8 +14,8 @@ from arc_encoder.inference.fallback.probe import AnswerProbe
 from arc_encoder.tools.studies.falling_back import Point, at, auc, curve, losses
 from arc_encoder.tools.studies.lost_answers import measured, study_lost_answers, tables
 from arc_encoder.tools.studies.readings import Readings, drawn
-from arc_encoder.tools.studies.storage_scores import scores
 from tests.inference.conftest import compressor, folder, language_model
+from tools.measure.storage_scores import scores
 
 __all__ = ["compressor", "folder", "language_model"]
 

@@ -6,6 +6,8 @@ Run command: ``arc-ask checkpoint=<run>/compressor decoder=toy_a document=my.txt
 
 from __future__ import annotations
 
+from functools import partial
+
 from omegaconf import DictConfig
 
 from arc_encoder.config.app.run import run_app
@@ -22,10 +24,4 @@ def run(config: DictConfig) -> None:
         print(f"{config.document}: {config.question}\n\n{answers_table(ask_document(config))}")
 
 
-def main() -> None:
-    """Console entry point."""
-    run_app("ask", run)
-
-
-if __name__ == "__main__":
-    main()
+main = partial(run_app, "ask", run)

@@ -5,6 +5,8 @@ Run command: ``arc-convert input=kyutai/ARC8_Encoder_Llama output=models/arc8_ll
 
 from __future__ import annotations
 
+from functools import partial
+
 from omegaconf import DictConfig
 
 from arc_encoder.config.app.run import run_app
@@ -27,10 +29,4 @@ def run(config: DictConfig) -> None:
         print(found.note)
 
 
-def main() -> None:
-    """Console entry point."""
-    run_app("convert", run)
-
-
-if __name__ == "__main__":
-    main()
+main = partial(run_app, "convert", run)

@@ -5,6 +5,7 @@ Run command: ``arc-probe checkpoint=<run>/compressor decoder=toy_a``
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -37,10 +38,4 @@ def run(config: DictConfig) -> None:
     print(f"{results}\n{output / PROBE}")
 
 
-def main() -> None:
-    """Console entry point."""
-    run_app("probe", run)
-
-
-if __name__ == "__main__":
-    main()
+main = partial(run_app, "probe", run)

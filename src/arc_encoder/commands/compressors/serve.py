@@ -5,6 +5,8 @@ Run command: ``arc-serve checkpoint=<run>/compressor decoder=toy_a page=true``
 
 from __future__ import annotations
 
+from functools import partial
+
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
@@ -37,10 +39,4 @@ def run(config: DictConfig) -> None:
     serve(gateway, host=config.host, port=config.port, grace=config.grace, log_level=config.log_level)
 
 
-def main() -> None:
-    """Console entry point."""
-    run_app("serve", run)
-
-
-if __name__ == "__main__":
-    main()
+main = partial(run_app, "serve", run)

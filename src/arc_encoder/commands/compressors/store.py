@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arc_encoder.config.app.failing import fail
-from arc_encoder.core.errors import ArcError
+from arc_encoder.config.app.failing import told
 
 if TYPE_CHECKING:
     from arc_encoder.inference.storage import VectorStore
@@ -32,10 +31,8 @@ def main() -> None:
     arguments = parser.parse_args()
     from arc_encoder.inference.storage import VectorStore
 
-    try:
+    with told():
         sys.exit(run(arguments, VectorStore(arguments.folder)))
-    except ArcError as error:
-        fail(error)
 
 
 def run(arguments: argparse.Namespace, store: VectorStore) -> int:
@@ -53,7 +50,3 @@ def run(arguments: argparse.Namespace, store: VectorStore) -> int:
         store.delete(arguments.id)
         print(f"{len(arguments.id)} deleted; arc-store compact {store.folder} gives their room back")
     return 1 if problems else 0
-
-
-if __name__ == "__main__":
-    main()

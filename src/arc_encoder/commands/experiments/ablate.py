@@ -38,7 +38,3 @@ def main() -> None:
     """Console entry point."""
     exit_on_sigterm()
     run_app("ablate", run)
-
-
-if __name__ == "__main__":
-    main()

@@ -11,14 +11,13 @@ import sys
 
 from omegaconf import DictConfig
 
-from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.failing import told
 from arc_encoder.config.app.run import run_app
 from arc_encoder.config.building.evaluation import evaluate_from_config
 from arc_encoder.config.building.settings import words_of_command
 from arc_encoder.config.resume import expand_resume
-from arc_encoder.core.errors import ArcError
 from arc_encoder.evaluation.evaluate import results_table
-from arc_encoder.tools.planning.costs.prefill import prefill_work
+from arc_encoder.tools.planning.costs.work import prefill_work
 
 
 def run(config: DictConfig) -> None:
@@ -32,10 +31,8 @@ def run(config: DictConfig) -> None:
 
 def main() -> None:
     """Console entry point."""
-    try:
+    with told():
         sys.argv[1:] = expand_resume(sys.argv[1:], "eval")
-    except ArcError as error:
-        fail(error)
     run_app("eval", run)
 
 

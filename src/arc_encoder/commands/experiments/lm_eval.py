@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import sys
 
-from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.failing import told
 from arc_encoder.config.app.run import quieten
 from arc_encoder.config.app.usage import LM_EVAL
-from arc_encoder.core.errors import ArcError
 
 
 def main() -> None:
@@ -20,15 +19,9 @@ def main() -> None:
         return
     from arc_encoder.config.building.harness import register
 
-    try:
+    with told():
         register()
         quieten()
         from lm_eval.__main__ import cli_evaluate
 
         cli_evaluate()
-    except ArcError as error:
-        fail(error)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ import sys
 
 from arc_encoder.config.app.failing import fail
 from arc_encoder.config.app.run import run_app
-from arc_encoder.tools.toy.quickstart import quickstart
+from arc_encoder.tools.quickstart import quickstart
 
 
 def main() -> None:
@@ -18,7 +18,3 @@ def main() -> None:
     if chosen := next((word for word in sys.argv[1:] if word.startswith("decoder=")), None):
         fail(f"{chosen}: the quickstart's decoder is chosen with decoder_name={chosen.partition('=')[2]}")
     run_app("quickstart", quickstart)
-
-
-if __name__ == "__main__":
-    main()

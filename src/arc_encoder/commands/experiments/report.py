@@ -9,10 +9,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.failing import told
 from arc_encoder.config.app.usage import REPORT
 from arc_encoder.config.app.words import split_places
-from arc_encoder.core.errors import ArcError, ConfigError
+from arc_encoder.core.errors import ConfigError
 
 PAGE = ("output", "title", "protocol")  # settings of a report
 
@@ -25,10 +25,8 @@ def main() -> None:
         return
     verb = words.pop(0) if words[0] in ("examples", "compare") else "page"
     try:
-        text = _page(words) if verb == "page" else _printed(verb, words)
-        print(text, flush=True)
-    except ArcError as error:
-        fail(error)
+        with told():
+            print(_page(words) if verb == "page" else _printed(verb, words), flush=True)
     except BrokenPipeError:  # who read what is printed, such as `head`, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -53,7 +51,3 @@ def _printed(verb: str, words: Sequence[str]) -> str:
 
 def _named(settings: Mapping[str, str]) -> dict[str, str]:
     return {key: settings[key] for key in PAGE if key in settings}
-
-
-if __name__ == "__main__":
-    main()

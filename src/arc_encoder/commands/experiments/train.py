@@ -10,12 +10,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.failing import told
 from arc_encoder.config.app.run import run_app
 from arc_encoder.config.building.settings import words_of_command
 from arc_encoder.config.building.training import train_from_config
 from arc_encoder.config.resume import expand_resume
-from arc_encoder.core.errors import ArcError
 from arc_encoder.training.checkpoints.resume import is_first_process
 
 
@@ -32,10 +31,8 @@ def train(config: DictConfig) -> float | None:
 
 def main() -> None:
     """Console entry point."""
-    try:
+    with told():
         sys.argv[1:] = expand_resume(sys.argv[1:])
-    except ArcError as error:
-        fail(error)
     run_app("train", train)
 
 

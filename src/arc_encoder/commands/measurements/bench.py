@@ -13,7 +13,3 @@ from arc_encoder.tools.bench.training import bench_training
 def main() -> None:
     """Console entry point."""
     run_app("bench", lambda config: print(bench_training(config)))
-
-
-if __name__ == "__main__":
-    main()

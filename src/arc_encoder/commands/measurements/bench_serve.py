@@ -5,6 +5,8 @@ Run command: ``arc-bench serve checkpoint=<run>/compressor decoder=toy_a documen
 
 from __future__ import annotations
 
+from functools import partial
+
 from omegaconf import DictConfig
 
 from arc_encoder.config.app.run import run_app
@@ -23,10 +25,4 @@ def run(config: DictConfig) -> None:
     print(table_of(bench_serving(load_compressor(config), **{key: config[key] for key in SETTINGS})))
 
 
-def main() -> None:
-    """Console entry point."""
-    run_app("bench_serve", run)
-
-
-if __name__ == "__main__":
-    main()
+main = partial(run_app, "bench_serve", run)

@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.failing import told
 from arc_encoder.core.errors import ArcError
 
 DTYPES = ("float32", "bfloat16", "float64")
@@ -28,21 +28,15 @@ def main() -> None:
     import torch
 
     from arc_encoder.config.app.run import quieten
-    from arc_encoder.core.compute.device import choose_device
+    from arc_encoder.core.compute import choose_device
     from arc_encoder.tools.parity.comparison import results_text
     from arc_encoder.tools.parity.suite import NOT_COMPARED, run_suite
 
     quieten()
-    try:
+    with told():
         if not arguments.folder.is_dir():
             raise ArcError(f"{arguments.folder} is no folder; give one of golden cases")
         device, dtype = choose_device(arguments.device), getattr(torch, arguments.dtype)
         results = run_suite(arguments.folder, device=device, dtype=dtype, scale=arguments.scale)
-    except ArcError as error:
-        fail(error)
     print(results_text(results, scale=arguments.scale, not_compared=NOT_COMPARED))
     sys.exit(0 if all(found.passed for found in results) else 1)
-
-
-if __name__ == "__main__":
-    main()

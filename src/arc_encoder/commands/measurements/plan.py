@@ -17,7 +17,3 @@ def main() -> None:
     """Console entry point."""
     constants.HF_HUB_OFFLINE = True  # nothing is asked of the hub; what is not bundled must be in a folder
     run_app("plan", lambda config: print(plan_of(config)), ignored=UNREAD)
-
-
-if __name__ == "__main__":
-    main()

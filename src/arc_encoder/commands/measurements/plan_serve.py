@@ -16,7 +16,3 @@ def main() -> None:
     """Console entry point."""
     constants.HF_HUB_OFFLINE = True  # nothing is asked of the hub; what is not bundled must be in a folder
     run_app("plan_serve", lambda config: print(serving_plan_of(config)), ignored=UNREAD)
-
-
-if __name__ == "__main__":
-    main()

@@ -31,7 +31,3 @@ def main() -> None:
         show_help(verb)
         return
     importlib.import_module(f"{__package__}.data_{verb}").main()
-
-
-if __name__ == "__main__":
-    main()

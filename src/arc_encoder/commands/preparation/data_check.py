@@ -12,10 +12,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.failing import told
 from arc_encoder.config.app.run import run_app
 from arc_encoder.config.app.words import files_as_setting
-from arc_encoder.core.errors import ArcError
 from arc_encoder.tools.preparation.writing import atomic_writer
 from arc_encoder.tools.survey.configured import check_settings, measure_of, surveys
 
@@ -42,12 +41,6 @@ def run(config: DictConfig) -> None:
 
 def main() -> None:
     """Entry point of the verb; words that are no settings are files."""
-    try:
+    with told():
         sys.argv[1:] = files_as_setting(sys.argv[1:])
-    except ArcError as error:
-        fail(error)
     run_app("check", run, unbuilt=("data.tasks.",))
-
-
-if __name__ == "__main__":
-    main()

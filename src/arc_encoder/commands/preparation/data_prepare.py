@@ -34,7 +34,3 @@ def main() -> None:
         fail(f"one recipe at a time, but {', '.join(words)} were given; settings are written key=value")
     sys.argv[1:] = [*options, *(f"recipe={word}" for word in words), *overrides]
     run_app("prepare", run)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,9 +9,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from arc_encoder.config.app.failing import fail
+from arc_encoder.config.app.failing import fail, told
 from arc_encoder.config.app.run import quieten
-from arc_encoder.core.errors import ArcError
 from arc_encoder.model.language_models.downloads.catalogue import CATALOGUE, DTYPES, known_model
 from arc_encoder.model.language_models.downloads.places import is_complete, listing, model_folder, require_model
 
@@ -47,12 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     try:
-        print(arguments.run(arguments))
-    except ArcError as error:
-        fail(error)
+        with told():
+            print(arguments.run(arguments))
     except KeyboardInterrupt:
         fail("interrupted; nothing half finished is left")
-
-
-if __name__ == "__main__":
-    main()

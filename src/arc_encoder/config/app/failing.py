@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from arc_encoder.config.app.advice import with_advice
@@ -12,10 +13,20 @@ from arc_encoder.core.errors import ArcError
 FAILED = 2  # exit status
 
 
-def fail(error: ArcError | str) -> NoReturn:
+def fail(error: BaseException | str) -> NoReturn:
     """Print an error in plain words, with what to type instead where that is known, and leave."""
-    print(f"error: {with_advice(error) if isinstance(error, ArcError) else error}", file=sys.stderr)
+    print(f"error: {error if isinstance(error, str) else with_advice(error)}", file=sys.stderr)
     sys.exit(FAILED)
+
+
+@contextmanager
+def told(*others: type[BaseException]) -> Iterator[None]:
+    """Tell a user's mistake in a block, or in the function that this decorates, and leave."""
+    mistakes: tuple[type[BaseException], ...] = (ArcError, *others)
+    try:
+        yield
+    except mistakes as error:
+        fail(error)
 
 
 def listed(problems: Sequence[str]) -> str:

@@ -12,18 +12,13 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from arc_encoder.config.app.failing import fail, listed
+from arc_encoder.config.app.failing import fail, listed, told
 from arc_encoder.config.overrides import check_names
 from arc_encoder.config.paths import configs_folder, register_resolvers
-from arc_encoder.core.errors import ArcError
 
 
 def answered(config: str) -> bool:
-    """Show the help that was asked for, or refuse names that do not exist; whether nothing is left to do.
-
-    Args:
-        config: name of the primary configuration.
-    """
+    """Show the help that was asked for, or refuse names that do not exist; whether nothing is left to do."""
     if any(word.split("=")[0] in ("--resume", "resume") for word in sys.argv[1:]):
         return False  # the run's own words come in front of these
     register_resolvers()
@@ -31,23 +26,15 @@ def answered(config: str) -> bool:
     if arguments.help or arguments.hydra_help:
         show_help(config)
         return True
-    try:
+    with told(HydraException, OmegaConfBaseException):
         problems = check_names(arguments, config)
-    except ArcError as error:
-        fail(error)
-    except (HydraException, OmegaConfBaseException) as error:
-        fail(str(error))
     if problems:
         fail(listed(problems))
     return False
 
 
 def show_help(config: str) -> None:
-    """Print what Hydra says for `--help` or `--hydra-help` on the command line.
-
-    Args:
-        config: name of the primary configuration.
-    """
+    """Print what Hydra says for `--help` or `--hydra-help` on the command line."""
     register_resolvers()
     arguments = get_args_parser().parse_args()
     sys.argv += _choices(arguments.config_name or config, arguments.overrides)

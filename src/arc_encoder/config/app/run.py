@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
+import platform
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,8 +18,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.config.app.advice import with_advice
-from arc_encoder.config.app.allocator import keep_freed_memory
-from arc_encoder.config.app.failing import fail, listed
+from arc_encoder.config.app.failing import fail, listed, told
 from arc_encoder.config.compose import import_modules
 from arc_encoder.config.overrides import check_command_line
 from arc_encoder.config.paths import configs_folder, register_resolvers
@@ -34,10 +36,7 @@ def run_app(
     """Compose `config_name` from the command line and run `task` on it.
 
     Args:
-        config_name: name of the primary configuration.
         task: what to do; its result is what sweepers optimise.
-        ignored: beginnings of mistakes that do not matter to this command.
-        unbuilt: beginnings of parts that are checked, but not built before the command runs.
     """
     keep_freed_memory()
     register_resolvers()
@@ -70,14 +69,10 @@ def run_app(
             fail(f"Lightning refuses the trainer's settings: {error}")
 
     if not (arguments.help or arguments.hydra_help or arguments.info or arguments.cfg):
-        try:
+        with told(HydraException, OmegaConfBaseException):
             problems, added = check_command_line(
                 arguments, config_name, keys=KEYS[config_name], ignored=ignored, unbuilt=unbuilt
             )
-        except ArcError as error:
-            fail(error)
-        except (HydraException, OmegaConfBaseException) as error:
-            fail(str(error))
         if problems:
             fail(listed(problems))
         sys.argv[1:] = [added.get(text, text) for text in sys.argv[1:]]
@@ -114,3 +109,24 @@ class _Chatter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
         return not text.startswith(("💡", "GPU available", "TPU available", "HPU available"))
+
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # mallopt(3)
+SETTINGS = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 * 2**20}
+OWN_CHOICE = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_TOP_PAD_", "LD_PRELOAD")
+
+
+def keep_freed_memory() -> bool:
+    """Keep memory that is freed for the next operation; returns whether it was done.
+
+    On a CPU a step allocates and frees the same blocks of megabytes again and again. By default glibc gives large ones
+    back at once, and the system hands them out again, cleared page by page.
+
+    Nothing is done with another C library, or where the environment says how memory is allocated: one of glibc's
+    own variables, or a preloaded allocator.
+    """
+    if platform.libc_ver()[0] != "glibc" or any(os.environ.get(name) for name in OWN_CHOICE):
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    taken = [mallopt(name, value) == 1 for name, value in SETTINGS.items()]
+    return all(taken)

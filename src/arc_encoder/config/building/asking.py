@@ -9,14 +9,13 @@ from textwrap import shorten
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from arc_encoder.config.building.compressors import load_compressor
-from arc_encoder.config.building.decoders import build_decoders
+from arc_encoder.config.building.compressors import build_decoders, load_compressor
 from arc_encoder.config.building.evaluation import session_options
 from arc_encoder.config.building.settings import need, one_decoder, set_up_process
-from arc_encoder.core.compute.precision import compute_dtype
+from arc_encoder.core.compute import compute_dtype
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.evaluation.runs.asking import Reading, read_and_answer
-from arc_encoder.evaluation.session.opening import open_session
+from arc_encoder.evaluation.session.session import open_session
 from arc_encoder.inference.storage import VectorStore
 from arc_encoder.inference.storage.retrieval import Found, ask_store
 

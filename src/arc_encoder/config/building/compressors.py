@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from arc_encoder.config.building.decoders import build_decoders
 from arc_encoder.config.compose import import_modules
 from arc_encoder.config.paths import register_resolvers
-from arc_encoder.core.compute.device import own_device
+from arc_encoder.core.compute import own_device
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.inference import Compressor
+from arc_encoder.model.decoder.load import FrozenDecoder
 
 
 def load_compressor(config: DictConfig) -> Compressor:
@@ -29,3 +33,14 @@ def load_compressor(config: DictConfig) -> Compressor:
         tokenizer=config.encoder_tokenizer,
         backbone=config.backbone,
     )
+
+
+def build_decoders(nodes: Mapping[str, Any]) -> dict[str, FrozenDecoder]:
+    """Load every decoder of a configuration.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if not nodes:
+        raise ConfigError("no decoder was given; choose at least one", advice="decoder")
+    return {str(name): instantiate(node) for name, node in nodes.items()}

@@ -18,8 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.config.building.benchmarks import benchmarks_of, identity
 from arc_encoder.config.building.settings import set_up_process
-from arc_encoder.core.compute.device import own_device
-from arc_encoder.core.compute.precision import compute_dtype
+from arc_encoder.core.compute import compute_dtype, own_device
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.core.run_folder.record import record_start
 from arc_encoder.core.run_folder.sharing import share_run_folder
@@ -27,7 +26,7 @@ from arc_encoder.evaluation.benchmarks import Benchmark
 from arc_encoder.evaluation.evaluate import check_systems, evaluate
 from arc_encoder.evaluation.runs.results import Cost, Part, Row
 from arc_encoder.evaluation.runs.runner import Price
-from arc_encoder.evaluation.session.opening import SessionOptions
+from arc_encoder.evaluation.session.session import SessionOptions
 from arc_encoder.evaluation.systems import System
 
 Place = tuple[str, int | None, int]  # a benchmark, its shots and its seed

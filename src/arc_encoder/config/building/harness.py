@@ -9,12 +9,12 @@ from hydra import compose
 from hydra.errors import HydraException, InstantiationException
 from omegaconf.errors import OmegaConfBaseException
 
-from arc_encoder.config.building.decoders import build_decoders
+from arc_encoder.config.building.compressors import build_decoders
 from arc_encoder.config.compose import composing
 from arc_encoder.config.paths import configs_folder, register_resolvers
-from arc_encoder.core.compute.device import choose_device
+from arc_encoder.core.compute import choose_device
 from arc_encoder.core.errors import ArcError, ConfigError
-from arc_encoder.evaluation.session.opening import open_session
+from arc_encoder.evaluation.session.session import open_session
 from arc_encoder.model.decoder.load import FrozenDecoder
 
 KNOWN = (

@@ -11,12 +11,7 @@ from arc_encoder.core.errors import ConfigError
 
 
 def set_up_process(config: DictConfig, *, workers: bool = False) -> None:
-    """Take `threads` and `seed` of a configuration, those of them that it has.
-
-    Args:
-        config: of a command.
-        workers: seed the data loaders' workers too.
-    """
+    """Take `threads` and `seed` of a configuration, those of them that it has."""
     if config.get("threads"):
         torch.set_num_threads(config.threads)
     if config.get("seed") is not None:

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.config.building.decoders import build_decoders
+from arc_encoder.config.building.compressors import build_decoders
 from arc_encoder.config.building.settings import set_up_process
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.training.checkpoints.resume import open_run

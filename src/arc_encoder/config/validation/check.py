@@ -39,12 +39,6 @@ def check_config(
 ) -> None:
     """Raise one error that lists every mistake of `config`.
 
-    Args:
-        config: the composed configuration.
-        keys: names allowed at its top level.
-        ignored: beginnings of mistakes that do not matter to the command.
-        unbuilt: beginnings of parts that are checked, but not built.
-
     Raises:
         ConfigError: with one line a mistake.
     """
@@ -56,14 +50,7 @@ def check_config(
 def find_problems(
     config: DictConfig, *, keys: set[str], ignored: tuple[str, ...] = (), unbuilt: tuple[str, ...] = ()
 ) -> list[str]:
-    """Every mistake of `config`, one line each; what follows from another mistake is left out.
-
-    Args:
-        config: the composed configuration.
-        keys: names allowed at its top level.
-        ignored: beginnings of mistakes that do not matter to the command.
-        unbuilt: beginnings of parts that are checked, but not built.
-    """
+    """Every mistake of `config`, one line each; what follows from another mistake is left out."""
     problems = [
         f"{key!s}: unknown key{did_you_mean(str(key), keys)}; valid keys: {', '.join(sorted(keys))}"
         for key in config

@@ -72,8 +72,4 @@ KEYS: dict[str, set[str]] = {
         "output", "from", "passages", "passage_words", "top", "index", "limit", "exclude", "exclude_words",
         "held_out", "on_error", "overwrite", "imports", "paths", "recipe", "retriever",
     },
-    "toy_model": {
-        "world_seed", "seed", "window", "steps", "stop_after", "init_from", "batch_size", "threads",
-        "validate_every", "mix", "optim", "logs", "output", "model",
-    },
 }

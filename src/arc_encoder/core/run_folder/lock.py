@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, writing
 
 NAME = ".lock"  # the system lets go of it when its holder ends, however that happens
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # what launchers tell the processes of one run
@@ -62,18 +62,15 @@ def lock_output(target: Path, lock: Path | None = None) -> Iterator[None]:
     """Within it nobody else may make the file or folder `target`; afterwards no lock is left.
 
     Args:
-        target: what is made.
         lock: file that is locked, by default a hidden one beside `target`; its folder is made if it is missing.
 
     Raises:
         ConfigError: another process is making it, or nothing can be written there.
     """
     place = lock or target.with_name(f".{target.name}{NAME}")
-    try:
+    with writing(target):
         place.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise ConfigError(f"{target} cannot be written ({error.strerror}); choose another place") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not place.exists() or place.stat().st_ino != os.fstat(descriptor).st_ino:

@@ -22,7 +22,7 @@ import yaml
 
 import arc_encoder
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, writing
 from arc_encoder.core.run_folder.renamed import with_current_names
 
 NAME = "run.json"
@@ -56,27 +56,16 @@ def record_start(
 ) -> None:
     """Make the folder of a run and write into it a record of this start, with its configuration and words if there are any.
 
-    Args:
-        run: the folder.
-        seed: of everything random.
-        checkpoint: that the start continues from.
-        config: the whole configuration as YAML.
-        words: of the command line, such as `model/pooling=last`.
-
     Raises:
         ConfigError: the folder cannot be written.
     """
-    try:
+    with writing(f"the run's folder {run}", "choose another", advice="run-folder"):
         run.mkdir(parents=True, exist_ok=True)
         if config is not None:
             write_text_atomically(run / CONFIG, config)
         if words is not None:
             write_text_atomically(run / WORDS, yaml.safe_dump(list(words), default_flow_style=False, width=1 << 20))
         add_start(run, describe_start(seed=seed, checkpoint=checkpoint))
-    except OSError as error:
-        raise ConfigError(
-            f"the run's folder {run} cannot be written ({error.strerror}); choose another", advice="run-folder"
-        ) from error
 
 
 def read_config(run: Path) -> Any:
@@ -121,13 +110,7 @@ def changed_versions(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def changed_settings(before: Any, now: Any, *, without: Sequence[str] = ()) -> dict[str, str]:
-    """What differs between two configurations: its key and, such as "4 → 8", its two values.
-
-    Args:
-        before: nested settings, those of a run's config.yaml.
-        now: those of this start.
-        without: keys that do not count, with all that lies below them.
-    """
+    """What differs between two configurations: its key and, such as "4 → 8", its two values."""
     old, new = _flat(before), _flat(now)
     return {
         key: f"{old.get(key)} → {new.get(key)}"

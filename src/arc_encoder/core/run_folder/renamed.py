@@ -8,8 +8,21 @@ from __future__ import annotations
 from typing import Any
 
 PACKAGE = "arc_encoder."
+# Conversions of data preparation that were a module each.
+CONVERSIONS = {
+    "documents": "narrative_qa scrolls squality summaries",
+    "passages": "drop hotpot_qa qed quac reading squad",
+    "questions": "multi_qa open_questions questions",
+    "released_mix": "released_mix",
+    "texts": "flores paraphrases plain_text",
+}
 # Modules that a `_target_` or an import of your own may name: where they were, below the package, and where they are now.
 MODULES = {
+    **{
+        f"data.prepare.{old}": f"tools.preparation.conversions.{new}"
+        for new in CONVERSIONS
+        for old in CONVERSIONS[new].split()
+    },
     "data.collator": "data.batching.collator",
     "data.growth": "data.schedule.growth",
     "data.growth.base": "data.schedule.growth.base",
@@ -20,25 +33,8 @@ MODULES = {
     "data.parquet": "data.sources.parquet",
     "data.prepare": "tools.preparation",
     "data.prepare.conversion": "tools.preparation.conversion",
-    "data.prepare.drop": "tools.preparation.conversions.passages.drop",
-    "data.prepare.flores": "tools.preparation.conversions.texts.flores",
-    "data.prepare.hotpot_qa": "tools.preparation.conversions.passages.hotpot_qa",
-    "data.prepare.multi_qa": "tools.preparation.conversions.questions.multi_qa",
-    "data.prepare.narrative_qa": "tools.preparation.conversions.documents.narrative_qa",
-    "data.prepare.open_questions": "tools.preparation.conversions.questions.open_questions",
     "data.prepare.origin": "tools.preparation.origin",
-    "data.prepare.paraphrases": "tools.preparation.conversions.texts.paraphrases",
-    "data.prepare.plain_text": "tools.preparation.conversions.texts.plain_text",
-    "data.prepare.qed": "tools.preparation.conversions.passages.qed",
-    "data.prepare.quac": "tools.preparation.conversions.passages.quac",
-    "data.prepare.questions": "tools.preparation.conversions.questions.questions",
-    "data.prepare.reading": "tools.preparation.conversions.passages.reading",
     "data.prepare.recipe": "tools.preparation.recipe",
-    "data.prepare.released_mix": "tools.preparation.conversions.questions.released_mix",
-    "data.prepare.scrolls": "tools.preparation.conversions.documents.scrolls",
-    "data.prepare.squad": "tools.preparation.conversions.passages.squad",
-    "data.prepare.squality": "tools.preparation.conversions.documents.squality",
-    "data.prepare.summaries": "tools.preparation.conversions.documents.summaries",
     "data.task_warmup": "data.schedule.task_warmup",
     "data.text_files": "data.sources.text_files",
     "data.tokens": "data.batching.tokens",
@@ -112,12 +108,7 @@ def current_key(key: str) -> str:
 
 
 def with_current_names(value: Any, path: str = "") -> Any:
-    """A plain configuration with the current name of every setting and of every `_target_`.
-
-    Args:
-        value: the configuration, or a part of it.
-        path: of that part.
-    """
+    """A plain configuration with the current name of every setting and of every `_target_`."""
     if isinstance(value, list):
         return [with_current_names(inner, path) for inner in value]
     if not isinstance(value, dict):

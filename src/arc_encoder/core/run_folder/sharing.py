@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, writing
 from arc_encoder.core.run_folder.record import changed_settings, read_config
 
 AT_WORK, DOOR = ".at_work", ".at_work.lock"
@@ -25,21 +25,14 @@ def share_run_folder(
     """Within it only processes of these settings may work in a folder, which is made if it is not there.
 
     Args:
-        folder: of the evaluation.
-        settings: nested, of this process.
         record: writes them to the folder's config.yaml, against which others are held; called when this process is let in.
-        own: keys that each process may have its own way.
 
     Raises:
         ConfigError: processes of other settings are at work there, or the folder cannot be written.
     """
-    try:
+    with writing(f"the run's folder {folder}", "choose another", advice="run-folder"):
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / AT_WORK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise ConfigError(
-            f"the run's folder {folder} cannot be written ({error.strerror}); choose another", advice="run-folder"
-        ) from error
     try:
         with FileLock(folder / DOOR):  # one enters at a time
             if not _alone(descriptor) and (differ := _differences(folder, settings, own)):

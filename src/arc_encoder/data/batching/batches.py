@@ -28,9 +28,7 @@ class BatchDataset(Dataset[ArcBatch]):
     """Batches by their specification.
 
     Args:
-        tasks: by name.
         collator: samples → batch.
-        seed: of every random choice.
         pool: batches among which samples are sorted by length; 1 leaves them as they come.
     """
 

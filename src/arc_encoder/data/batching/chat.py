@@ -76,10 +76,6 @@ class ChatTemplate:
 def read_template(tokenizer: PreTrainedTokenizerBase, *, bos: bool = True) -> ChatTemplate:
     """The chat template of a tokenizer.
 
-    Args:
-        tokenizer: the decoder's.
-        bos: put BOS in front if the template does not write it itself.
-
     Raises:
         ConfigError: no template, one that fails, or one that does not write both turns as they are given.
     """

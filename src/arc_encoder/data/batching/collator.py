@@ -55,8 +55,6 @@ class ArcCollator:
 
     Args:
         encoder_tokenizer: the encoder's tokenizer; contexts get no special tokens.
-        decoders: the tokenizer of each decoder, by name.
-        with_reference: put what the decoder would read without compression beside each batch.
 
     Raises:
         ConfigError: a chat decoder whose tokenizer has no usable chat template.
@@ -99,7 +97,7 @@ class ArcCollator:
         end_ids: tuple[int, ...] = ()
         if template is not None:
             samples = [template.lay_out(sample) for sample in samples]
-            end_ids = (_special_id(template.end_of_turn, text),)
+            end_ids = (special_id(template.end_of_turn, text),)
         context_ids, rows, positions = self._contexts(samples)
         ids, targets = self._text(samples, text)
         before = self._positions(samples, ids)
@@ -156,7 +154,7 @@ class ArcCollator:
             row_targets: list[list[int]] = []
             for place, segment in enumerate(sample.segments):
                 if segment.special:
-                    piece = [_special_id(segment.text, text)]
+                    piece = [special_id(segment.text, text)]
                 else:
                     piece = [] if segment.role is Role.CONTEXT else list(next(encoded))
                 if sample.end_of_text and place == len(sample.segments) - 1:
@@ -180,6 +178,7 @@ class ArcCollator:
         return positions
 
 
-def _special_id(name: str, text: DecoderText) -> int:
+def special_id(name: str, text: DecoderText) -> int:
+    """Id of a special token by its name."""
     found: Any = text.tokenizer.convert_tokens_to_ids(name)
     return int(found)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any
 
 import lightning as L
+from lightning.fabric.utilities.seed import pl_worker_init_function
 from torch.utils.data import DataLoader
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.data.batching.batches import BatchDataset
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
-from arc_encoder.data.batching.workers import init_worker
 from arc_encoder.data.schedule.batch_schedule import BatchSchedule
 from arc_encoder.data.schedule.growth import FactorGrowth, NoGrowth
 from arc_encoder.data.schedule.task_warmup import TaskWarmup
@@ -61,8 +64,7 @@ class ArcDataModule(L.LightningDataModule):
         if task_warmup is not None:
             task_warmup.check(self.tasks)
         self.batch_size, self.validation_batches = batch_size, validation_batches
-        if length_pool < 1:
-            raise ConfigError(f"length_pool={length_pool} must be at least 1")
+        at_least(1, length_pool=length_pool)
         self.seed, self.workers, self.length_pool = seed, workers, length_pool
         self.decoder_weights = dict(decoder_weights or {})
         self.factors = dict(factors or {}) if isinstance(factors, Mapping) else dict(Counter(factors or []))
@@ -172,3 +174,24 @@ class ArcDataModule(L.LightningDataModule):
             pin_memory=False,
             **options,
         )
+
+
+IGNORED = (signal.SIGINT, signal.SIGUSR1)
+
+
+def init_worker(number: int) -> None:
+    """Set up worker `number` of a data loader: its signals, and its seeds where the run asked for that.
+
+    A terminal sends Ctrl-C to every process of a run, and so does a cluster with its signals. A worker that died of it
+    would break the step that the training process still finishes and saves. The first SIGTERM passes and the second ends it, so that nothing keeps a worker that hangs. All of them end when
+    the training process does.
+    """
+    for each in IGNORED:
+        signal.signal(each, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _pass_once)
+    if os.environ.get("PL_SEED_WORKERS") == "1":  # Lightning's own function, which it leaves out beside another one
+        pl_worker_init_function(number)
+
+
+def _pass_once(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)

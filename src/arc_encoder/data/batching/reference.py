@@ -32,11 +32,6 @@ def with_start(sample: Sample, *, bos: bool, chat: bool, end_of_text: str) -> Sa
 
     Where the decoder has no BOS and no chat template, and nothing else comes first, that is its end-of-text token,
     which separates texts.
-
-    Args:
-        sample: of contexts and text.
-        bos, chat: how the decoder's samples begin.
-        end_of_text: its EOS token.
     """
     if bos or chat or sample.segments[0].role is not Role.TARGET:
         return sample

@@ -1,10 +1,12 @@
-"""Texts → token ids."""
+"""Texts → token ids, and where they stand in a text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
+
+from arc_encoder.core.errors import ConfigError
 
 
 def token_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
@@ -18,3 +20,16 @@ def token_ids(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[
 def text_ids(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """The same of one text."""
     return token_ids([text], tokenizer)[0]
+
+
+def token_spans(text: str, tokenizer: PreTrainedTokenizerBase) -> list[tuple[int, int]]:
+    """Character span of each token of `text`.
+
+    Raises:
+        ConfigError: the tokenizer is a slow one and cannot say.
+    """
+    if not tokenizer.is_fast:
+        raise ConfigError(f"the tokenizer {type(tokenizer).__name__} gives no offsets; use its fast version")
+    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+    spans: list[tuple[int, int]] = encoded["offset_mapping"]
+    return spans

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from arc_encoder.core.atomic import atomic_directory
-from arc_encoder.core.errors import DataError
+from arc_encoder.core.errors import DataError, writing
 from arc_encoder.data.retrieval.store import PassageStore
 from arc_encoder.data.sources.jsonl import OnError, matching_files
 
@@ -85,15 +85,11 @@ class Retriever(ABC):
         place = Path(folder) if folder else files[0].with_name(f"{files[0].name.split('.')[0]}.index")
         place /= f"{type(self).__name__.lower()}-{key}"
         if not (place / "index.json").is_file():
-            try:
-                with atomic_directory(place) as part:
-                    part.mkdir()
-                    self._fill(pattern, part, words, text_field, on_error)
-                    (part / "index.json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
-            except OSError as error:
-                raise DataError(
-                    f"the index {place} cannot be written ({error}); choose another folder for the index"
-                ) from error
+            hint = "choose another folder for the index"
+            with writing(f"the index {place}", hint, kind=DataError), atomic_directory(place) as part:
+                part.mkdir()
+                self._fill(pattern, part, words, text_field, on_error)
+                (part / "index.json").write_text(json.dumps(stamp, indent=1), encoding="utf-8")
         self.store, self.stamp = PassageStore(place), stamp
         self.load(place)
         return place

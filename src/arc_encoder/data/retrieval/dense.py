@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, needing
 from arc_encoder.data.retrieval.base import Retriever, Texts
 
 
@@ -81,13 +81,8 @@ class Dense(Retriever):
 
     def _load_encoder(self) -> Any:
         if self._encoder is None:
-            try:
+            with needing("the dense retriever needs sentence-transformers, unlike BM25", "dense"):
                 from sentence_transformers import SentenceTransformer
-            except ImportError as error:
-                raise ConfigError(
-                    "the dense retriever needs sentence-transformers; install it with: pip install 'arc-encoder[dense]', "
-                    "or use BM25"
-                ) from error
             try:
                 self._encoder = SentenceTransformer(self.model, device=self.device)
             except (OSError, ValueError) as error:

@@ -15,7 +15,7 @@ from typing import Any, overload
 import numpy as np
 from tqdm import tqdm
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.data.sources.jsonl import OnError, read_jsonl
 
 _WORD = re.compile(r"\S+")
@@ -27,8 +27,7 @@ def split_words(text: str, words: int | None) -> Iterator[str]:
     Raises:
         ConfigError: fewer than one word.
     """
-    if words is not None and words < 1:
-        raise ConfigError(f"passage_words={words} must be at least 1; null keeps each text whole")
+    at_least(1, "", "; null keeps each text whole", passage_words=words)
     spans = [match.span() for match in _WORD.finditer(text)]
     for start in range(0, len(spans), words or max(1, len(spans))):
         last = min(start + words if words else len(spans), len(spans)) - 1
@@ -36,11 +35,7 @@ def split_words(text: str, words: int | None) -> Iterator[str]:
 
 
 class PassageStore(Sequence[str]):
-    """The passages of a folder, by number.
-
-    Args:
-        folder: one that `write` filled.
-    """
+    """The passages of a folder, by number."""
 
     def __init__(self, folder: Path) -> None:
         self.offsets: Any = np.load(folder / "offsets.npy", mmap_mode="r")
@@ -69,11 +64,7 @@ class PassageStore(Sequence[str]):
         """Cut the texts of JSONL files into passages and write them to `folder`.
 
         Args:
-            pattern: file or glob.
-            folder: existing folder.
             words: words of a passage; None keeps each text whole.
-            text_field: field that holds the text.
-            on_error: what a broken line does.
 
         Raises:
             DataError: nothing there, or a line without text.

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from torch.utils.data import Sampler
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.data.schedule.growth import FactorGrowth, NoGrowth
 from arc_encoder.data.schedule.task_warmup import TaskWarmup
 
@@ -94,8 +94,7 @@ class BatchSchedule(Sampler[BatchSpec]):
             raise ConfigError(f"no task has a positive share: {dict(shares)}")
         if not self.decoders:
             raise ConfigError(f"no decoder has a positive weight: {dict(decoders)}")
-        if batch_size < 1:
-            raise ConfigError(f"batch_size={batch_size} must be at least 1")
+        at_least(1, batch_size=batch_size)
         self.batch_size, self.batches, self.seed, self.accumulate = batch_size, batches, seed, accumulate
         self.rank, self.world_size, self.start = rank, world_size, start
         self.factors = {int(factor): weight for factor, weight in (factors or {}).items() if weight > 0}

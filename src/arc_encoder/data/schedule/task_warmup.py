@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, check_number
 
 
 class TaskWarmup:
@@ -25,8 +25,7 @@ class TaskWarmup:
         self.shares = {str(name): float(share) for name, share in shares.items()}
         if any(share < 0 for share in self.shares.values()) or not sum(self.shares.values()) > 0:
             raise ConfigError(f"task_warmup: shares={self.shares} must not be negative, and one must be above 0")
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise ConfigError(f"task_warmup: steps={steps!r} must be a whole number from 1 on")
+        check_number("task_warmup: steps", steps, lowest=1)
         self.steps = steps
 
     def check(self, tasks: Mapping[str, object]) -> None:

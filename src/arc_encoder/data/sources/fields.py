@@ -68,11 +68,7 @@ def text_fault(name: str, value: Any) -> str:
 
 
 class DocumentFields:
-    """Fields of a document.
-
-    Args:
-        text: the field that holds the text.
-    """
+    """Fields of a document."""
 
     def __init__(self, text: str = "text") -> None:
         self.text = text

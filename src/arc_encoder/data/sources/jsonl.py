@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError, DataError, at_least
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.sources.fields import DocumentFields, QuestionFields, missing
 from arc_encoder.data.sources.files.line_index import Check, LineIndex, Skipped, index_lines, parse_line
@@ -192,8 +192,7 @@ class JsonlQuestions:
         limit: int | None = None,
         on_error: OnError = "stop",
     ) -> None:
-        if limit is not None and limit < 1:
-            raise ConfigError(f"limit={limit} must be at least 1; leave it out to use every record")
+        at_least(1, "", "; leave it out to use every record", limit=limit)
         self.fields, self.subset = QuestionFields(fields), subset
         self._lines = _Lines(path, self.fields.problem, self.fields.key, on_error=on_error, limit=limit)
         if not len(self._lines):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import DataError, at_least, needing
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.sources.fields import DocumentFields, QuestionFields
 from arc_encoder.data.sources.files.line_index import Check, Skipped
@@ -28,8 +28,7 @@ class _Rows:
 
     def __init__(self, table: Any, name: str, check: Check, on_error: OnError, limit: int | None) -> None:
         check_on_error(on_error)
-        if limit is not None and limit < 1:
-            raise ConfigError(f"limit={limit} must be at least 1; leave it out to use every record")
+        at_least(1, "", "; leave it out to use every record", limit=limit)
         self.table, self.name, self.check = table, name, check
         self.skipped = Skipped()
         total = len(table) if limit is None else min(limit, len(table))
@@ -121,13 +120,9 @@ def loaded(label: str, load: Callable[[Any], Any]) -> Any:
     Raises:
         DataError: the library is missing, or whatever it raised.
     """
-    try:
+    what = f"{label}: Parquet files and Hugging Face data sets need the library datasets"
+    with needing(what, "datasets", DataError):
         import datasets
-    except ImportError as error:
-        raise DataError(
-            f"{label}: Parquet files and Hugging Face data sets need the library datasets; install it with: "
-            "pip install 'arc-encoder[datasets]'"
-        ) from error
     try:
         return load(datasets)
     except Exception as error:  # the library and what it calls raise many kinds

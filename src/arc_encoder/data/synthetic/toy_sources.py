@@ -5,18 +5,12 @@ from __future__ import annotations
 import random
 from typing import Literal
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.synthetic.toy_world import ToyWorld
 from arc_encoder.data.synthetic.toy_world.world import Split, ToyDocument, ToyQuestion
 
 ToyKind = Literal["qa", "summary", "translation"]
-
-
-def _positive(size: int) -> int:
-    if size < 1:
-        raise ConfigError(f"toy world: size={size} must be at least 1")
-    return size
 
 
 class ToyDocuments:
@@ -29,7 +23,8 @@ class ToyDocuments:
     """
 
     def __init__(self, *, seed: int = 0, split: Split = "train", size: int = 1_000_000) -> None:
-        self.world, self.size = ToyWorld(seed, split), _positive(size)
+        at_least(1, "toy world", size=size)
+        self.world, self.size = ToyWorld(seed, split), size
 
     def __len__(self) -> int:
         return self.size
@@ -74,7 +69,8 @@ class ToyQuestions:
             raise ConfigError(f"toy questions: documents=({low}, {high}) must be an increasing range from 1 on")
         if kind != "qa" and high > 1:
             raise ConfigError(f"toy questions: documents=({low}, {high}) is for the kind qa, not for {kind}")
-        self.world, self.kind, self.size = ToyWorld(seed, split), kind, _positive(size)
+        at_least(1, "toy world", size=size)
+        self.world, self.kind, self.size = ToyWorld(seed, split), kind, size
         self.documents = (low, high)
 
     def __len__(self) -> int:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError
-from arc_encoder.core.segments import Sample
+from arc_encoder.core.errors import DataError, at_least
+from arc_encoder.core.segments import Sample, Segment
+from arc_encoder.data.batching.tokens import token_spans
+from arc_encoder.data.records import Document, Source
 
 MOST_CHARACTERS = 32  # of a token, on the average of a long text
+MOST_SHORT = 1000  # documents in a row that may be too short
 HUGE = 4  # times the wanted tokens at their longest, from where on a text is cut before it is tokenized
 
 
@@ -34,8 +38,7 @@ class Task(ABC):
     lengths_vary = False
 
     def __init__(self, share: float = 1.0) -> None:
-        if share < 0:
-            raise ConfigError(f"{type(self).__name__}: share={share} must not be negative")
+        at_least(0, type(self).__name__, share=share)
         self.share = share
 
     @property
@@ -61,19 +64,26 @@ class Task(ABC):
         return random.Random(f"{type(self).__name__}-{seed}-{index}")
 
 
-def token_spans(text: str, tokenizer: PreTrainedTokenizerBase) -> list[tuple[int, int]]:
-    """Character span of each token of `text`.
+def long_enough(
+    source: Source[Document], place: int, segments_of: Callable[[Document], tuple[Segment, ...]], problem: str
+) -> tuple[str, tuple[Segment, ...]]:
+    """Id and segments of the first document from `place` on that has some.
+
+    Args:
+        source: documents.
+        place: of the first that is tried.
+        segments_of: nothing where a document is too short.
+        problem: what the documents are if none has any.
 
     Raises:
-        ConfigError: the tokenizer is a slow one and cannot say.
+        DataError: `MOST_SHORT` documents in a row are too short.
     """
-    if not tokenizer.is_fast:
-        raise ConfigError(
-            f"the encoder's tokenizer ({type(tokenizer).__name__}) gives no offsets; use its fast version"
-        )
-    encoded = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
-    spans: list[tuple[int, int]] = encoded["offset_mapping"]
-    return spans
+    tried = min(len(source), MOST_SHORT)
+    for step in range(tried):
+        document = source[(place + step) % len(source)]
+        if segments := segments_of(document):
+            return document.id, segments
+    raise DataError(f"{tried} documents in a row, from {source[place].id!r} on, {problem}")
 
 
 def cut(text: str, spans: list[tuple[int, int]], start: int, end: int) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
+from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.data.records import Document, Source
 from arc_encoder.data.schedule.order import shuffled
-from arc_encoder.data.tasks.base import Task, cut, token_spans, window_of
+from arc_encoder.data.tasks.base import Task, cut, long_enough, window_of
 
-MOST_SHORT = 1000  # documents in a row that may be too short
 CONTINUE = Instruction(request="\n Continue the previous text.", suffix="Text continuation:\n")
 
 
@@ -39,21 +39,17 @@ class Continuation(Task):
         instruction: Instruction = CONTINUE,
     ) -> None:
         super().__init__(share)
-        if part < 1:
-            raise ConfigError(f"continuation: part={part} must be at least 1")
+        at_least(1, "continuation", part=part)
         self.source, self.part, self.interleaved, self.instruction = source, part, interleaved, instruction
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
-        place, size = shuffled(index, len(self.source), seed), len(self.source)
-        for step in range(min(size, MOST_SHORT)):
-            document = self.source[(place + step) % size]
-            segments = self._segments(document, index, seed, tokenizer)
-            if segments:
-                return Sample(document.id, segments, TaskToken.CONTINUE, instruction=self.instruction)
-        raise DataError(
-            f"{min(size, MOST_SHORT)} documents in a row, from {self.source[place].id!r} on, have fewer than two tokens: too "
-            "short to compress one part and continue another; leave them out"
+        name, segments = long_enough(
+            self.source,
+            shuffled(index, len(self.source), seed),
+            lambda document: self._segments(document, index, seed, tokenizer),
+            "have fewer than two tokens: too short to compress one part and continue another; leave them out",
         )
+        return Sample(name, segments, TaskToken.CONTINUE, instruction=self.instruction)
 
     def _segments(
         self, document: Document, index: int, seed: int, tokenizer: PreTrainedTokenizerBase

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
 from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked, joined_passages, merge_plain
 from arc_encoder.data.records import Question, Source
@@ -35,12 +35,10 @@ class Distractors(Task):
         self, source: Source[Question], *, documents: int = 4, max_tokens: int | None = 2048, share: float = 1.0
     ) -> None:
         super().__init__(share)
-        if documents < 2:
-            raise ConfigError(f"distractors: documents={documents} must be at least 2; fewshot asks about one")
+        at_least(2, "distractors", "; fewshot asks about one", documents=documents)
         if len(source) < documents:
             raise ConfigError(f"distractors: documents={documents}, but the source has only {len(source)} questions")
-        if max_tokens is not None and max_tokens < 1:
-            raise ConfigError(f"distractors: max_tokens={max_tokens} must be at least 1, or null for no limit")
+        at_least(1, "distractors", ", or null for no limit", max_tokens=max_tokens)
         self.source, self.documents, self.max_tokens = source, documents, max_tokens
 
     @property

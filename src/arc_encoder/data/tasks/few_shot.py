@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
 from arc_encoder.data.prompts import few_shot_segments, joined_passages
 from arc_encoder.data.records import Question, Source
@@ -53,15 +53,13 @@ class FewShot(Task):
         instruction: Instruction = NOTHING,
     ) -> None:
         super().__init__(share)
-        if shots < 0 or max_passages < 1:
-            raise ConfigError(f"few-shot: shots={shots} must be at least 0 and max_passages={max_passages} at least 1")
+        at_least(0, "few-shot", shots=shots)
+        at_least(1, "few-shot", max_passages=max_passages)
         if len(source) <= shots:
             raise ConfigError(
                 f"few-shot: {shots} examples were asked for, but the source has only {len(source)} questions"
             )
-        for name, limit in {"max_tokens": max_tokens, "max_answer": max_answer}.items():
-            if limit is not None and limit < 1:
-                raise ConfigError(f"few-shot: {name}={limit} must be at least 1, or null for no limit")
+        at_least(1, "few-shot", ", or null for no limit", max_tokens=max_tokens, max_answer=max_answer)
         self.source, self.shots, self.vary_shots, self.max_tokens = source, shots, vary_shots, max_tokens
         self.max_answer = max_answer
         self.max_passages, self.loss_on_examples, self.instruction = max_passages, loss_on_examples, instruction

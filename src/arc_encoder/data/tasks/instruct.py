@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
 from arc_encoder.data.prompts import asked, joined_passages
 from arc_encoder.data.records import Question, Source
@@ -54,9 +54,7 @@ class Instruct(Task):
         share: float = 1.0,
     ) -> None:
         super().__init__(share)
-        for name, value in (("max_passages", max_passages), ("max_tokens", max_tokens)):
-            if value is not None and value < 1:
-                raise ConfigError(f"instruct: {name}={value} must be at least 1, or null for no limit")
+        at_least(1, "instruct", ", or null for no limit", max_passages=max_passages, max_tokens=max_tokens)
         self.source, self.header, self.instruction = source, header, instruction
         self.max_passages, self.max_tokens = max_passages, max_tokens
 

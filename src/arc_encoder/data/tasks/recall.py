@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
+from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.data.records import Document, Source
 from arc_encoder.data.schedule.order import shuffled
-from arc_encoder.data.tasks.base import Task, cut, token_spans, window_of
+from arc_encoder.data.tasks.base import Task, cut, long_enough, window_of
 
-MOST_SHORT = 1000  # documents in a row that may be too short
 QUOTE = Instruction(request="\n Quote passages of the previous text.", suffix="Passages:\n")
 
 
@@ -50,25 +50,20 @@ class Recall(Task):
         instruction: Instruction = QUOTE,
     ) -> None:
         super().__init__(share)
-        for name, value in {"max_tokens": max_tokens, "parts": parts, "cue": cue, "length": length}.items():
-            if value < 1:
-                raise ConfigError(f"recall: {name}={value} must be at least 1")
+        at_least(1, "recall", max_tokens=max_tokens, parts=parts, cue=cue, length=length)
         if cue + length > max_tokens:
             raise ConfigError(f"recall: cue={cue} and length={length} together must be at most max_tokens={max_tokens}")
         self.source, self.max_tokens, self.instruction = source, max_tokens, instruction
         self.parts, self.cue, self.length = parts, cue, length
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
-        place, size = shuffled(index, len(self.source), seed), len(self.source)
-        for step in range(min(size, MOST_SHORT)):
-            document = self.source[(place + step) % size]
-            segments = self._segments(document, index, seed, tokenizer)
-            if segments:
-                return Sample(document.id, segments, TaskToken.CONTINUE, instruction=self.instruction)
-        raise DataError(
-            f"{min(size, MOST_SHORT)} documents in a row, from {self.source[place].id!r} on, are too short to recall "
-            f"{self.length} tokens after {self.cue}; leave them out, or lower recall's cue and length"
+        name, segments = long_enough(
+            self.source,
+            shuffled(index, len(self.source), seed),
+            lambda document: self._segments(document, index, seed, tokenizer),
+            f"are too short to recall {self.length} tokens after {self.cue}; leave them out, or lower recall's cue and length",
         )
+        return Sample(name, segments, TaskToken.CONTINUE, instruction=self.instruction)
 
     def _segments(
         self, document: Document, index: int, seed: int, tokenizer: PreTrainedTokenizerBase

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Instruction, Role, Sample, Segment, TaskToken
+from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.data.records import Document, Source
 from arc_encoder.data.schedule.order import shuffled
-from arc_encoder.data.tasks.base import Task, cut, token_spans, window_of
+from arc_encoder.data.tasks.base import Task, cut, window_of
 
 REPLICATE = Instruction("Text:\n\n", "\n Replicate the input text.", "Replicated text:\n")
 
@@ -33,8 +34,7 @@ class Reconstruction(Task):
         instruction: Instruction = REPLICATE,
     ) -> None:
         super().__init__(share)
-        if max_tokens < 1:
-            raise ConfigError(f"reconstruction: max_tokens={max_tokens} must be at least 1")
+        at_least(1, "reconstruction", max_tokens=max_tokens)
         self.source, self.max_tokens, self.instruction = source, max_tokens, instruction
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:

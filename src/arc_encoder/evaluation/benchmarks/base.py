@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from arc_encoder.evaluation.session.session import Session
-from arc_encoder.evaluation.systems import System
+from arc_encoder.evaluation.systems import Prompt, System
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ class ExampleResult:
 def beginning_of(text: str, max_length: int = 2000) -> str:
     """As much of a text as a person will read, in characters, with a sign that more followed."""
     return text if len(text) <= max_length else text[: max_length - 1] + "…"
+
+
+def measures(prompt: Prompt, budgets: dict[str, int], session: Session) -> dict[str, Any]:
+    """What the documents of a prompt take: fields of an `ExampleResult`."""
+    return {
+        "document_positions": session.document_positions(prompt.sample, prompt.shown, budgets),
+        "document_tokens": session.text_tokens(prompt.documents),
+        "stored_bytes": session.stored_bytes(prompt.sample, prompt.shown, budgets),
+    }
 
 
 class Benchmark(ABC):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Role
 from arc_encoder.data.tasks import Continuation
-from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of, measures
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import System
 
@@ -32,8 +32,7 @@ class ContinuationLoss(Benchmark):
     def __init__(
         self, task: Continuation, *, name: str = "continuation", limit: int = 500, seed: int = 0, version: int = 1
     ) -> None:
-        if limit < 1:
-            raise ConfigError(f"benchmark {name}: limit={limit} must be at least 1")
+        at_least(1, f"benchmark {name}", limit=limit)
         self.task, self.name, self.limit, self.seed, self.version = task, name, limit, seed, version
 
     @torch.no_grad()
@@ -42,14 +41,13 @@ class ContinuationLoss(Benchmark):
         originals = [self.task.sample(i, self.seed, tokenizer) for i in range(min(self.limit, len(self.task.source)))]
         contexts = [s.text for sample in originals for s in sample.segments if s.role is Role.CONTEXT]
         budgets = session.budgets(contexts) if system.needs_compressor or system.needs_budget else {}
-        prompts = [system.continuation(sample, budgets, session.decoder.tokenizer) for sample in originals]
+        prompts = [system.continuation(sample, budgets, tokenizer) for sample in originals]
         samples = [session.with_start(prompt.sample) for prompt in prompts]
         losses: dict[int, tuple[float, int]] = {}
         for numbers in session.batches(samples, session.size, self.name):
             batch = session.collate([samples[i] for i in numbers], self.name)
             per_sample = session.model.sample_losses(batch, factor=session.factor)
-            for number, (total, tokens) in zip(numbers, per_sample, strict=True):
-                losses[number] = (total, tokens)
+            losses.update(zip(numbers, per_sample, strict=True))
         results = []
         for i, (original, prompt) in enumerate(zip(originals, prompts, strict=True)):
             total, tokens = losses[i]
@@ -58,9 +56,7 @@ class ContinuationLoss(Benchmark):
                     id=original.id,
                     scores={"loss": total / tokens},
                     weights={"loss": float(tokens)},
-                    document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
-                    document_tokens=session.text_tokens(prompt.documents),
-                    stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
+                    **measures(prompt, budgets, session),
                     details={
                         "document": beginning_of("\n".join(prompt.documents)),
                         "continuation": "".join(s.text for s in original.segments if s.role is Role.TARGET),

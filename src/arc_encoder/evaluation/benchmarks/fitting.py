@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from arc_encoder.core.errors import DataError
-from arc_encoder.data.batching.tokens import token_ids
+from arc_encoder.data.batching.tokens import token_ids, token_spans
 from arc_encoder.data.prompts import joined_passages
 from arc_encoder.data.records import Question
 from arc_encoder.evaluation.protocols import Layout
@@ -21,14 +21,7 @@ CHOICES = ("stop", "shorten")
 
 @dataclass(frozen=True)
 class Fitted:
-    """A prompt that fits.
-
-    Attributes:
-        prompt: the prompt.
-        examples: how many examples are left in it.
-        cut: whether its document lost its end.
-        examples_cut: how many of the examples' documents lost theirs.
-    """
+    """A prompt that fits."""
 
     prompt: Prompt
     examples: int
@@ -45,7 +38,6 @@ class Reader:
 
     Attributes:
         max_tokens: encoder tokens of the longest document; None is no limit.
-        stops: whether the compressor itself refuses a longer one.
     """
 
     def __init__(self, session: Session) -> None:
@@ -88,8 +80,7 @@ class Reader:
         while len(text) > 1 and (count := len(self._ids(text))) > max_tokens:  # tokens may change where a text is cut
             end = len(text) * max_tokens // count
             if self._tokenizer.is_fast:
-                options = {"add_special_tokens": False, "split_special_tokens": True, "return_offsets_mapping": True}
-                end = self._tokenizer(text, **options)["offset_mapping"][max_tokens][0]
+                end = token_spans(text, self._tokenizer)[max_tokens][0]
             text = text[: max(1, min(end, len(text) - 1))]
         return text
 
@@ -109,9 +100,6 @@ def fitted(
     Examples are left out from the front; then, if need be, the document loses its end.
 
     Args:
-        group: examples and query.
-        build: makes the prompt.
-        positions: counts a prompt's decoder positions.
         room: most of them; None is no limit.
         lost: of each question of `group`, whether its document lost its end before; empty if none did.
     """

@@ -9,10 +9,10 @@ from __future__ import annotations
 import torch
 from torchmetrics.functional.text import char_error_rate
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Role, Sample
 from arc_encoder.data.tasks import Reconstruction
-from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of, measures
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import System
 
@@ -36,8 +36,7 @@ class FreeReconstruction(Benchmark):
     def __init__(
         self, task: Reconstruction, *, name: str = "reconstruction", limit: int = 200, seed: int = 0, version: int = 1
     ) -> None:
-        if limit < 1:
-            raise ConfigError(f"benchmark {name}: limit={limit} must be at least 1")
+        at_least(1, f"benchmark {name}", limit=limit)
         self.task, self.name, self.limit, self.seed, self.version = task, name, limit, seed, version
 
     @torch.no_grad()
@@ -45,8 +44,7 @@ class FreeReconstruction(Benchmark):
         tokenizer = session.decoder.tokenizer
         originals = [self.task.sample(i, self.seed, tokenizer) for i in range(min(self.limit, len(self.task.source)))]
         texts = [sample.segments[-1].text for sample in originals]
-        needed = system.needs_compressor or system.needs_budget
-        budgets = session.budgets(texts) if needed else {}
+        budgets = session.budgets(texts) if system.needs_compressor or system.needs_budget else {}
         prompts = [system.continuation(sample, budgets, tokenizer) for sample in originals]
         samples = [session.with_start(prompt.sample) for prompt in prompts]
         results: dict[int, ExampleResult] = {}
@@ -65,9 +63,7 @@ class FreeReconstruction(Benchmark):
                         "reconstruction_loss": total / count,
                     },
                     weights={"character_error_rate": float(len(text)), "reconstruction_loss": float(count)},
-                    document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
-                    document_tokens=session.text_tokens(prompt.documents),
-                    stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
+                    **measures(prompt, budgets, session),
                     details={"document": beginning_of(text), "written": beginning_of(answer)},
                 )
         return [results[i] for i in range(len(originals))]

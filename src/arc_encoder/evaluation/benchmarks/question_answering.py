@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError, DataError, at_least
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
 from arc_encoder.data.sources.jsonl import JsonlQuestions, OnError, list_files
-from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of
+from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of, measures
 from arc_encoder.evaluation.benchmarks.fitting import (
     CHOICES,
     Fitted,
@@ -104,12 +104,9 @@ class QuestionAnswering(Benchmark):
         self.scoring, self.overflow = Scoring(metrics), overflow
         if overflow not in CHOICES:
             raise ConfigError(f"benchmark {name}: overflow={overflow!r} is unknown; choose {' or '.join(CHOICES)}")
-        if shots < 0:
-            raise ConfigError(f"benchmark {name}: shots={shots} must not be negative")
-        if limit is not None and limit < 1:
-            raise ConfigError(f"benchmark {name}: limit={limit} must be at least 1, or null to ask all questions")
-        if max_new_tokens < 1:
-            raise ConfigError(f"benchmark {name}: max_new_tokens={max_new_tokens} must be at least 1")
+        at_least(0, f"benchmark {name}", shots=shots)
+        at_least(1, f"benchmark {name}", ", or null to ask all questions", limit=limit)
+        at_least(1, f"benchmark {name}", max_new_tokens=max_new_tokens)
         rules = protocol or Strict()
         self.protocol, self.layout, self.draws = rules.name, layout or rules, rules.draws and shots > 0
         chosen = rules.choose(
@@ -253,9 +250,7 @@ class QuestionAnswering(Benchmark):
             id=question.id,
             scores=scores,
             weights=weights,
-            document_positions=session.document_positions(prompt.sample, prompt.shown, budgets),
-            document_tokens=session.text_tokens(prompt.documents),
-            stored_bytes=session.stored_bytes(prompt.sample, prompt.shown, budgets),
+            **measures(prompt, budgets, session),
             details={**details, **dict(question.conditions)},
             article=question.article,
         )

@@ -55,13 +55,6 @@ def bleu(prediction: str, answers: Sequence[str]) -> float:
     return float(corpus_bleu([prediction], [[answer] for answer in answers], lowercase=True).score)
 
 
-def corpus_bleu(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -> float:
-    """BLEU of a whole corpus (sacreBLEU, 13a, lower-cased), in percent; every prediction with as many answers."""
-    from sacrebleu import corpus_bleu as score
-
-    return float(score(list(predictions), [list(each) for each in zip(*answers, strict=True)], lowercase=True).score)
-
-
 def substring_match(prediction: str, answers: Sequence[str]) -> float:
     """100 if the words of an answer occur in the prediction, one after the other, else 0 (xRAG's accuracy)."""
     words = _words(prediction)
@@ -92,9 +85,6 @@ def confidence_interval(
         numerators: one value an example (for a weighted mean: already multiplied by its weight).
         weights: one weight an example; 1 each by default.
         articles: what each example is about; those of one article are drawn together (see `resampling`).
-        draws: bootstrap samples.
-        level: share of the draws inside the interval.
-        seed: of the draws.
 
     Returns:
         mean, lower bound, upper bound. Draws whose weights are all 0 are left out.

@@ -36,10 +36,6 @@ def held_out(count: int, shots: int) -> list[int]:
     They are one at random out of each of as many equal stretches, so that files ordered by document give
     examples about many documents.
 
-    Args:
-        count: questions in the file, more than `shots`.
-        shots: examples in front of a question, the most that there will be.
-
     Returns:
         the larger of `shots` and a tenth of the questions (at most 100), in the order of the file.
     """
@@ -54,13 +50,6 @@ def drawn(pool: Source[Question], size: int, query: Question, *, shots: int, rng
 
     The question itself is never among them, and a question about the same document only where the pool has
     no others. Only a handful of records is read.
-
-    Args:
-        pool: what is drawn from, at least `shots` records.
-        size: how many of them.
-        query: the question that is asked.
-        shots: how many are wanted.
-        rng: whose draw it is.
 
     Returns:
         `shots` of them, fewer only where the question itself is among too few.

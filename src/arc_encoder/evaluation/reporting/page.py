@@ -33,13 +33,7 @@ img { max-width: 100%; height: auto; } .note { color: #555; font-size: 13px; } c
 
 @dataclass(frozen=True)
 class Drawn:
-    """A plot that was written.
-
-    Attributes:
-        name: of its files.
-        title: what it shows.
-        png, svg: paths.
-    """
+    """A plot that was written."""
 
     name: str
     title: str

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from textwrap import shorten
 
 from arc_encoder.core.errors import ConfigError, DataError
-from arc_encoder.evaluation.reporting.reading.choice import KEYS, described, only_one, parts_of
 from arc_encoder.evaluation.reporting.reading.material import Material, by_id, examples_of, metrics_of, weight_of
-from arc_encoder.evaluation.reporting.reading.pairing import PartOfRun, partners
 from arc_encoder.evaluation.reporting.reading.runs import Run, check_comparable
 from arc_encoder.evaluation.reporting.reading.summary import LOSSES
 from arc_encoder.evaluation.reporting.significance import Comparison, compare
 from arc_encoder.evaluation.reporting.tables.markdown import table
 from arc_encoder.evaluation.runs.results import Row
 
+KEYS = ("system", "benchmark", "decoder", "factor", "shots", "seed", "variant")
+ASKED = ("benchmark", "decoder", "shots")
+NEAR = ("variant", "system", "factor", "seed")  # where they tell several apart, those of the first are meant
 # what the second part must have → the setting that says so
 AGAINST = {"system": "against", "variant": "against_variant", "factor": "against_factor"}
 # settings that each of the functions below takes
@@ -160,3 +161,70 @@ def _figures(found: Comparison) -> list[str]:
 
 def _digits(metric: str) -> int:
     return 3 if metric in LOSSES else 1
+
+
+PartOfRun = tuple[Run, Row]
+
+
+def partners(runs: Sequence[Run], first: PartOfRun, wanted: Mapping[str, str]) -> list[PartOfRun]:
+    """The parts of `runs` that answered what `first` answered and have the `wanted` values.
+
+    Of several, those of the same ablation and scale, variant, system, factor and seed are left, as far as there are such.
+
+    Raises:
+        DataError: there is none.
+    """
+    same = described(*first)
+    found = parts_of(runs, {**{key: same[key] for key in ASKED}, **wanted})
+    for key in ("ablation", "scale"):
+        found = [each for each in found if each[0].conditions.get(key) == first[0].conditions.get(key)] or found
+    for key in NEAR:
+        found = [each for each in found if described(*each)[key] == same[key]] or found
+    return [each for each in found if each[1].seed == first[1].seed] or found
+
+
+def parts_of(runs: Sequence[Run], wanted: Mapping[str, str]) -> list[tuple[Run, Row]]:
+    """One row for each part that has the wanted values; values are compared as text.
+
+    Raises:
+        DataError: none has them, with what there is.
+    """
+    every: dict[tuple[str, str], tuple[Run, Row]] = {}
+    for run in runs:
+        for row in run.rows:
+            every.setdefault((str(run.folder), row.slug), (run, row))
+    found = [each for each in every.values() if all(described(*each)[key] == value for key, value in wanted.items())]
+    if not found:
+        known = {key: sorted({described(*each)[key] for each in every.values()} - {""}) for key in KEYS}
+        shown = "; ".join(f"{key}: {', '.join(values)}" for key, values in known.items() if values)
+        asked = " ".join(f"{key}={value}" for key, value in wanted.items())
+        raise DataError(f"no part of these runs has {asked}; there are {shown}")
+    return found
+
+
+def described(run: Run, row: Row) -> dict[str, str]:
+    """What tells a part apart, as texts."""
+    values = {
+        "system": row.system,
+        "benchmark": row.benchmark,
+        "decoder": row.decoder,
+        "factor": row.pooling_factor,
+        "shots": row.shots,
+        "seed": run.conditions.get("seed", row.seed),
+        "variant": run.variant,
+    }
+    return {key: "" if value is None else str(value) for key, value in values.items()}
+
+
+def only_one(found: list[tuple[Run, Row]], what: str) -> tuple[Run, Row]:
+    """The single part.
+
+    Raises:
+        DataError: there are several, with what tells them apart.
+    """
+    if len(found) == 1:
+        return found[0]
+    tables = [described(*each) for each in found]
+    differing = {key: sorted({each[key] for each in tables}) for key in KEYS}
+    shown = "; ".join(f"{key}={'|'.join(values)}" for key, values in differing.items() if len(values) > 1)
+    raise DataError(f"{what}: {len(found)} parts fit; choose one of them with {shown or 'a single folder'}")

@@ -25,10 +25,6 @@ class Comparison:
     """A metric of two systems on the same examples.
 
     Attributes:
-        metric: its name.
-        examples: how many both have.
-        first, second: values.
-        difference: first − second.
         low, high: paired bootstrap interval of the difference, 95 %.
         p_value: chance of a difference at least as large if the two were alike (paired randomisation test).
     """
@@ -56,13 +52,6 @@ def compare(
 
     The interval comes from drawing examples with replacement, the p-value from exchanging the two systems'
     answers at random, example by example; both keep pairs together, and examples of one article.
-
-    Args:
-        first, second: lines of the two examples files.
-        metric: name of a metric that both have.
-        names: of the two, for errors.
-        draws: of both procedures (a tenth of them for a metric of the whole corpus).
-        seed: of the draws.
 
     Raises:
         DataError: no common example, the metric is missing, or no example of one side has a value of it.

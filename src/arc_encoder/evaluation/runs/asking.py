@@ -38,13 +38,6 @@ def read_and_answer(
 ) -> list[Reading]:
     """Answers from the whole text, from vectors and from the truncated text at each factor, and from nothing.
 
-    Args:
-        session: decoder and ARC-Encoder.
-        document: the text.
-        question: about it.
-        factors: pooling factors.
-        max_new_tokens: longest answer, in decoder tokens.
-
     Raises:
         DataError: an empty document or question, or a document that is longer than the ARC-Encoder reads.
     """

@@ -13,9 +13,9 @@ from typing import Any
 
 from lm_eval.api.model import LM
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
-from arc_encoder.data.batching.tokens import token_ids
+from arc_encoder.data.batching.tokens import token_ids, token_spans
 from arc_encoder.evaluation.benchmarks.fitting import Reader
 from arc_encoder.evaluation.session.session import Session
 
@@ -32,9 +32,7 @@ class HarnessModel(LM):
     """A language model for the harness.
 
     Args:
-        session: decoder and, if prompts are to be compressed, ARC-Encoder.
         keep: decoder tokens at the end of a prompt that stay text, rounded down to whole lines or words.
-        max_new_tokens: longest generation where a task names none.
 
     Raises:
         ConfigError: a negative number.
@@ -42,8 +40,8 @@ class HarnessModel(LM):
 
     def __init__(self, session: Session, *, keep: int = 64, max_new_tokens: int = 256) -> None:
         super().__init__()
-        if keep < 0 or max_new_tokens < 1:
-            raise ConfigError(f"keep={keep} must not be negative, and max_new_tokens={max_new_tokens} must be positive")
+        at_least(0, keep=keep)
+        at_least(1, max_new_tokens=max_new_tokens)
         self.session, self.keep, self.max_new_tokens, self._told = session, keep, max_new_tokens, False
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
@@ -175,10 +173,7 @@ class HarnessModel(LM):
 
     def _starts(self, text: str) -> list[int]:
         """Character at which each decoder token begins."""
-        tokenizer: Any = self.session.decoder.tokenizer
-        options = {"add_special_tokens": False, "split_special_tokens": True, "return_offsets_mapping": True}
-        encoded = tokenizer(text, **options)
-        return [start for start, _ in encoded["offset_mapping"]]
+        return [start for start, _ in token_spans(text, self.session.decoder.tokenizer)]
 
 
 def _until(settings: dict[str, Any]) -> tuple[str, ...]:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from arc_encoder.core.compute.memory import peak_memory_gib, reset_peak_memory
+from arc_encoder.core.compute import peak_memory_gib, reset_peak_memory
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.benchmarks import Benchmark, ExampleResult
-from arc_encoder.evaluation.runs.finished import FinishedParts
+from arc_encoder.evaluation.runs.folder import FinishedParts
 from arc_encoder.evaluation.runs.results import Cost, Part, Row, rows_of, write_examples
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import System
@@ -45,11 +45,8 @@ def run_parts(
     """Run every system on every benchmark.
 
     Args:
-        systems: by name.
-        benchmarks: what to run.
         session: model and tokenizers; its factor is set for each run.
         factors: pooling factors for the systems that compress or have a budget; None takes the trained one.
-        folder: where a JSONL of the examples of each run is written.
         finished: parts of an earlier start, which are not done again, and where new ones are kept.
         price: operations for a prompt; without it no costs are told.
         on_progress: called with all rows and costs so far after each part, in the order of the parts.

@@ -18,14 +18,7 @@ TIMED = 8  # fewest prompts whose first token is timed, if there are as many; at
 
 @dataclass
 class Meter:
-    """Counts prompts as they are collated; targets, which an evaluation of losses adds to them, do not count.
-
-    Attributes:
-        prompts: how many.
-        contexts: compressed contexts in them.
-        context_tokens: encoder tokens of these.
-        text_tokens: decoder tokens that are read as text.
-    """
+    """Counts prompts as they are collated; targets, which an evaluation of losses adds to them, do not count."""
 
     prompts: int = 0
     contexts: int = 0

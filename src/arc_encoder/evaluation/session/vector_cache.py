@@ -5,7 +5,6 @@ Shape legend: C contexts, L tokens, M vectors, E decoder width.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.lru import Lru
 from arc_encoder.core.segments import TaskToken
 
 Key = tuple[bytes, str, TaskToken, float | None]
@@ -26,7 +26,6 @@ class VectorCache(nn.Module):
     Everything else is asked of the compressor itself.
 
     Args:
-        compressor: an ARC-Encoder, or what has its interface.
         limit_gib: memory for vectors, on the device where they are made; those unused for longest go first.
         precision: dtype in which the compressor computes, as mixed precision does; its weights stay as they are.
 
@@ -40,11 +39,9 @@ class VectorCache(nn.Module):
         super().__init__()
         if limit_gib < 0:
             raise ConfigError(f"a memory of {limit_gib} GiB is not possible; 0 remembers nothing")
-        self.compressor = compressor
-        self.limit, self.precision = int(limit_gib * 2**30), precision
+        self.compressor, self.precision = compressor, precision
         self.encoded = self.recalled = 0  # contexts
-        self._vectors: OrderedDict[Key, Tensor] = OrderedDict()
-        self._bytes = 0
+        self._kept: Lru[Key, Tensor] = Lru(limit_gib * 2**30, lambda vectors: vectors.nbytes)
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -55,12 +52,11 @@ class VectorCache(nn.Module):
     @contextmanager
     def forgetting(self) -> Iterator[None]:
         """Within it nothing is recalled or kept, as if every context came for the first time."""
-        kept, held, limit = self._vectors, self._bytes, self.limit
-        self._vectors, self._bytes, self.limit = OrderedDict(), 0, 0
+        kept, self._kept = self._kept, Lru(0)
         try:
             yield
         finally:
-            self._vectors, self._bytes, self.limit = kept, held, limit
+            self._kept = kept
 
     @torch.no_grad()
     def forward(
@@ -77,7 +73,8 @@ class VectorCache(nn.Module):
         keys: list[Key] = [
             (row[:n].tobytes(), decoder, task_token, factor) for row, n in zip(rows, lengths, strict=True)
         ]
-        new = {key: place for place, key in reversed(list(enumerate(keys))) if key not in self._vectors}
+        found = {key: self._kept.get(key) for key in keys}
+        new = {key: place for place, key in reversed(list(enumerate(keys))) if found[key] is None}
         if new:
             places = torch.tensor(sorted(new.values()), device=context_ids.device)
             chosen = context_lengths[places]
@@ -87,16 +84,11 @@ class VectorCache(nn.Module):
                     context_ids[places, : int(chosen.max())], chosen, decoder, task_token, factor
                 )
             for place, vector, count in zip(places.tolist(), vectors, counts.tolist(), strict=True):
-                kept = vector[:count].clone()
-                self._vectors[keys[place]] = kept
-                self._bytes += kept.nbytes
+                found[keys[place]] = vector[:count].clone()
         self.encoded += len(new)
         self.recalled += len(keys) - len(new)
-        found = [self._vectors[key] for key in keys]
-        for key in keys:
-            self._vectors.move_to_end(key)
-        while self._bytes > self.limit:
-            _, oldest = self._vectors.popitem(last=False)
-            self._bytes -= oldest.nbytes
-        counts = torch.tensor([len(vector) for vector in found], device=context_ids.device)
-        return pad_sequence(found, batch_first=True), counts
+        rows_found = [vectors for key in keys if (vectors := found[key]) is not None]
+        for key, vectors in zip(keys, rows_found, strict=True):
+            self._kept.put(key, vectors)
+        counts = torch.tensor([len(vectors) for vectors in rows_found], device=context_ids.device)
+        return pad_sequence(rows_found, batch_first=True), counts

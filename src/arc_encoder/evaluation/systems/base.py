@@ -5,20 +5,24 @@ ARC-Encoder and the baselines differ in nothing else: examples, questions, decod
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from arc_encoder.core.lru import Lru
 from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
 from arc_encoder.data.prompts import merge_plain
 from arc_encoder.data.records import Question
 from arc_encoder.evaluation.protocols import Layout, Strict
 from arc_encoder.evaluation.session.session import Session
-from arc_encoder.evaluation.systems.text_cache import ShownBefore
 
 STRICT = Strict()
+SHOWN = 100_000_000  # characters of documents whose form in a prompt is remembered
+OVERHEAD = 2_000  # that one counts besides
 
 
 @dataclass(frozen=True)
@@ -147,15 +151,18 @@ class System(ABC):
         return Prompt(replace(sample, segments=segments), documents, _as_text(list(shown.values())))
 
     def _shown(self, document: str, tokenizer: PreTrainedTokenizerBase, budget: int, query: str) -> Segment | None:
-        """What `present` gives, made once."""
-        memory: ShownBefore = self.__dict__.setdefault("_shown_before", ShownBefore())
-        return memory.of(
-            document,
-            tokenizer,
-            budget,
-            query if self.uses_query else None,
-            lambda: self.present(document, tokenizer, budget=budget, query=query),
-        )
+        """What `present` gives, remembered for when the document comes again, as those of examples do."""
+        memory: Lru[Any, tuple[Segment | None]] = self.__dict__.setdefault("_shown_before", Lru(SHOWN, _size))
+        words = f"{document}\0{query}" if self.uses_query else document
+        key = (tokenizer, budget, hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=20).digest())
+        if (found := memory.get(key)) is None:
+            found = (self.present(document, tokenizer, budget=budget, query=query),)
+            memory.put(key, found)
+        return found[0]
+
+
+def _size(shown: tuple[Segment | None]) -> int:
+    return OVERHEAD + (len(shown[0].text) if shown[0] is not None else 0)
 
 
 def _as_text(shown: Sequence[Segment | None]) -> tuple[str, ...]:

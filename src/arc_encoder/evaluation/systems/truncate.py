@@ -6,7 +6,7 @@ from typing import Literal
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.batching.tokens import text_ids
 from arc_encoder.evaluation.systems.base import System
@@ -31,8 +31,7 @@ class Truncate(System):
     uses_query = False
 
     def __init__(self, tokens: int | None = None, keep: Literal["head", "tail", "both"] = "head") -> None:
-        if tokens is not None and tokens < 1:
-            raise ConfigError(f"truncate: tokens={tokens} must be at least 1, or null for the ARC-Encoder's budget")
+        at_least(1, "truncate", ", or null for the ARC-Encoder's budget", tokens=tokens)
         if keep not in SIDES:
             raise ConfigError(f"truncate: keep={keep!r} is unknown; choose one of {', '.join(SIDES)}")
         self.tokens, self.keep = tokens, keep

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from arc_encoder.core.atomic import atomic_path
-from arc_encoder.core.errors import CheckpointError, DataError
+from arc_encoder.core.errors import CheckpointError, DataError, writing
 
 VERSION = 1  # of the file's metadata
 KEY = "compressed_context"
@@ -125,11 +125,8 @@ class CompressedContext:
             DataError: it cannot be written.
         """
         metadata = {KEY: json.dumps({"version": VERSION, "fidelity": self.fidelity, **asdict(self.origin)})}
-        try:
-            with atomic_path(Path(file)) as part:
-                save_file({"vectors": self.vectors.contiguous()}, part, metadata=metadata)
-        except (OSError, SafetensorError) as error:
-            raise DataError(f"the vectors could not be written to {file} ({error})") from error
+        with writing(file, kind=DataError, errors=(SafetensorError,)), atomic_path(Path(file)) as part:
+            save_file({"vectors": self.vectors.contiguous()}, part, metadata=metadata)
 
     @classmethod
     def load(cls, file: str | Path) -> CompressedContext:

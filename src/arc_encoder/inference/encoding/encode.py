@@ -11,24 +11,17 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from arc_encoder.core.batch import pad_rows
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError, DataError, check_number
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.data.batching.tokens import token_ids
-from arc_encoder.inference.encoding.budget import factor_within
 from arc_encoder.inference.encoding.contexts import CompressedContext, Context, Origin, source_digest
-from arc_encoder.inference.generation.prompts import Parts, check_number, check_texts, text_problem
+from arc_encoder.inference.generation.prompts import Parts, check_texts, text_problem
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.decoder_identity import sampled_digest
 
 
 class DocumentEncoder:
-    """An ARC-Encoder for one of its decoders.
-
-    Args:
-        model: the ARC-Encoder.
-        tokenizer: its tokenizer.
-        decoder_name: of the decoder.
-    """
+    """An ARC-Encoder for one of its decoders."""
 
     def __init__(self, model: ArcEncoderModel, tokenizer: PreTrainedTokenizerBase, decoder_name: str) -> None:
         self.model, self.tokenizer, self.decoder_name = model, tokenizer, decoder_name
@@ -51,7 +44,6 @@ class DocumentEncoder:
 
         Args:
             texts: documents of any length; long ones are cut into chunks.
-            factor: pooling factor instead of the trained one.
             batch_size: texts encoded at once; similar lengths are put together.
 
         Returns:
@@ -76,9 +68,6 @@ class DocumentEncoder:
 
         Args:
             texts: documents of any length; each different one is encoded once.
-            factor: pooling factor instead of the trained one.
-            max_vectors: most vectors of a document: the lowest factor that was trained and keeps to it is used.
-            batch_size: texts encoded at once.
 
         Raises:
             DataError: no list of texts, one that is empty or no text, or that needs more vectors than it may have.
@@ -225,3 +214,33 @@ def _warn_of_short(contexts: Sequence[CompressedContext]) -> None:
             f"tokens, or more (such as {shortest.origin.tokens} tokens, {len(shortest)} positions); put them into the prompt as text",
             stacklevel=3,
         )
+
+
+def trained_factors(model: ArcEncoderModel) -> list[float]:
+    """Pooling factors that the ARC-Encoder was trained at, the lowest first; where it does not say, its pooling's own."""
+    own = model.encoder.pooling.overall_factor
+    return sorted(model.config.factors) or ([] if own is None else [float(own)])
+
+
+def factor_within(model: ArcEncoderModel, tokens: Sequence[int], max_vectors: int, *, extra: int) -> float:
+    """The lowest trained factor at which documents take at most `max_vectors` positions together.
+
+    Raises:
+        ConfigError: the budget is no positive number.
+        DataError: it is too small for every factor.
+    """
+    check_number("max_vectors", max_vectors, lowest=1)
+    factors = trained_factors(model)
+    if not factors:
+        raise ConfigError(
+            f"{type(model.encoder.pooling).__name__} has no pooling factor, which max_vectors could choose"
+        )
+    needed = 0
+    for factor in factors:
+        needed = sum(model.compressed_length(count, factor) + extra for count in tokens)
+        if needed <= max_vectors:
+            return factor
+    raise DataError(
+        f"max_vectors={max_vectors} is too small: {len(tokens)} documents of {sum(tokens)} tokens need {needed} vectors at "
+        f"×{factors[-1]:g}, the largest factor that this ARC-Encoder was trained at; give shorter documents or a larger budget"
+    )

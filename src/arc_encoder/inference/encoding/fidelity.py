@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.errors import CheckpointError, DataError
+from arc_encoder.core.errors import CheckpointError, DataError, check_number
 from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
 from arc_encoder.data.batching.collator import ArcCollator
 from arc_encoder.inference.encoding.contexts import CompressedContext, source_digest
 from arc_encoder.inference.encoding.encode import DocumentEncoder
-from arc_encoder.inference.generation.prompts import check_number
 from arc_encoder.model.arc_model import ArcForCausalLM
 
 
@@ -25,9 +24,7 @@ class FidelityMeter:
     """Measures contexts of one ARC-Encoder with its decoder.
 
     Args:
-        arc: ARC-Encoder and decoder.
         collator: text → ids.
-        encoder: knows the chunks that documents are cut into.
 
     Raises:
         CheckpointError: an ARC-Encoder without task tokens cannot be asked to reconstruct.
@@ -44,11 +41,6 @@ class FidelityMeter:
     @torch.no_grad()
     def measure(self, contexts: Sequence[CompressedContext], texts: Sequence[str], batch_size: int) -> list[float]:
         """The share of tokens that come back, of each document; the chunks of a long one are read back one by one.
-
-        Args:
-            contexts: what was made of the documents.
-            texts: the documents.
-            batch_size: chunks at once.
 
         Raises:
             CheckpointError: a context of another compressor.

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, check_number
 from arc_encoder.inference.encoding.contexts import CompressedContext, Context, Kept, source_digest
 from arc_encoder.inference.fallback.probe import AnswerProbe
-from arc_encoder.inference.generation.prompts import Part, Parts, Prompt, check_number
+from arc_encoder.inference.generation.prompts import Part, Parts, Prompt
 
 
 class Reader(Protocol):

@@ -10,6 +10,7 @@ Shape legend: B prompts, F features, E decoder width.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from arc_encoder.core.atomic import atomic_path
-from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError, check_number, writing
+from arc_encoder.inference.encoding.contexts import CompressedContext
+from arc_encoder.inference.generation.answering import Answering
+from arc_encoder.inference.generation.prompts import Parts
 
 KEY = "answer_probe"
 VERSION = 1
@@ -50,8 +54,6 @@ class AnswerProbe:
         Args:
             features: (B, F), see `prompt_features`.
             lost: (B,) True where the text's answer is right and the vectors' is wrong.
-            encoder, decoder_name: of the vectors.
-            seed: of the folds on which the penalty is chosen.
 
         Raises:
             DataError: fewer than ten prompts of either kind, from which nothing can be learned.
@@ -95,11 +97,8 @@ class AnswerProbe:
         """
         about = {"version": VERSION, "encoder": self.encoder, "decoder_name": self.decoder_name, "bias": self.bias}
         tensors = {"mean": self.mean, "scale": self.scale, "weight": self.weight}
-        try:
-            with atomic_path(Path(file)) as part:
-                save_file(tensors, part, metadata={KEY: json.dumps(about)})
-        except (OSError, SafetensorError) as error:
-            raise ConfigError(f"the probe cannot be written to {file} ({error})") from error
+        with writing(f"the probe {file}", errors=(SafetensorError,)), atomic_path(Path(file)) as part:
+            save_file(tensors, part, metadata={KEY: json.dumps(about)})
 
     @classmethod
     def load(cls, file: str | Path) -> AnswerProbe:
@@ -176,3 +175,27 @@ def _fitted(x: Tensor, y: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
 
     optimizer.step(loss)
     return weight.detach(), bias.detach()
+
+
+@torch.no_grad()
+def features_of(answering: Answering, prompts: Sequence[Parts], batch_size: int) -> Tensor:
+    """Features (B, F) of prompts whose documents are vectors or text; see `prompt_features`."""
+    check_number("batch_size", batch_size, lowest=1)
+    if not prompts:
+        raise DataError("there is no prompt to judge; give one at least")
+    order = sorted(range(len(prompts)), key=lambda i: answering.positions(prompts[i]))
+    found: dict[int, Tensor] = {}
+    for start in range(0, len(order), batch_size):
+        places = order[start : start + batch_size]
+        chosen = [prompts[i] for i in places]
+        logits, hidden = answering.at_the_end(chosen)
+        contexts = [[part for part in parts if isinstance(part, CompressedContext)] for parts in chosen]
+        ratios = [
+            sum(each.origin.tokens for each in some) / max(sum(map(len, some)), 1) if some else 1.0 for some in contexts
+        ]
+        fidelities = [
+            min((math.nan if c.fidelity is None else c.fidelity for c in some), default=1.0) for some in contexts
+        ]
+        rows = prompt_features(logits.cpu(), [each.cpu() for each in hidden], ratios, fidelities)
+        found.update(zip(places, rows, strict=True))
+    return torch.stack([found[i] for i in range(len(prompts))])

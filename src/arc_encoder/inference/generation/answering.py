@@ -23,13 +23,7 @@ ROOM = 64  # positions that are left for an answer
 
 
 class Answering:
-    """A decoder that answers.
-
-    Args:
-        arc: the ARC-Encoder in front of the decoder.
-        tokenizer: the encoder's.
-        name: the decoder's.
-    """
+    """A decoder that answers."""
 
     def __init__(self, arc: ArcForCausalLM, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
         decoder = arc.decoder(name)

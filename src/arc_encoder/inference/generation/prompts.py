@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import DataError
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.prompts import merge_plain
 from arc_encoder.inference.encoding.contexts import CompressedContext, Context
@@ -91,17 +90,6 @@ def sample_of(number: int, parts: Parts) -> Sample:
     """A prompt as a sample, its contexts being places for vectors."""
     segments = [Segment(part, Role.PLAIN) if isinstance(part, str) else Segment(PLACE, Role.CONTEXT) for part in parts]
     return Sample(f"prompt-{number}", tuple(merge_plain(segments)))
-
-
-def check_number(name: str, value: Any, *, lowest: float, whole: bool = True) -> None:
-    """Refuse a setting that is no number, or too small.
-
-    Raises:
-        ConfigError: with what was expected.
-    """
-    right = isinstance(value, int) if whole else isinstance(value, int | float)
-    if isinstance(value, bool) or not right or not lowest <= value < math.inf:
-        raise ConfigError(f"{name}={value!r} must be a {'whole ' if whole else ''}number from {lowest:g} on")
 
 
 def unicode_problem(text: str) -> str | None:

@@ -55,12 +55,7 @@ class Sampling:
 
 
 class Draw(LogitsProcessor):
-    """Adds Gumbel noise, whose maximum is a draw from the softmax (Gumbel, 1954); every row has a generator of its own.
-
-    Args:
-        sampling: temperature, top_p and seed.
-        repetitions: see `Sampling.processors`.
-    """
+    """Adds Gumbel noise, whose maximum is a draw from the softmax (Gumbel, 1954); every row has a generator of its own."""
 
     def __init__(self, sampling: Sampling, repetitions: Sequence[int]) -> None:
         self.temperature = sampling.temperature

@@ -58,7 +58,6 @@ def pieces_of(generate: Callable[[Pieces, Abandoned], Any], decode: Callable[[li
     """Run `generate` in a thread and yield what it says; whoever stops reading stops it.
 
     Args:
-        generate: is given the streamer and the criterion that ends it.
         decode: ids → text.
 
     Raises: what `generate` raises.

@@ -60,11 +60,6 @@ class ArcTextGenerationPipeline(Pipeline):
     ) -> list[dict[str, Any]]:
         """Answer `questions` about a document.
 
-        Args:
-            inputs: a document, or what `Compressor.encode` made of it.
-            questions: one or several.
-            settings: see the class.
-
         Returns:
             for each question {"question", "answer", "vectors": positions of the document, "ratio": tokens for each}.
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -15,8 +19,7 @@ from arc_encoder.inference.serving.documents.encoder_queue import EncoderQueue
 from arc_encoder.inference.serving.documents.reader import DocumentReader
 from arc_encoder.inference.serving.engines.base import Engine
 from arc_encoder.inference.serving.http.app import Gateway, create_app
-from arc_encoder.inference.serving.http.keys import ApiKeys
-from arc_encoder.inference.serving.http.logs import write_json_lines
+from arc_encoder.inference.serving.http.guard import ApiKeys
 from arc_encoder.inference.serving.protocol.errors import ApiError
 from arc_encoder.inference.serving.protocol.limits import Limits
 from arc_encoder.inference.storage.store import VectorStore
@@ -39,15 +42,8 @@ def gateway_of(
     """A gateway around a compressor.
 
     Args:
-        compressor: with its decoder, if the engine needs it here.
-        engine: makes the engine.
-        store: folder of compressed documents that requests name by id.
-        limits: of requests.
         api_key_file: one key a line; see `ApiKeys`.
         model: the name under which the decoder is served; its own by default.
-        page: show the page for people at `/`.
-        max_batch: documents encoded at once.
-        cache_mib: memory for vectors of documents that were compressed lately.
 
     Raises:
         CheckpointError: the store holds vectors of other models.
@@ -75,9 +71,6 @@ def serve(
     """Answer requests until the process is told to end; those under way are finished first.
 
     Args:
-        gateway: see `gateway_of`.
-        host: address to listen on.
-        port: its port.
         grace: seconds that requests under way have to finish after SIGTERM.
         log_level: debug, info, warning or error. A line a request, in JSON, without text of documents.
 
@@ -101,3 +94,36 @@ def serve(
         timeout_graceful_shutdown=grace,
         server_header=False,
     )
+
+
+NAME = "arc_encoder.inference.serving"
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class JsonLines(logging.Formatter):
+    """A record as a JSON object: time, level, what happened, and its `fields`; never text of a document or an answer."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        return json.dumps(line)
+
+
+def write_json_lines(level: str) -> None:
+    """Let the gateway's own log go to standard error as JSON.
+
+    Raises:
+        ConfigError: another word.
+    """
+    if level not in LEVELS:
+        raise ConfigError(f"log_level={level!r} is unknown; choose one of {', '.join(LEVELS)}")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger(NAME)
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(level.upper())
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell of every request to an engine

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from filelock import FileLock
 
 from arc_encoder.core.atomic import atomic_directory
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import DataError, check_number
 from arc_encoder.data.prompts import DOCUMENT, SEPARATOR, asked
 from arc_encoder.data.retrieval import Retriever
 from arc_encoder.inference import CompressedContext, Compressor, Context
@@ -24,13 +24,7 @@ ROOM = 64  # positions for a chat template and the like
 
 @dataclass(frozen=True)
 class Found:
-    """A document that was found.
-
-    Attributes:
-        id: its id in the store.
-        text: its text.
-        context: its vectors.
-    """
+    """A document that was found."""
 
     id: str
     text: str
@@ -104,8 +98,7 @@ class StoreSearch:
         """
         if not question.strip():
             raise DataError("the question is blank")
-        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-            raise ConfigError(f"top={top!r} must be a whole number from 1 on")
+        check_number("top", top, lowest=1)
         (numbers,) = self.retriever.find([question], top)
         return self.found([self.ids[number] for number in numbers])
 
@@ -153,15 +146,7 @@ def answer_from(
     max_new_tokens: int = 32,
     fallback: Fallback | None = None,
 ) -> str:
-    """The decoder's answer to a question from the vectors of documents, the best of which comes next to the question.
-
-    Args:
-        compressor: with the decoder.
-        found: the documents, best first.
-        question: the question.
-        max_new_tokens: longest answer, in decoder tokens.
-        fallback: what takes the place of documents whose vectors may have lost the answer.
-    """
+    """The decoder's answer to a question from the vectors of documents, the best of which comes next to the question."""
     prompt: list[str | Context | CompressedContext] = []
     for each in reversed(that_fit(compressor, found, question, max_new_tokens=max_new_tokens)):
         prompt += [f"{SEPARATOR}{DOCUMENT}" if prompt else DOCUMENT, each.as_context()]
@@ -182,14 +167,6 @@ def ask_store(
     fallback: Fallback | None = None,
 ) -> tuple[str, list[Found]]:
     """An answer from the best documents of a store, and these documents, best first.
-
-    Args:
-        compressor: with the decoder.
-        store: whose documents are searched and read.
-        retriever: how they are found.
-        question: the question.
-        top: documents to read.
-        max_new_tokens, fallback: see `answer_from`.
 
     Raises:
         DataError: no document has anything in common with the question, or the store keeps no texts.

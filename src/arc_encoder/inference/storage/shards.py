@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from arc_encoder.core.atomic import UNFINISHED, atomic_file
-from arc_encoder.core.errors import DataError
+from arc_encoder.core.atomic import UNFINISHED, atomic_file, sha256_of
+from arc_encoder.core.errors import DataError, writing
+from arc_encoder.core.lru import Lru
 
 OPEN_SHARDS = 256  # memory-mapped at once
 
 
 class Shards:
-    """The shards of a store.
-
-    Args:
-        folder: that holds them.
-    """
+    """The shards of a store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._open: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+        self._open: Lru[str, dict[str, Tensor]] = Lru(OPEN_SHARDS)
 
     def close(self) -> None:
         """Let go of all files."""
@@ -37,15 +33,14 @@ class Shards:
         Raises:
             DataError: it is missing or no safetensors file.
         """
-        if name not in self._open:
+        found = self._open.get(name)
+        if found is None:
             try:
-                self._open[name] = load_file(self.folder / name)
+                found = load_file(self.folder / name)
             except (OSError, SafetensorError) as error:
                 raise DataError(f"shard {name} of {self.folder.parent} cannot be read ({error})") from error
-            if len(self._open) > OPEN_SHARDS:
-                self._open.popitem(last=False)
-        self._open.move_to_end(name)
-        return self._open[name]
+            self._open.put(name, found)
+        return found
 
     def write(self, tensors: dict[str, Tensor]) -> str:
         """Write a shard, atomically, and return its name.
@@ -55,13 +50,9 @@ class Shards:
         """
         content = save({key: tensor.contiguous() for key, tensor in tensors.items()})
         name = f"{hashlib.sha256(content).hexdigest()}.safetensors"
-        try:
-            with atomic_file(self.folder / name) as file:
-                file.write(content)
-        except OSError as error:
-            raise DataError(
-                f"the store {self.folder.parent} cannot be written ({error}); what it held before is untouched"
-            ) from error
+        what, hint = f"the store {self.folder.parent}", "what it held before is untouched"
+        with writing(what, hint, kind=DataError), atomic_file(self.folder / name) as file:
+            file.write(content)
         return name
 
     def has(self, name: str) -> bool:
@@ -86,9 +77,3 @@ class Shards:
 def unfinished(file: Path) -> bool:
     """Whether this is what a writer writes to before it is whole."""
     return file.name.startswith(".") and file.name.endswith(UNFINISHED)
-
-
-def sha256_of(file: Path) -> str:
-    """SHA-256 of a file's content."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -21,9 +21,6 @@ def check_addable(
     """Refuse documents that a store cannot keep.
 
     Args:
-        documents: by id.
-        texts: of those whose text is kept too.
-        models: the store's.
         width: of its vectors; None while it has none.
 
     Raises:

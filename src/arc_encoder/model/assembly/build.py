@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, ConfigError, at_least
 from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.config import ArcEncoderConfig
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
@@ -89,8 +89,7 @@ def build_arc_model(
     }
     if decoder_adapter is not None and activation_checkpointing:
         raise ConfigError("decoder_adapter does not go with activation_checkpointing; switch the latter off")
-    if length_buckets < 1:
-        raise ConfigError(f"length_buckets={length_buckets} must be at least 1")
+    at_least(1, length_buckets=length_buckets)
     compressor = ArcEncoderModel.build(
         backbone,
         pooling,
@@ -124,13 +123,7 @@ def _check_decoders(folder: Path, decoders: Mapping[str, FrozenDecoder]) -> None
 def fit_starts(
     compressor: ArcEncoderModel, tokenizer: PreTrainedTokenizerBase, decoders: Mapping[str, FrozenDecoder]
 ) -> None:
-    """Fit what the vectors of `decoders` begin as, where they have a start.
-
-    Args:
-        compressor: whose heads are fitted.
-        tokenizer: the encoder's.
-        decoders: the decoders whose heads have not been trained.
-    """
+    """Fit what the vectors of `decoders` begin as, where they have a start."""
     mine = compressor.encoder.backbone.get_input_embeddings()
     for name, decoder in decoders.items():
         start = compressor.head(name).start

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from arc_encoder.core.atomic import atomic_directory
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, ConfigError, writing
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.folder import DTYPES, stored_dtype
 from arc_encoder.model.checkpoint.published.tokenizer import comes_with, encoder_tokenizer
@@ -25,9 +25,6 @@ class Converted:
     """What was written.
 
     Attributes:
-        folder: where.
-        parameters: their number.
-        decoders: that it serves.
         note: what a user should know besides; empty if nothing.
     """
 
@@ -52,15 +49,9 @@ def convert(
     """Write an ARC-Encoder in another layout or dtype.
 
     Args:
-        source: folder, hub name or released checkpoint.
-        output: the folder to write.
         layout: ``huggingface``, or ``released``, that of the method's authors.
         dtype: float32, bfloat16, float16 or int8; as it is stored by default.
-        decoders: names for the decoders of a released one, in their order.
-        backbone: see `ArcEncoderModel.from_pretrained`.
-        tokenizer: the encoder's, if it is not with `source`.
         whole: write the backbone's untrained weights too, which are otherwise taken from the backbone.
-        overwrite: replace `output` if it exists.
 
     Raises:
         ConfigError: settings that cannot work, or an output that exists.
@@ -78,13 +69,10 @@ def convert(
             f"{target} exists already; choose another folder, or let it be overwritten", advice="overwrite"
         )
     model, written = _load(source, dtype, decoders, backbone)
-    try:
-        with atomic_directory(target) as fresh:
-            note = "" if layout == "huggingface" else _write_released(model, fresh, written)
-            if layout == "huggingface":
-                note = _write(model, fresh, source, tokenizer, written, whole=whole)
-    except OSError as error:
-        raise ConfigError(f"{target} cannot be written ({error}); choose another folder") from error
+    with writing(target), atomic_directory(target) as fresh:
+        note = "" if layout == "huggingface" else _write_released(model, fresh, written)
+        if layout == "huggingface":
+            note = _write(model, fresh, source, tokenizer, written, whole=whole)
     return Converted(target, sum(parameter.numel() for parameter in model.parameters()), list(model.heads), note)
 
 

@@ -24,11 +24,6 @@ def load_arc_encoder(
 ) -> tuple[ArcEncoderModel, PreTrainedTokenizerBase]:
     """A trained ARC-Encoder in float32, and the encoder's tokenizer.
 
-    Args:
-        folder: what training wrote, a released ARC-Encoder in its authors' layout, or a hub name.
-        tokenizer: folder or hub name of the encoder's tokenizer, if it is not in `folder`.
-        options: further arguments of `ArcEncoderModel.from_pretrained`.
-
     Raises:
         CheckpointError: nothing loadable there.
     """

@@ -23,7 +23,7 @@ from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.model.checkpoint.config import ArcEncoderConfig
 from arc_encoder.model.checkpoint.published.folder import stored_weights
-from arc_encoder.model.checkpoint.published.whole import load_all_weights
+from arc_encoder.model.checkpoint.published.origin import load_all_weights
 from arc_encoder.model.checkpoint.released.load import load_checkpoint
 from arc_encoder.model.checkpoint.released.source import decoder_names, released_checkpoint
 from arc_encoder.model.encoder.chunking import Chunking, join_chunks

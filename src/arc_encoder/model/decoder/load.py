@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, ConfigError, at_least
 from arc_encoder.model.checkpoint.published.origin import name_of
 from arc_encoder.model.checkpoint.released.source import check_folder_exists
 from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
@@ -20,7 +20,6 @@ from arc_encoder.model.language_models.grouped_attention import use_grouped_atte
 from arc_encoder.model.language_models.layouts.language_model import is_foreign_folder, load_language_model
 from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
 from arc_encoder.model.language_models.rotary_scaling import without_rotary_scaling
-from arc_encoder.model.language_models.text_model import text_model
 
 __all__ = ["FrozenDecoder", "load_decoder"]
 
@@ -63,8 +62,7 @@ def load_decoder(
         CheckpointError: nothing loadable at `path`.
         ConfigError: unknown dtype, a model that cannot be a decoder, or a tokenizer that does not fit.
     """
-    if window is not None and window < 2:
-        raise ConfigError(f"decoder window={window} must be at least 2, or null for the model's own")
+    at_least(2, "decoder", ", or null for the model's own", window=window)
     if dtype not in DTYPES:
         raise ConfigError(f"decoder dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}")
     kind: Any = dtype if dtype == "auto" else getattr(torch, dtype)
@@ -111,3 +109,34 @@ def load_decoder(
         check_weights=check_weights,
         name=name,
     )
+
+
+def text_model(model: Any) -> Any:
+    """A causal language model of the same weights that reads text alone; `model` itself if it is one.
+
+    Such models cannot generate from embeddings. Their language model can, and what reads images
+    takes no memory any more.
+
+    Raises:
+        ConfigError: no language model was found in it.
+    """
+    config = model.config.get_text_config()
+    if config is model.config:
+        return model
+    body, head = model.get_decoder(), model.get_output_embeddings()
+    try:
+        with torch.device("meta"):
+            found: Any = AutoModelForCausalLM.from_config(config, attn_implementation=config._attn_implementation)
+    except ValueError:  # the library has no language model for such a text part
+        return model
+    if type(found) is type(model):
+        return model
+    setattr(found, found.base_model_prefix, body)
+    found.set_output_embeddings(head)
+    left = [name for name, tensor in [*found.named_parameters(), *found.named_buffers()] if tensor.is_meta]
+    if left:
+        raise ConfigError(
+            f"{type(model).__name__} cannot be a decoder: the weights {', '.join(left[:3])} of its language model were "
+            "not found; load the language model alone, or choose a model that reads text only"
+        )
+    return found.eval()

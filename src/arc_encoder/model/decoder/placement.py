@@ -21,9 +21,7 @@ class Placement:
     Weights that rest are kept in main memory all the time: since they never change, nothing is copied back.
 
     Args:
-        model: whose weights and buffers.
         device: a device of its own, such as ``cuda:1`` or ``cpu``; None computes where the ARC-Encoder does.
-        offload: rest in main memory while another decoder computes.
 
     Raises:
         ConfigError: a device that does not exist here.

@@ -20,7 +20,6 @@ class Prefix:
     """A beginning that was read.
 
     Attributes:
-        cache: the decoder's keys and values of it, for one row.
         length: its positions P.
     """
 

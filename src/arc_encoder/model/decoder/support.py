@@ -39,9 +39,6 @@ def check_decoder_config(config: PretrainedConfig) -> None:
 def check_decoder(model: Any) -> None:
     """Refuse a model that cannot read embeddings as a causal language model does.
 
-    Args:
-        model: a `PreTrainedModel`, weights loaded.
-
     Raises:
         ConfigError: names the model and what it lacks.
     """

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
     AutoModel,
     PretrainedConfig,
     PreTrainedModel,
@@ -19,10 +18,8 @@ from transformers import (
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.model.checkpoint.released.source import check_folder_exists
 from arc_encoder.model.encoder.adapters import Adapter, NoAdapter
-from arc_encoder.model.language_models.downloads.library import gguf_config, local_path
-from arc_encoder.model.language_models.gguf.reader import is_gguf
+from arc_encoder.model.language_models.downloads.library import config_at, local_path
 from arc_encoder.model.language_models.layouts.language_model import (
-    foreign_config,
     is_foreign_folder,
     load_language_model,
 )
@@ -61,12 +58,7 @@ class Backbone:
         """
         check_folder_exists(self.path, "no encoder backbone at")
         try:
-            if is_gguf(self.path):
-                config = gguf_config(Path(self.path))
-            elif is_foreign_folder(self.path):
-                config = foreign_config(Path(self.path))
-            else:
-                config = AutoConfig.from_pretrained(self.path, revision=self.revision).get_text_config()
+            config: PretrainedConfig = config_at(self.path, revision=self.revision).get_text_config()
         except (OSError, ValueError) as error:
             raise CheckpointError(
                 f"no encoder backbone at {self.path!r}: {error}. Expected a folder with config.json and *.safetensors, "

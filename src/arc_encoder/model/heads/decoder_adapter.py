@@ -64,7 +64,6 @@ class DecoderAdapter(nn.Module):
 
     Args:
         rank: R.
-        alpha: see `DecoderLora`.
         matrices: name of the module in the decoder → (I, O).
     """
 

@@ -26,8 +26,8 @@ def layers_of(model: nn.Module) -> nn.ModuleList:
     lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not lists:
         raise ConfigError(
-            f"{type(model).__name__} has no list of layers, so its activations cannot be computed again; "
-            "switch activation_checkpointing off"
+            f"{type(model).__name__} has no list of layers, so its activations cannot be computed again "
+            "(switch activation_checkpointing off), nor can it be planned"
         )
     return max(lists, key=lambda found: (sum(p.numel() for p in found.parameters()), len(found)))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.config.compose import composing, config_dir_of_run
+from arc_encoder.config.overrides import check_command_line
+from arc_encoder.config.validation.keys import KEYS
 from arc_encoder.config.validation.suggestions import suggest
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.runs.folder import mark_running
-from arc_encoder.tools.ablation.checking import check_stages
 from arc_encoder.tools.ablation.stages import Scale, Stage, ablation_of, stages_of, words_of
 from arc_encoder.tools.ablation.work import finished_folders, run_stages
 
@@ -28,14 +30,7 @@ RUNNING = ("scale.jobs=", "scale.threads=", "scale.start=", "scale.start.")  # n
 
 @dataclass(frozen=True)
 class Study:
-    """An ablation that was looked at and can run.
-
-    Attributes:
-        stages: its commands, each after those that it needs.
-        finished: folders of those that are done.
-        start: how each command is started.
-        jobs: how many at once.
-    """
+    """An ablation that was looked at and can run."""
 
     stages: list[Stage]
     finished: set[Path]
@@ -165,3 +160,58 @@ def cache_identities() -> Callable[[Sequence[str]], str]:
         return known[words]
 
     return identify
+
+
+def check_stages(stages: list[Stage], *, first_seed: int, shared: Sequence[str] = ()) -> None:
+    """Hold every command against the configurations before the first one runs; further seeds differ in nothing.
+
+    Args:
+        shared: overrides that all commands were given; one that only one kind knows is told with where it belongs.
+
+    Raises:
+        ConfigError: every mistake of every command.
+    """
+    problems: dict[tuple[str, str], str] = {}  # title and mistake → command
+    for stage in stages:
+        if stage.seed not in (None, first_seed):
+            continue
+        name = stage.command.removeprefix("arc-")
+        given = Namespace(
+            overrides=stage.words, config_name=None, config_dir=config_dir_of_run(), config_path=None, multirun=False
+        )
+        try:
+            found, _ = check_command_line(given, name, keys=KEYS[name], ignored=("ckpt", "model.init_from"))
+        except (HydraException, OmegaConfBaseException) as error:
+            found = [str(error)]
+        problems |= {(stage.title, problem): stage.command for problem in found}
+    if problems:
+        told = _tell(problems, shared)
+        raise ConfigError("\n  - ".join(["the ablation's commands cannot run:", *told]))
+
+
+def _tell(problems: Mapping[tuple[str, str], str], shared: Sequence[str]) -> list[str]:
+    """Mistakes in words; an override of all commands that one kind does not know is told once, with where it belongs."""
+    unknown = {
+        word: {command for (_, problem), command in problems.items() if _does_not_know(problem, word)}
+        for word in shared
+    }
+    places = {"arc-eval": ("trainings", "train_overrides"), "arc-train": ("evaluations", "eval_overrides")}
+    told = []
+    misplaced = {word: next(iter(commands)) for word, commands in unknown.items() if len(commands) == 1}
+    for word, command in misplaced.items():
+        kind, setting = places[command]
+        told.append(
+            f"overrides={word}: {command} has no such setting, and overrides are given to all commands; "
+            f"give it to the {kind} alone: \"{setting}=['{word}']\""
+        )
+    for (title, problem), command in problems.items():
+        if not any(command == where and _does_not_know(problem, word) for word, where in misplaced.items()):
+            told.append(f"{title}: {problem}")
+    return told
+
+
+def _does_not_know(problem: str, word: str) -> bool:
+    """Whether `problem` says that there is no such key, or no such group, as `word` sets."""
+    key = word.split("=")[0].lstrip("+~")
+    added = f"{key.split('.')[0]}: unknown key"
+    return problem.startswith((f"{key}: there is no ", added)) or f"Could not override '{key}'" in problem

@@ -43,15 +43,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A question and its possible answers.
-
-    Attributes:
-        name: of the folders.
-        question: in words.
-        variants: the answers, by name.
-        evaluate: overrides of every evaluation.
-        reference: overrides of the evaluation of what needs no training.
-    """
+    """A question and its possible answers."""
 
     name: str
     question: str
@@ -90,13 +82,8 @@ class Stage:
     """One command.
 
     Attributes:
-        title: for the progress bar.
-        command: arc-train or arc-eval.
-        overrides: its words.
         folder: where it writes; finished once it holds the file `done`.
-        after: folders of the stages that must be finished before.
         identity: what the stage does, in a form that does not depend on who asks for it; its words if empty.
-        links: folders that are shown inside its own, by name.
         seed: None if it hangs on none.
     """
 
@@ -142,17 +129,8 @@ def stages_of(
     """Every command of an ablation, in an order in which they can run.
 
     Args:
-        ablation: question and variants.
-        scale: what they have in common.
-        seeds: of weights and data.
-        folder: of the ablation.
-        trainings: folder of the trainings, which other ablations may share.
-        more: further overrides of all commands.
-        more_training: further overrides of the trainings alone.
-        more_evaluation: further overrides of the evaluations alone.
         resources: words of all commands on which no result hangs, such as the number of threads.
         by_hand: changes of `ablation` or `scale` themselves, for the conditions of the results.
-        identify: gives two trainings the same text if they are the same.
 
     Raises:
         ConfigError: no variant, or no seed.

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import ArcError, ConfigError
+from arc_encoder.core.errors import ArcError, at_least
 from arc_encoder.tools.ablation.stages import Stage
 from arc_encoder.tools.ablation.start import Start
 
@@ -38,19 +38,11 @@ def run_stages(
 
     What is running when one fails, or when the user interrupts, is asked to stop, and resumed the next time.
 
-    Args:
-        stages: each after those that it needs.
-        start: how each command is started.
-        jobs: how many at once.
-        options: words in front of the overrides of each, such as ``--config-dir``.
-        progress: show a bar with the time left.
-
     Raises:
         StageError: one failed, with the end of what it printed.
         ConfigError: fewer than one job.
     """
-    if jobs < 1:
-        raise ConfigError(f"jobs={jobs} must be at least 1")
+    at_least(1, jobs=jobs)
     finished = finished_folders(stages)
     waiting = [stage for stage in stages if stage.folder not in finished]
     count, stop = len(waiting), Event()
@@ -78,11 +70,7 @@ def run_stages(
 
 
 def finished_folders(stages: Sequence[Stage]) -> set[Path]:
-    """Folders of the stages that need not run: finished themselves, like all that they were made from.
-
-    Args:
-        stages: each after those that it needs.
-    """
+    """Folders of the stages that need not run: finished themselves, like all that they were made from."""
     finished: set[Path] = set()
     for stage in stages:
         if set(stage.after) <= finished and is_done(stage):

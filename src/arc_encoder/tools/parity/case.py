@@ -29,8 +29,6 @@ class Case:
 
     Args:
         folder: with config.json, checkpoints/, decoder_0/ …, io.json and io.safetensors.
-        device: where models and batches are put.
-        dtype: of the models' weights.
     """
 
     def __init__(self, folder: Path, *, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:

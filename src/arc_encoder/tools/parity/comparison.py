@@ -7,20 +7,14 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from arc_encoder.evaluation.reporting.tables.markdown import table
+
 TOLERANCE, LOGITS_TOLERANCE = 1e-5, 2e-5
 
 
 @dataclass
 class Comparison:
-    """What one golden case gave.
-
-    Attributes:
-        name: of the case, its path below the suite's folder.
-        values: numbers compared.
-        worst: largest absolute difference of each kind of number.
-        problems: what is off, in words.
-        notes: what was left out on purpose, and why.
-    """
+    """What one golden case gave."""
 
     name: str
     scale: float = 1.0
@@ -59,13 +53,7 @@ class Comparison:
 
 
 def results_text(results: Sequence[Comparison], *, scale: float, not_compared: Sequence[str]) -> str:
-    """A table, what is off, and how many cases agree.
-
-    Args:
-        results: one a case.
-        scale: factor on every tolerance.
-        not_compared: what no case is compared in.
-    """
+    """A table, what is off, and how many cases agree."""
     off = [found for found in results if not found.passed]
     problems = [f"{each.name}: {problem}" for each in off for problem in each.problems[:10] or ["nothing was compared"]]
     verdict = (
@@ -76,12 +64,12 @@ def results_text(results: Sequence[Comparison], *, scale: float, not_compared: S
 
 
 def _table(results: Sequence[Comparison]) -> str:
-    """A Markdown table, one row a case."""
-    lines = ["| case | numbers | worst difference | where | verdict |", "|---|---|---|---|---|"]
+    """One row a case."""
+    rows = []
     for found in results:
         where = max(found.worst, key=lambda kind: found.worst[kind]) if found.worst else "–"
         verdict = "agrees" if found.passed else "OFF"
         if found.notes:
             verdict += f" ({'; '.join(found.notes)})"
-        lines.append(f"| {found.name} | {found.values:,} | {found.worst_of_all:.1e} | {where} | {verdict} |")
-    return "\n".join(lines)
+        rows.append([found.name, f"{found.values:,}", f"{found.worst_of_all:.1e}", where, verdict])
+    return table(["case", "numbers", "worst difference", "where", "verdict"], rows)

@@ -26,13 +26,7 @@ NEAR_TIE = "tokens compared up to the first near tie"
 
 
 def check_generation(folder: Path, case: Case, found: Comparison) -> None:
-    """Compare one recorded call.
-
-    Args:
-        folder: io.json and io.safetensors of the call.
-        case: the golden case that it was made with.
-        found: gets the differences.
-    """
+    """Compare one recorded call."""
     record, tensors = json.loads((folder / "io.json").read_text()), load_file(folder / "io.safetensors")
     merged, layout, model = _prompts(case, record, tensors, found)
     steps, kept = tensors["step_logits"], _comparable(record, found)
@@ -62,7 +56,6 @@ def _sure_steps(logits: Tensor, found: Comparison) -> list[int]:
 
     Args:
         logits: (steps, B, V), recorded.
-        found: knows how much the computed logits differ.
     """
     best = logits.float().topk(2, dim=-1).values
     unsure = best[..., 0] - best[..., 1] <= 2 * found.worst["logits"]
@@ -80,14 +73,7 @@ def _comparable(record: dict[str, Any], found: Comparison) -> list[int]:
 
 
 def check_end_of_text(record: dict[str, Any], neighbour: Path, case: Case, found: Comparison) -> None:
-    """Generation must stop before an end-of-text token wherever it comes.
-
-    Args:
-        record: runs with different end-of-text tokens.
-        neighbour: the call whose prompts were used.
-        case: the golden case that it was made with.
-        found: gets the differences.
-    """
+    """Generation must stop before an end-of-text token wherever it comes."""
     call, tensors = json.loads((neighbour / "io.json").read_text()), load_file(neighbour / "io.safetensors")
     merged, layout, model = _prompts(case, call, tensors, found)
     kept, length = _comparable(call, found), max(map(len, record["base_generated"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from arc_encoder.core.compute.precision import compute_dtype
+from arc_encoder.core.compute import compute_dtype
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.data.tasks import Task
 from arc_encoder.tools.planning.costs.workload import Lengths, Workload, batch_of

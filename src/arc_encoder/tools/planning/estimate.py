@@ -5,12 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from arc_encoder.core.errors import ConfigError
+from torch import Tensor
+
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.tools.planning.costs.activations import Activations, activations
-from arc_encoder.tools.planning.costs.memory import Standing, standing
 from arc_encoder.tools.planning.costs.work import work
 from arc_encoder.tools.planning.costs.workload import Workload
-from arc_encoder.tools.planning.parts import Parts
+from arc_encoder.tools.planning.parts import Parts, size
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is in memory all the time, in bytes on one process.
+
+    Attributes:
+        trained: float32 weights.
+        frozen: weights that are not trained: the decoders on this device, and a frozen encoder. Of those that rest in
+            main memory only the largest counts.
+        gradients: of what is trained.
+        moments: AdamW's two.
+        buckets: the copy of the gradients that several processes exchange.
+        step: what AdamW needs beside while it steps, when no activation is left.
+    """
+
+    trained: int
+    frozen: int
+    gradients: int
+    moments: int
+    buckets: int
+    step: int
+
+    @property
+    def total(self) -> int:
+        """Without what only the step needs."""
+        return self.trained + self.frozen + self.gradients + self.moments + self.buckets
+
+
+def standing(parts: Parts, *, processes: int = 1, sharded: bool = False) -> Standing:
+    """Weights, gradients and optimizer of one process."""
+    own: list[Tensor] = list(parts.compressor.parameters())
+    trained = size([p for p in own if p.requires_grad])
+    here = [
+        p
+        for name, model in parts.decoders.items()
+        if name not in parts.elsewhere | parts.resting
+        for p in model.parameters()
+    ]
+    in_turn = max((size(parts.decoders[name].parameters()) for name in parts.resting - parts.elsewhere), default=0)
+    frozen = size([p for p in own if not p.requires_grad]) + size(here) + in_turn
+    share = processes if sharded else 1
+    return Standing(  # buckets: Lightning's DDP keeps its own copy of the gradients
+        trained=trained // share,
+        frozen=frozen // share,
+        gradients=trained // share,
+        moments=2 * trained // share,
+        buckets=0 if sharded or processes == 1 else trained,
+        step=trained // share,
+    )
+
 
 GIB = 2**30
 
@@ -20,12 +72,9 @@ class Machine:
     """What the training runs on.
 
     Attributes:
-        gpus: processes, one on each GPU.
         memory_gib: of one GPU, GiB.
         peak_tflops: most that one GPU computes in the compute dtype, 10¹² operations a second.
-        utilisation: share of it that is reached.
         reserve_gib: of each GPU for CUDA, libraries and gaps between tensors, GiB.
-        sharded: weights, gradients and moments are divided among the GPUs.
     """
 
     gpus: int = 8
@@ -36,8 +85,7 @@ class Machine:
     sharded: bool = False
 
     def __post_init__(self) -> None:
-        if self.gpus < 1:
-            raise ConfigError(f"gpus={self.gpus} must be at least 1")
+        at_least(1, gpus=self.gpus)
         if self.memory_gib <= 0 or self.peak_tflops <= 0:
             raise ConfigError(
                 f"gpu_memory_gib={self.memory_gib} and peak_tflops={self.peak_tflops} must both be larger than 0"
@@ -50,15 +98,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class BatchEstimate:
-    """One task in front of one decoder.
-
-    Attributes:
-        task, decoder: names.
-        share: of the training's batches.
-        batch: shape.
-        plain, checkpointed: activations without and with checkpointing.
-        work: floating-point operations without and with checkpointing.
-    """
+    """One task in front of one decoder."""
 
     task: str
     decoder: str
@@ -117,9 +157,6 @@ def estimate(
     """Memory and work of a training.
 
     Args:
-        parts: on the meta device.
-        tasks: share and batch by name.
-        machine: what it runs on.
         compute: bytes of a number of the compute dtype.
         decoder_weights: how often each decoder is trained; equally by default.
 

@@ -15,8 +15,8 @@ from lightning.fabric.utilities.throughput import get_available_flops
 from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.compute.precision import COMPUTE
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.compute import COMPUTE
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.tools.planning.costs.work import work
 from arc_encoder.tools.planning.costs.workload import Workload
@@ -36,8 +36,7 @@ class ModelFlops(Callback):
     """
 
     def __init__(self, every_n_steps: int = 10, peak_tflops: float | None = None) -> None:
-        if every_n_steps < 1:
-            raise ConfigError(f"every_n_steps={every_n_steps} must be at least 1")
+        at_least(1, every_n_steps=every_n_steps)
         if peak_tflops is not None and peak_tflops <= 0:
             raise ConfigError(f"peak_tflops={peak_tflops} must be above 0, or null for what is known of the GPU")
         self.every_n_steps, self.peak_tflops = every_n_steps, peak_tflops

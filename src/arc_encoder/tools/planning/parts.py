@@ -1,16 +1,22 @@
-"""The parts of a training on the meta device: shapes without values, nothing downloaded."""
+"""The parts of a training on the meta device: shapes without values, nothing downloaded.
+
+`architectures/` holds the sizes of the usual models, one JSON file each; the table of sources is in its README.
+"""
 
 from __future__ import annotations
 
+import functools
+import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import AutoModel, AutoModelForCausalLM
+from torch import Tensor
+from transformers import AutoModel, AutoModelForCausalLM, PretrainedConfig
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.model.assembly.build import head_settings
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.encoder.backbone import Backbone
@@ -18,7 +24,10 @@ from arc_encoder.model.encoder.chunking import Chunking
 from arc_encoder.model.encoder.pooling import Pooling
 from arc_encoder.model.heads.decoder_adapter import DecoderLora
 from arc_encoder.model.heads.projectors import Projector
-from arc_encoder.tools.planning.catalogue import language_model_config, locate
+from arc_encoder.model.language_models.downloads.catalogue import CATALOGUE
+from arc_encoder.model.language_models.downloads.library import config_at
+from arc_encoder.model.language_models.downloads.places import catalogue_name
+from arc_encoder.model.language_models.gguf.reader import is_gguf
 from arc_encoder.training.optim.optimizer import OptimSettings
 from arc_encoder.training.optim.trainable import set_trainable
 
@@ -76,16 +85,7 @@ def build_parts(
 
     Args:
         encoder: backbone; its path may be a folder or the hub name of a bundled architecture.
-        pooling: how contexts are pooled.
-        projector: makes a projector from (in_dim, out_dim).
         decoders: (path, dtype) by name.
-        optim: says what is trained.
-        chunking: how long contexts are cut.
-        task_tokens: whether each decoder gets a pair of task tokens.
-        decoder_adapter: trained changes to each decoder.
-        chat: names of the decoders with a chat template, which get none.
-        elsewhere: names of the decoders with a device of their own.
-        resting: names of the decoders that are in main memory while another computes.
 
     Raises:
         CheckpointError: an architecture that is not known here.
@@ -122,18 +122,6 @@ def language_model(path: str, dtype: str) -> Any:
     return model.requires_grad_(False)
 
 
-def layers_of(model: nn.Module, count: int) -> nn.ModuleList:
-    """The transformer blocks of a language model with `count` layers.
-
-    Raises:
-        ConfigError: it has no such list.
-    """
-    for module in model.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            return module
-    raise ConfigError(f"{type(model).__name__} cannot be planned: it has no list of {count} layers")
-
-
 def count(parameters: Iterable[Tensor]) -> int:
     """Numbers in `parameters`; a weight that is shared counts once."""
     return sum(p.numel() for p in {id(p): p for p in parameters}.values())
@@ -142,3 +130,46 @@ def count(parameters: Iterable[Tensor]) -> int:
 def size(parameters: Iterable[Tensor]) -> int:
     """Bytes of `parameters`; a weight that is shared counts once."""
     return sum(p.numel() * p.element_size() for p in {id(p): p for p in parameters}.values())
+
+
+ARCHITECTURES = Path(__file__).parent / "architectures"
+
+
+@functools.cache
+def known_models() -> dict[str, Path]:
+    """Hub name → file of its architecture."""
+    files = sorted(ARCHITECTURES.glob("*.json"))
+    return {hub: file for file in files for hub in json.loads(file.read_text(encoding="utf-8"))["hub_names"]}
+
+
+def locate(path: str) -> str:
+    """Where the architecture of a model is: its folder or GGUF file, or the bundled file of its hub name.
+
+    A model that `arc-models get` would fetch needs not be here.
+
+    Raises:
+        CheckpointError: neither a folder nor a model whose architecture is bundled.
+    """
+    if Path(path).is_dir() or is_gguf(path):
+        return path
+    name = catalogue_name(path)
+    path = path if name is None else CATALOGUE[name].hub
+    if path not in known_models():
+        raise CheckpointError(
+            f"the architecture of {path!r} is not known here: it is no folder with a config.json, and no bundled model. "
+            f"Download its config.json into a folder and give that, or choose one of {', '.join(sorted(known_models()))}"
+        )
+    return str(known_models()[path])
+
+
+def language_model_config(path: str) -> PretrainedConfig:
+    """Configuration of a language model, from a folder, a GGUF file or a bundled architecture.
+
+    Raises:
+        CheckpointError: there is none, or it cannot be read.
+    """
+    place = locate(path)
+    try:
+        return config_at(place)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"no architecture can be read at {place!r}: {error}; expected a config.json") from error

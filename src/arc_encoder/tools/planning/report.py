@@ -9,15 +9,7 @@ from arc_encoder.tools.planning.parts import Parts, count, size
 
 
 def plan_text(parts: Parts, result: Estimate, *, title: str, steps: int, accumulate: int) -> str:
-    """The whole plan of a training.
-
-    Args:
-        parts: of the model.
-        result: what they need.
-        title: of the training.
-        steps: optimizer steps of the run.
-        accumulate: batches of a step.
-    """
+    """The whole plan of a training."""
     machine, largest = result.machine, result.largest(checkpointing=False)
     how = "sharded" if machine.sharded else "each with all weights"
     blocks = [

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.config.compose import config_dir_of_run
 from arc_encoder.config.paths import configs_folder
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, check_number
 from arc_encoder.tools.preparation.recipe import Job, Prepared, Recipe
 from arc_encoder.tools.preparation.separation import Separation
 from arc_encoder.tools.preparation.writing import held_out_of, manifest_of
@@ -20,19 +20,13 @@ from arc_encoder.tools.preparation.writing import held_out_of, manifest_of
 def prepare(config: DictConfig, *, name: str, command: str) -> list[Prepared]:
     """Make the files of the chosen recipe.
 
-    Args:
-        config: the composed configuration of `arc-data prepare`.
-        name: of the recipe.
-        command: as it was typed, for the manifest.
-
     Raises:
         ConfigError: a setting that makes no sense, or an output that cannot be written.
         DataError: the rows cannot be had, or give no record.
     """
-    for key, lowest in (("top", 1), ("limit", 1), ("passage_words", 1)):
-        value = config[key]
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < lowest):
-            raise ConfigError(f"{key}={value!r}: expected a whole number from {lowest} on")
+    for key in ("top", "limit", "passage_words"):
+        if config[key] is not None:
+            check_number(key, config[key], lowest=1)
     if config.on_error not in ("stop", "skip"):
         raise ConfigError(f"on_error={config.on_error!r} is unknown; choose stop or skip")
     recipe: Recipe = instantiate(config.recipe, _convert_="all")
@@ -73,8 +67,7 @@ def separation_of(config: DictConfig) -> Separation:
     """
     exclude, words, held_out = config.exclude, config.exclude_words, config.held_out
     files = [exclude] if isinstance(exclude, str) else [str(each) for each in exclude or ()]
-    if not isinstance(words, int) or isinstance(words, bool):
-        raise ConfigError(f"exclude_words={words!r}: expected a whole number from 1 on")
+    check_number("exclude_words", words, lowest=1)
     if not isinstance(held_out, int | float) or isinstance(held_out, bool):
         raise ConfigError(f"held_out={held_out!r}: expected a share of the documents, such as 0.05")
     return Separation(files, words, held_out)

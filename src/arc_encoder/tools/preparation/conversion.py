@@ -9,7 +9,8 @@ up with `pick`, which knows alternatives and says what it found.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,21 @@ def pick(row: Row, *names: str) -> Any:
         f"{key} {{{', '.join(map(str, v))}}}" if isinstance(v, Mapping) else str(key) for key, v in row.items()
     )
     raise DataError(f"a row has no field {' or '.join(map(repr, names))}; it has: {found or 'nothing'}")
+
+
+def gathered(row: Row, names: Sequence[str]) -> list[Any]:
+    """What is in those of the fields that are there, put together.
+
+    Raises:
+        DataError: none is there.
+    """
+    pick(row, *names)
+    found: list[Any] = []
+    for name in names:
+        with suppress(DataError):
+            value = pick(row, name)
+            found += value if isinstance(value, list) else [value]
+    return found
 
 
 def has(row: Row, name: str) -> bool:

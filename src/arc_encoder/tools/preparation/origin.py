@@ -67,10 +67,6 @@ class Origin(ABC):
     def rows(self, given: str | None, place: Path) -> Iterator[tuple[str, Row]]:
         """Rows, each with the name of its part: from `given`, from `place` if files are there, or from the hub.
 
-        Args:
-            given: the user's file or folder.
-            place: folder of this origin's files.
-
         Raises:
             ConfigError: nothing at `given`.
             DataError: nothing anywhere.

@@ -28,16 +28,8 @@ class Job:
     """What the user asks of a recipe.
 
     Attributes:
-        name: of the recipe.
         output: file to write; of a recipe with several parts, the folder.
-        place: folder where the origin's files may be.
-        given: the user's file or folder.
-        limit: most records of a file.
-        overwrite: replace a file that exists.
-        retriever: opened, for questions that come without passages.
-        top: passages of a question.
         separation: keeps training and evaluation apart, None for nothing to keep apart.
-        command: as it was typed.
     """
 
     name: str

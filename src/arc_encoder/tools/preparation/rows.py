@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from arc_encoder.core.errors import DataError
+from arc_encoder.core.errors import DataError, needing
 from arc_encoder.data.sources.jsonl import open_text, read_jsonl
 from arc_encoder.tools.preparation.conversion import Row
 
@@ -47,11 +47,9 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    try:
+    with needing(f"{path} needs pyarrow", "datasets", DataError):
         import pyarrow
         import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(f"{path} needs pyarrow; install it with: pip install 'arc-encoder[datasets]'") from error
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=256):

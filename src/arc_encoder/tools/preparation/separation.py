@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.data.sources.jsonl import read_jsonl
 from arc_encoder.tools.preparation.conversion import LeftOut, Record
 
@@ -22,8 +22,6 @@ class Separation:
     GPT-3 was filtered by (Brown et al., 2020, App. C).
 
     Args:
-        exclude: JSONL files, or globs of them, whose texts (`text` or `passages`) must not be trained on.
-        words: length of a match.
         held_out: share of the documents that go into a file of their own. A document and everything that is cut from
             it or asked about it are on the same side; which side hangs on its text alone.
 
@@ -33,8 +31,7 @@ class Separation:
     """
 
     def __init__(self, exclude: Sequence[str] = (), words: int = 13, held_out: float = 0.0) -> None:
-        if words < 1:
-            raise ConfigError(f"exclude_words={words}: expected a whole number from 1 on")
+        at_least(1, exclude_words=words)
         if not 0.0 <= held_out < 1.0:
             raise ConfigError(
                 f"held_out={held_out}: expected a share of the documents, from 0 to below 1, such as 0.05"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from arc_encoder.core.atomic import atomic_file
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import writing
 from arc_encoder.tools.preparation.conversion import LeftOut, Record
 
 REASONS = 50  # different reasons that a manifest lists
@@ -25,22 +25,14 @@ def atomic_writer(path: Path) -> Iterator[TextIO]:
     Raises:
         ConfigError: it cannot be written.
     """
-    try:
-        with atomic_file(path) as raw:
-            packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
-            with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:  # type: ignore[type-var]
-                yield text
-    except OSError as error:  # such as a full disk
-        raise ConfigError(f"{path} cannot be written: {error}; choose another") from error
+    with writing(path), atomic_file(path) as raw:
+        packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
+        with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:  # type: ignore[type-var]
+            yield text
 
 
 class Writer:
-    """Counts and writes the records of one output file.
-
-    Args:
-        file: where they go.
-        name: beginning of the records' ids.
-    """
+    """Counts and writes the records of one output file."""
 
     def __init__(self, file: TextIO, name: str) -> None:
         self.file, self.name = file, name

@@ -32,15 +32,8 @@ def study_lost_answers(
     """Train a probe on some questions and measure it on others.
 
     Args:
-        compressor: with its decoder.
-        questions: about their passages.
-        factors: pooling factors.
         right: answer, accepted answers → whether it is right.
         train, test: questions that the probe learns from, and that everything is measured on; about different documents.
-        max_new_tokens: longest answer.
-        batch_size: questions at once.
-        seed: which questions are which.
-        shots: answered questions in front of each, without their documents.
 
     Returns:
         the probe; and results: `ways` (accuracy and positions), `auc` of each sign for each factor, `policies` (curves).

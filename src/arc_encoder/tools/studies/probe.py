@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, check_number
 from arc_encoder.data.records import Question, Source
 from arc_encoder.evaluation.metrics.answers import METRICS
 from arc_encoder.inference import Compressor
-from arc_encoder.inference.generation.prompts import check_number
 from arc_encoder.tools.studies.lost_answers import study_lost_answers, tables
 
 PROBE, RESULTS = "probe.safetensors", "results.json"
@@ -55,14 +54,6 @@ def make_probe(
     shots: int = 0,
 ) -> str:
     """Train a probe and measure it; writes probe.safetensors, results.json and results.md to `output`.
-
-    Args:
-        compressor: with its decoder.
-        questions: about their passages.
-        output: folder that is there.
-        factors: pooling factors.
-        metric, right_from: an answer is right from this score on.
-        train, test, max_new_tokens, batch_size, seed, shots: see `study_lost_answers`.
 
     Returns:
         the results as Markdown.

@@ -87,13 +87,7 @@ def read_all(
     """Answers from the text, and from vectors at each factor: `text`, `×4`, ….
 
     Args:
-        compressor: with its decoder.
-        questions: about their passages.
-        factors: pooling factors.
         right: answer, accepted answers → whether it is right.
-        max_new_tokens: longest answer.
-        batch_size: questions at once.
-        opening: text in front of every prompt.
     """
     documents = [joined_passages(question) for question in questions]
     texts = list(dict.fromkeys(documents))

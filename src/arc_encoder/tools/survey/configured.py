@@ -18,8 +18,7 @@ from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.data.sources.jsonl import JsonlDocuments, JsonlQuestions, matching_files, read_jsonl
 from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction
 from arc_encoder.model.checkpoint.released.source import check_folder_exists
-from arc_encoder.model.language_models.downloads.library import local_path
-from arc_encoder.model.language_models.layouts.language_model import foreign_config, is_foreign_folder
+from arc_encoder.model.language_models.downloads.library import config_at, local_path
 from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
 from arc_encoder.tools.survey import Measure, SourceReport, survey_source
 
@@ -192,15 +191,9 @@ def measure_of(config: DictConfig) -> Measure:
 
 def _window(node: DictConfig) -> int | None:
     """Positions that a decoder was made for, by its configuration."""
-    from transformers import AutoConfig
-
     check_folder_exists(node.path, "no decoder at")
-    path = local_path(node.path)
     try:
-        if is_foreign_folder(path):
-            found: Any = foreign_config(Path(path))
-        else:
-            found = AutoConfig.from_pretrained(path, revision=node.get("revision")).get_text_config()
+        found: Any = config_at(local_path(node.path), revision=node.get("revision")).get_text_config()
     except (OSError, ValueError) as error:
         raise CheckpointError(f"no decoder at {node.path!r}: {str(error).splitlines()[0]}") from error
     value = getattr(found, "max_position_embeddings", None) or getattr(found, "n_positions", None)

@@ -10,10 +10,7 @@ from typing import Any
 from arc_encoder.data.prompts import joined_passages
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.retrieval.answers import contains_answer
-from arc_encoder.tools.survey.counting.lengths import Lengths
-from arc_encoder.tools.survey.counting.measure import Measure
-from arc_encoder.tools.survey.counting.seen import Seen
-from arc_encoder.tools.survey.findings import (
+from arc_encoder.tools.survey.counting import (
     EMPTY,
     LONG,
     NOT_FOUND,
@@ -23,6 +20,9 @@ from arc_encoder.tools.survey.findings import (
     TOO_LONG,
     TOO_SHORT,
     Findings,
+    Lengths,
+    Measure,
+    Seen,
 )
 
 BLOCK = 256  # records tokenized at once
@@ -33,7 +33,6 @@ class RecordSurvey:
     """Statistics of documents or questions.
 
     Args:
-        measure: the tokenizers.
         max_passages: passages of a context at most; None takes all.
     """
 

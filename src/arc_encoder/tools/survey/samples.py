@@ -8,9 +8,7 @@ from arc_encoder.core.errors import ArcError
 from arc_encoder.core.segments import Role, Sample
 from arc_encoder.data.batching.chat import read_template
 from arc_encoder.data.tasks import Task
-from arc_encoder.tools.survey.counting.lengths import Lengths
-from arc_encoder.tools.survey.counting.measure import Measure
-from arc_encoder.tools.survey.findings import NOT_BUILT, TOO_LONG, TOO_WIDE, Findings
+from arc_encoder.tools.survey.counting import NOT_BUILT, TOO_LONG, TOO_WIDE, Findings, Lengths, Measure
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,7 @@ class Piece:
 
 @dataclass
 class TaskSurvey:
-    """Samples of one task.
-
-    Attributes:
-        name: of the task.
-        positions: decoder positions of each sample, by decoder.
-        findings: samples that cannot be used.
-        examples: a few samples as they would be built, in front of the first decoder.
-    """
+    """Samples of one task."""
 
     name: str
     positions: dict[str, Lengths] = field(default_factory=dict)
@@ -43,16 +34,7 @@ class TaskSurvey:
 
 
 def survey_task(name: str, task: Task, measure: Measure, *, samples: int, examples: int, seed: int) -> TaskSurvey:
-    """Build the first `samples` samples of a run with `seed`.
-
-    Args:
-        name: of the task.
-        task: with its source.
-        measure: tokenizers and limits.
-        samples: how many are built.
-        examples: how many are kept to be shown.
-        seed: the run's data seed.
-    """
+    """Build the first `samples` samples of a run with `seed`."""
     found, collator = TaskSurvey(name, {decoder: Lengths() for decoder in measure.decoders}), measure.collator()
     for index in range(samples):
         try:

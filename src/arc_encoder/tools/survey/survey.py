@@ -12,8 +12,7 @@ from tqdm import tqdm
 from arc_encoder.core.errors import ArcError
 from arc_encoder.data.sources.files.line_index import Skipped
 from arc_encoder.data.tasks import FewShot, Task
-from arc_encoder.tools.survey.counting.measure import Measure
-from arc_encoder.tools.survey.findings import BROKEN, SKIPPED, Findings
+from arc_encoder.tools.survey.counting import BROKEN, SKIPPED, Findings, Measure
 from arc_encoder.tools.survey.records import RecordSurvey
 from arc_encoder.tools.survey.report import SourceReport
 from arc_encoder.tools.survey.samples import survey_task
@@ -31,19 +30,7 @@ def survey_source(
     seed: int = 0,
     strict: bool = True,
 ) -> SourceReport:
-    """Look at a source once, and at the first samples of each task that reads it.
-
-    Args:
-        name: of the source in the report.
-        build: makes the source, broken lines skipped.
-        tasks: makes each task of a source, by name.
-        measure: tokenizers and limits.
-        limit: most records that are read.
-        samples: samples of each task that are built.
-        examples: of them, how many are shown.
-        seed: the run's data seed.
-        strict: whether a broken line would stop a training.
-    """
+    """Look at a source once, and at the first samples of each task that reads it."""
     findings, report = Findings(), SourceReport(name)
     with warnings.catch_warnings(record=True):  # what is left out is in the report
         warnings.simplefilter("always")

@@ -23,11 +23,6 @@ def check_same_model(checkpoint: str, module: ArcLightningModule, settings: Mapp
 
     A sharded checkpoint, a folder, is left to its own reader.
 
-    Args:
-        checkpoint: a sound one.
-        module: what would be trained.
-        settings: of this start, held against those that the checkpoint's run keeps.
-
     Raises:
         CheckpointError: which settings differ, and which weights.
     """

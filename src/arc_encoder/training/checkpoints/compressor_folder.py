@@ -14,10 +14,6 @@ from arc_encoder.core.errors import CheckpointError
 def write_compressor(folder: Path, write: Callable[[Path], None]) -> None:
     """Make or replace the directory of a compressor, atomically.
 
-    Args:
-        folder: what is made, or replaced.
-        write: writes the files to the directory that it is given, which is not there yet.
-
     Raises:
         CheckpointError: the disk is full, or the directory cannot be written.
     """

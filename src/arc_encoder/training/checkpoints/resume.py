@@ -51,7 +51,6 @@ class TrainingRun:
     """The folder of a training that nobody else writes into.
 
     Attributes:
-        folder: of the run.
         checkpoint: to continue from; None for a fresh start.
         accept: records this start in the folder, once it is clear that it can continue from the checkpoint.
     """
@@ -76,10 +75,6 @@ def open_run(
 
     Args:
         folder: of the run; made if it is not there.
-        resume: see `find_checkpoint`.
-        config: the whole configuration as YAML, kept in the folder.
-        words: of the command line, kept there too.
-        seed: of everything random, for the record.
 
     Raises:
         CheckpointError: no checkpoint, or a damaged one.
@@ -114,7 +109,6 @@ def find_checkpoint(resume: str | None, run: Path) -> str | None:
     Args:
         resume: a checkpoint, the folder of a run for its newest one, ``auto`` for the newest of `run`
             or a fresh start if there is none, None for a fresh start.
-        run: the folder of this run.
 
     Raises:
         CheckpointError: there is none, or it is damaged; the one before is offered. With ``auto``, which
@@ -210,10 +204,6 @@ def check_max_steps(checkpoint: str, steps: int) -> None:
 
 def warn_of_changes(checkpoint: str, config: Mapping[str, Any]) -> None:
     """Log what differs from the run that wrote `checkpoint`: settings, and versions.
-
-    Args:
-        checkpoint: a sound checkpoint.
-        config: the configuration of this start.
 
     Raises:
         ConfigError: the run would end before the step that it has reached.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError, DataError, at_least
 from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.training.objectives.base import Objective, ObjectiveOutput
 
@@ -42,9 +42,7 @@ class Distillation(Objective):
         self, cross_entropy: float = 1.0, divergence: float = 1.0, hidden: float = 0.0, temperature: float = 1.0
     ) -> None:
         weights = {"cross_entropy": cross_entropy, "divergence": divergence, "hidden": hidden}
-        negative = [f"{name}={weight}" for name, weight in weights.items() if weight < 0]
-        if negative:
-            raise ConfigError(f"objective: {', '.join(negative)} must not be negative")
+        at_least(0, "objective", **weights)
         if divergence == hidden == 0:
             raise ConfigError(
                 "objective: with divergence=0 and hidden=0 nothing is distilled; choose objective=cross_entropy"

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 
 
@@ -61,11 +61,8 @@ class OptimSettings:
             "task_token_lr": self.task_token_lr,
             "start_lr": self.start_lr or 0.0,
         }
-        for name, rate in rates.items():
-            if rate < 0:
-                raise ConfigError(f"optim.{name}={rate} must not be negative")
-        if self.warmup_steps < 0:
-            raise ConfigError(f"warmup_steps={self.warmup_steps} must not be negative")
+        at_least(0, "optim.", **rates)
+        at_least(0, warmup_steps=self.warmup_steps)
         if self.train_layers is not None and not self.train_encoder:
             raise ConfigError(
                 f"train_layers={list(self.train_layers)} has no effect without train_encoder; switch it on to train these layers, or leave train_layers out to train none"

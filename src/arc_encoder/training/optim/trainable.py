@@ -19,8 +19,6 @@ def set_trainable(compressor: ArcEncoderModel, settings: OptimSettings, decoders
     """Let gradients reach what `settings` choose, and nothing else.
 
     Args:
-        compressor: the ARC-Encoder.
-        settings: what is trained of the encoder.
         decoders: the decoders whose heads are trained; None trains all of them.
 
     Raises:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.evaluation.systems.baselines.averaging import EmbeddingAverage
+from arc_encoder.evaluation.systems.baselines.embedding_average import EmbeddingAverage
 from arc_encoder.model.arc_model import ArcForCausalLM
 from tests.tiny_models import make_batch, numbers, tiny_decoder
 

@@ -54,7 +54,7 @@ def test_a_full_disk_is_told_and_the_earlier_file_stays(
     target = tmp_path / "all.safetensors"
     target.write_bytes(b"earlier")
     monkeypatch.setattr(single_file, "save_file", full)
-    with pytest.raises(DataError, match=r"all.safetensors could not be written \(.*28"):
+    with pytest.raises(DataError, match=r"all.safetensors cannot be written \("):
         compress(compressor, files, target, overwrite=True, progress=False)
     assert target.read_bytes() == b"earlier"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["all.safetensors", "one.txt", "two.txt"]

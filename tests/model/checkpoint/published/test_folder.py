@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from arc_encoder.commands.compressors import convert
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.evaluation.session.opening import open_session
+from arc_encoder.evaluation.session.session import open_session
 from arc_encoder.inference import Compressor
 from arc_encoder.model.assembly.build import build_arc_model, load_compressor_weights
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel

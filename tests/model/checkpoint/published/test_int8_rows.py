@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from arc_encoder.core.errors import CheckpointError
-from arc_encoder.model.checkpoint.published.int8_rows import from_int8_rows, to_int8_rows
+from arc_encoder.model.checkpoint.published.folder import from_int8_rows, to_int8_rows
 
 
 def test_off_by_half_a_step_at_most() -> None:

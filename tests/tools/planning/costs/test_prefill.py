@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from arc_encoder.model.heads.decoder_adapter import DecoderAdapter, DecoderLora
-from arc_encoder.tools.planning.costs.prefill import prefill_work
+from arc_encoder.tools.planning.costs.work import prefill_work
 from tests.tiny_models import tiny_arc_model
 
 

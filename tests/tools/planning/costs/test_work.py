@@ -9,11 +9,9 @@ from arc_encoder.model.encoder.backbone import Backbone
 from arc_encoder.model.encoder.chunking import Chunking
 from arc_encoder.model.encoder.pooling import MeanPooling, MemoryTokens, Pooling
 from arc_encoder.model.heads.projectors import MLPProjector
-from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, stage_lengths
-from arc_encoder.tools.planning.costs.memory import standing
 from arc_encoder.tools.planning.costs.work import work
-from arc_encoder.tools.planning.costs.workload import Workload
-from arc_encoder.tools.planning.estimate import GIB, Machine, estimate
+from arc_encoder.tools.planning.costs.workload import Workload, chunks, context_vectors, merged_positions, stage_lengths
+from arc_encoder.tools.planning.estimate import GIB, Machine, estimate, standing
 from arc_encoder.tools.planning.parts import Parts, build_parts, count
 from arc_encoder.training.optim.optimizer import OptimSettings
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from arc_encoder.core.atomic import atomic_path
-from arc_encoder.core.errors import DataError
+from arc_encoder.core.errors import DataError, writing
 
 
 def cache_folder() -> Path:
@@ -24,15 +24,11 @@ def cache_folder() -> Path:
         DataError: it cannot be made or written.
     """
     folder = Path(os.environ.get("ARC_CACHE", "~/.cache/arc_encoder")).expanduser()
-    try:
+    hint = "large files need one: set the environment variable ARC_CACHE to another folder"
+    with writing(f"the cache folder {folder}", hint, kind=DataError):
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(13, "Permission denied")
-    except OSError as error:
-        raise DataError(
-            f"the cache folder {folder} cannot be written ({error.strerror}); large files need one: "
-            "set the environment variable ARC_CACHE to another folder"
-        ) from error
     return folder
 
 
@@ -44,11 +40,6 @@ def state_of(path: Path) -> tuple[int, int]:
 
 def build_once(path: Path, purpose: str, make: Callable[[Path], None]) -> Path:
     """The cached result of `make` for a file; processes that want the same wait for the first.
-
-    Args:
-        path: the file that it is made of.
-        purpose: what is made, and of which settings it depends.
-        make: writes it to the path that it is given.
 
     Raises:
         DataError: the cache cannot be written.

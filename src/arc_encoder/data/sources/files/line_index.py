@@ -31,12 +31,7 @@ Check = Callable[[Mapping[str, Any]], str | None]
 
 @dataclass
 class Skipped:
-    """Lines or records that were left out.
-
-    Attributes:
-        count: how many.
-        first: the first few, with what is wrong with them.
-    """
+    """Lines or records that were left out."""
 
     count: int = 0
     first: list[str] = field(default_factory=list)
@@ -55,7 +50,6 @@ class LineIndex:
     Attributes:
         places: offset in bytes, length in bytes, and number from 1 on, of each good line, as int64.
         count: number of good lines N.
-        skipped: the bad ones.
     """
 
     places: Bytes
@@ -82,12 +76,8 @@ def index_lines(path: Path, content: Bytes, check: Check, key: str, *, limit: in
     """The index of a file.
 
     Args:
-        path: for messages.
         content: its bytes, unpacked.
         check: names what is wrong with a record, or returns None.
-        key: what is checked, for the cache.
-        limit: end after so many good lines.
-        stop: raise at the first bad line.
 
     Raises:
         DataError: a bad line, where `stop` says so; a file that cannot be read.

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol, TextIO, cast
 
-from arc_encoder.core.errors import DataError
+from arc_encoder.core.errors import DataError, needing
 from arc_encoder.data.sources.files.cache import build_once, state_of
 
 IN_MEMORY = 16 * 2**20  # most bytes of an unpacked file that are kept in memory
@@ -134,12 +134,8 @@ def unpacking(path: Path) -> IO[bytes]:
     if path.suffix.lower() == ".gz":
         return cast("IO[bytes]", gzip.open(path, "rb"))
     if path.suffix.lower() == ".zst":
-        try:
+        with needing(f"{path} is compressed with Zstandard", "zstd", DataError):
             import zstandard
-        except ImportError as error:
-            raise DataError(
-                f"{path} is compressed with Zstandard; install it with: pip install 'arc-encoder[zstd]'"
-            ) from error
         return cast(
             "IO[bytes]",
             zstandard.ZstdDecompressor().stream_reader(path.open("rb"), read_across_frames=True, closefd=True),

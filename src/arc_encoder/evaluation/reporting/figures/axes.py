@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,37 @@ def panels(count: int, *, width: float = 4.2, height: float = 3.4, columns: int 
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     return figure, flat[:count]
+
+
+def heat_map(
+    figure: Any,
+    axis: Any,
+    cells: Mapping[tuple[float, float], float],
+    texts: Mapping[tuple[float, float], str],
+    names: tuple[Callable[[float], str], Callable[[float], str]],
+    *,
+    lower_is_better: bool = False,
+    fontsize: int = 9,
+    **limits: float,
+) -> None:
+    """Draw values by row and column, with their texts on light or dark and a bar of colours beside them.
+
+    Args:
+        cells: (row, column) → value.
+        texts: (row, column) → what stands there.
+    """
+    rows, columns = sorted({row for row, _ in cells}), sorted({column for _, column in cells})
+    values = [[cells.get((row, column), float("nan")) for column in columns] for row in rows]
+    image = axis.imshow(values, cmap="viridis_r" if lower_is_better else "viridis", aspect="auto", **limits)
+    for (row, column), value in cells.items():
+        bright = float(image.norm(value))
+        colour = "white" if (1 - bright if lower_is_better else bright) < 0.7 else "black"
+        place = {"ha": "center", "va": "center", "color": colour, "fontsize": fontsize}
+        axis.text(columns.index(column), rows.index(row), texts[row, column], **place)
+    axis.set_yticks(range(len(rows)), [names[0](row) for row in rows])
+    axis.set_xticks(range(len(columns)), [names[1](column) for column in columns])
+    axis.grid(False)
+    figure.colorbar(image, ax=axis)
 
 
 def look(number: int) -> dict[str, str]:

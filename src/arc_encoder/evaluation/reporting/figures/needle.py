@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from arc_encoder.evaluation.reporting.figures.axes import panels
+from arc_encoder.evaluation.reporting.figures.axes import heat_map, panels
 from arc_encoder.evaluation.reporting.reading.material import Material, examples_of
 from arc_encoder.evaluation.reporting.tables.result_tables import MODIFIED
 
@@ -33,26 +33,12 @@ def needle_heat_map(material: Material) -> Any | None:
         return None
     drawing, axes = panels(len(groups))
     for axis, (name, cells) in zip(axes, groups.items(), strict=True):
-        lengths, depths = sorted({a for a, _ in cells}), sorted({b for _, b in cells})
-        means = {place: sum(scores) / len(scores) for place, scores in cells.items()}
-        values = [[means.get((length, depth), float("nan")) for length in lengths] for depth in depths]
-        image = axis.imshow(values, cmap="viridis", vmin=0, vmax=100, aspect="auto")
-        for (length, depth), mean in means.items():
-            axis.text(
-                lengths.index(length),
-                depths.index(depth),
-                f"{mean:.0f}",
-                ha="center",
-                va="center",
-                color="white" if mean < 70 else "black",
-                fontsize=8,
-            )
-        axis.set_xticks(range(len(lengths)), [f"{length:g}" for length in lengths])
-        axis.set_yticks(range(len(depths)), [f"{100 * depth:.0f} %" for depth in depths])
+        means = {(depth, length): sum(scores) / len(scores) for (length, depth), scores in cells.items()}
+        texts = {place: f"{mean:.0f}" for place, mean in means.items()}
+        names = (lambda depth: f"{100 * depth:.0f} %", lambda length: f"{length:g}")
+        heat_map(drawing, axis, means, texts, names, fontsize=8, vmin=0, vmax=100)
         axis.set_xlabel("length")
         axis.set_ylabel("depth of the answer")
         axis.set_title(name, fontsize=9)
-        axis.grid(False)
-        drawing.colorbar(image, ax=axis)
     drawing.tight_layout()
     return drawing

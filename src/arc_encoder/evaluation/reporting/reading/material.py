@@ -18,12 +18,7 @@ from arc_encoder.evaluation.runs.results import Part
 
 @dataclass
 class Material:
-    """Runs, and what follows from them.
-
-    Attributes:
-        places: folders that were given.
-        runs: evaluations found there.
-    """
+    """Runs, and what follows from them."""
 
     places: Sequence[Path]
     runs: Sequence[Run]

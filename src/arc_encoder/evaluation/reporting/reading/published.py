@@ -29,12 +29,7 @@ def published_score(figure: Figure) -> float | None:
 
 
 def published_mean(figures: Sequence[Figure], what: str) -> float | None:
-    """The paper's mean over the same benchmarks as `figures`, which are those of one line.
-
-    Args:
-        figures: one for each benchmark.
-        what: `flores`, the mean of its four directions, or `average`.
-    """
+    """The paper's mean over the same benchmarks as `figures`, which are those of one line."""
     names = ["flores"] if what == "flores" else published()["averaged"]
     wanted = [each for name in names for each in (FLORES if name == "flores" else (name,))]
     same = sorted(wanted) == sorted(figure.row.benchmark for figure in figures)

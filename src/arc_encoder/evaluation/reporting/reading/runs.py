@@ -37,10 +37,6 @@ class Run:
 def read_runs(places: Sequence[str | Path], *, protocol: str | None = None) -> list[Run]:
     """Every evaluation in or below `places`.
 
-    Args:
-        places: folders, or results.json files.
-        protocol: take figures of this protocol alone.
-
     Raises:
         DataError: nothing there, a file that is no such file, an evaluation that still runs, or figures that
             cannot be compared.

@@ -10,11 +10,10 @@ from typing import Any
 from arc_encoder.core.errors import DataError
 from arc_encoder.evaluation.reporting.reading.names import Names
 from arc_encoder.evaluation.reporting.reading.runs import Run
-from arc_encoder.evaluation.reporting.tables.result_tables import MODIFIED, label, part_of
+from arc_encoder.evaluation.reporting.tables.result_tables import HIDDEN, MODIFIED, label, part_of
 from arc_encoder.evaluation.runs.results import Cost, Row
 
 LOSSES = {"loss", "answer_token_loss", "perplexity"}  # lower is better
-HIDDEN = {"perplexity"}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from arc_encoder.evaluation.reporting.tables.markdown import table
 from arc_encoder.evaluation.runs.results import Cost, Part, Row
@@ -17,6 +18,18 @@ TITLES = {
     "answer_token_loss": "answer loss (nats/token)",
     **{f"faithful_{kind}": f"faithful {kind} %" for kind in ("numbers", "dates", "names")},
     **{f"exact_match_{kind}": f"EM of {kind} %" for kind in ("numbers", "dates", "names")},
+}
+# Column of a table of costs → field, form in a terminal, decimals in a report.
+COSTS = {
+    "positions": ("prompt_positions", ".1f", 1),
+    "of which documents": ("document_positions", ".1f", 1),
+    "ratio": ("ratio", ".2f", 2),
+    "bytes stored": ("stored_bytes", ".0f", 0),
+    "encoder GFLOPs": ("encoder_gflops", ".3g", 3),
+    "decoder GFLOPs": ("decoder_gflops", ".3g", 3),
+    "first token ms": ("first_token_ms", ".1f", 1),
+    "peak GiB": ("peak_memory_gib", ".2f", 2),
+    "seconds in all": ("seconds", ".1f", 1),
 }
 HIDDEN = {"perplexity"}
 MODIFIED = " (decoder modified)"
@@ -37,7 +50,6 @@ def markdown_table(rows: Sequence[Row], costs: Sequence[Cost] = ()) -> str:
     """One line a part, one column a metric, each value with its 95 % interval.
 
     Args:
-        rows: what was measured.
         costs: of the same parts. Systems that change the decoder are marked; of older results, costs alone say so.
     """
     metrics = [name for name in dict.fromkeys(row.metric for row in rows) if name not in HIDDEN]
@@ -70,18 +82,13 @@ def cost_table(costs: Sequence[Cost]) -> str:
     """What a prompt costs with each system, on average."""
     several = len({cost.decoder for cost in costs}) > 1
     asked = _asked(costs)
-    names = [
-        *(["decoder"] if several else []), "benchmark", *asked, "system", "positions", "of which documents", "ratio",
-        "encoder GFLOPs", "decoder GFLOPs", "first token ms", "peak GiB", "seconds in all",
-    ]  # fmt: skip
+    columns = {name: column for name, column in COSTS.items() if name != "bytes stored"}
+    names = [*(["decoder"] if several else []), "benchmark", *asked, "system", *columns]
     rows = []
     for cost in costs:
         shown = label(cost) + (MODIFIED if cost.decoder_modified else "")
-        ratio = "" if cost.ratio is None else f"{cost.ratio:.2f}"
-        figures = [
-            f"{cost.prompt_positions:.1f}", f"{cost.document_positions:.1f}", ratio, f"{cost.encoder_gflops:.3g}",
-            f"{cost.decoder_gflops:.3g}", f"{cost.first_token_ms:.1f}", f"{cost.peak_memory_gib:.2f}", f"{cost.seconds:.1f}",
-        ]  # fmt: skip
+        values = [(getattr(cost, field), form) for field, form, _ in columns.values()]
+        figures = ["" if value is None else f"{value:{form}}" for value, form in values]
         told = [*([cost.decoder] if several else []), cost.benchmark, *(_text(cost, name) for name in asked)]
         rows.append([*told, shown, *figures])
     return table(names, rows)
@@ -89,16 +96,7 @@ def cost_table(costs: Sequence[Cost]) -> str:
 
 def part_of(row: Part) -> Part:
     """What a row or a cost is about, alone."""
-    return Part(
-        system=row.system,
-        decoder=row.decoder,
-        pooling_factor=row.pooling_factor,
-        benchmark=row.benchmark,
-        version=row.version,
-        protocol=row.protocol,
-        shots=row.shots,
-        seed=row.seed,
-    )
+    return Part(**{each.name: getattr(row, each.name) for each in fields(Part)})
 
 
 def _asked(parts: Sequence[Part]) -> list[str]:

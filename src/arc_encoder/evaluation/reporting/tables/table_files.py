@@ -22,11 +22,7 @@ class Table:
     """A table with a title.
 
     Attributes:
-        name: of its files.
-        title: what it shows.
-        header: names of the columns.
         rows: texts; one a column.
-        note: how to read it.
     """
 
     name: str

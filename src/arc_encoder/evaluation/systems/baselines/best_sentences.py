@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.batching.tokens import text_ids, token_ids
 from arc_encoder.evaluation.systems.base import System
@@ -32,10 +32,7 @@ class BestSentences(System):
     """
 
     def __init__(self, tokens: int | None = None) -> None:
-        if tokens is not None and tokens < 1:
-            raise ConfigError(
-                f"best_sentences: tokens={tokens} must be at least 1, or null for the ARC-Encoder's budget"
-            )
+        at_least(1, "best_sentences", ", or null for the ARC-Encoder's budget", tokens=tokens)
         self.tokens = tokens
         self.needs_budget = tokens is None
 

@@ -1,16 +1,25 @@
-"""A floor without any training: the decoder's own token embeddings, averaged in groups."""
+"""A floor without any training: the decoder's own token embeddings, averaged in groups.
+
+Shape legend: C contexts, L tokens, M vectors, E decoder width.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
+import torch
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.segments import Role, Segment
+from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.segments import Role, Segment, TaskToken
 from arc_encoder.data.batching.collator import ArcCollator
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems.base import System
-from arc_encoder.evaluation.systems.baselines.averaging import EmbeddingAverage
+from arc_encoder.model.decoder.load import FrozenDecoder
+from arc_encoder.model.encoder.pooling.grouping import balanced_groups, gather_groups, group_counts
 
 
 class AveragedEmbeddings(System):
@@ -39,3 +48,45 @@ class AveragedEmbeddings(System):
         self, document: str, tokenizer: PreTrainedTokenizerBase, *, budget: int = 0, query: str = ""
     ) -> Segment | None:
         return Segment(document, Role.CONTEXT)
+
+
+class EmbeddingAverage(nn.Module):
+    """Has the interface of an ARC-Encoder that `ArcForCausalLM` uses; contexts are ids of the decoder itself.
+
+    Raises:
+        ConfigError: a factor below 1.
+    """
+
+    def __init__(self, decoder: FrozenDecoder, factor: int) -> None:
+        super().__init__()
+        if factor < 1:
+            raise ConfigError(f"pooling factor {factor} is not possible: give a whole number from 1 on")
+        self._decoder = (decoder,)  # in a tuple, so that it is no part of this module
+        self.factor = factor
+        self.config = SimpleNamespace(rotary_scaling=True, heads={})
+        self.overall_factor = factor
+
+    def head(self, decoder: str) -> Any:
+        """What `ArcForCausalLM` asks of a decoder's head."""
+        projector = SimpleNamespace(out_dim=self._decoder[0].width)
+        return SimpleNamespace(projector=projector, adapter=None, extra_vectors=lambda: 0)
+
+    def compressed_length(self, tokens: int, factor: float | None = None) -> int:
+        """Vectors of a context of `tokens` tokens."""
+        return int(group_counts(torch.tensor(tokens), factor or self.factor))
+
+    @torch.no_grad()
+    def forward(
+        self,
+        context_ids: Tensor,
+        context_lengths: Tensor,
+        decoder: str,
+        task_token: TaskToken = TaskToken.CONTINUE,
+        factor: float | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Contexts (C, L) → means (C, M, E) and counts (C,)."""
+        counts = group_counts(context_lengths, factor or self.factor)
+        groups = balanced_groups(context_lengths, counts)
+        members = gather_groups(self._decoder[0].embed(context_ids), groups)
+        sizes = groups.mask.sum(2, keepdim=True).clamp(min=1)
+        return members.sum(2) / sizes, counts

@@ -12,14 +12,15 @@ import torch
 from torch import nn
 from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedTokenizerBase
 
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, at_least
+from arc_encoder.core.lru import Lru
 from arc_encoder.core.segments import Role, Segment
 from arc_encoder.data.batching.tokens import text_ids
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems.base import System
-from arc_encoder.evaluation.systems.text_cache import MOST
 from arc_encoder.model.checkpoint.released.source import check_folder_exists
 
+REMEMBERED = 50_000  # documents whose scores are kept
 KEEP = 1  # the classifier's second class
 
 
@@ -46,15 +47,13 @@ class LLMLingua2(System):
         tokens: int | None = None,
         length: int = 512,
     ) -> None:
-        if (tokens is not None and tokens < 1) or length < 3:
-            raise ConfigError(
-                f"llmlingua2: tokens={tokens} must be at least 1 (or null), and length={length} at least 3"
-            )
+        at_least(1, "llmlingua2", ", or null for the ARC-Encoder's budget", tokens=tokens)
+        at_least(3, "llmlingua2", length=length)
         self.model, self.tokens, self.length = model, tokens, length
         self.needs_budget = tokens is None
         self._classifier: Any = None
         self._tokenizer: Any = None
-        self._seen: dict[str, list[float]] = {}
+        self._seen: Lru[str, list[float]] = Lru(REMEMBERED)
 
     def open(self, session: Session) -> Session:
         """Load the classifier.
@@ -120,7 +119,8 @@ class LLMLingua2(System):
     @torch.no_grad()
     def scores(self, document: str) -> list[float]:
         """How much each word of a document is worth keeping, 0 to 1."""
-        if document not in self._seen:
+        found = self._seen.get(document)
+        if found is None:
             words = document.split()
             sums, counts = [0.0] * len(words), [0] * len(words)
             encoded = self._tokenizer(
@@ -137,10 +137,9 @@ class LLMLingua2(System):
                     if word is not None:
                         sums[word] += value
                         counts[word] += 1
-            if len(self._seen) == MOST:
-                del self._seen[next(iter(self._seen))]  # the oldest
-            self._seen[document] = [total / max(1, count) for total, count in zip(sums, counts, strict=True)]
-        return self._seen[document]
+            found = [total / max(1, count) for total, count in zip(sums, counts, strict=True)]
+            self._seen.put(document, found)
+        return found
 
 
 def _text(words: list[str], places: list[int]) -> str:

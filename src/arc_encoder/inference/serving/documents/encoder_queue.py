@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Lock
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
+from arc_encoder.core.lru import Lru
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext, source_digest
-from arc_encoder.inference.serving.documents.vector_cache import VectorCache
 
 Key = tuple[str, float | None]  # SHA-256 of the text, factor
 
@@ -44,18 +44,19 @@ class EncoderQueue:
 
     Args:
         compressor: the ARC-Encoder; its decoder is not used.
-        max_batch: documents encoded at once.
-        cache_mib: memory for vectors of documents that were compressed lately.
 
     Raises:
         ConfigError: a number that cannot work.
     """
 
     def __init__(self, compressor: Compressor, *, max_batch: int = 16, cache_mib: float = 256) -> None:
-        if max_batch < 1 or cache_mib < 0:
-            raise ConfigError(f"max_batch={max_batch} must be at least 1, and cache_mib={cache_mib} at least 0")
+        at_least(1, max_batch=max_batch)
+        at_least(0, cache_mib=cache_mib)
         self.compressor, self.max_batch = compressor, max_batch
-        self.cache = VectorCache(int(cache_mib * 2**20))
+        # SHA-256 of a text, factor → its vectors
+        self.cache: Lru[tuple[str, float | None], CompressedContext] = Lru(
+            cache_mib * 2**20, lambda each: each.vectors.nbytes
+        )
         self.hits = self.encoded = self.batches = 0
         self._waiting: SimpleQueue[Waiting | None] = SimpleQueue()
         self._under_way: dict[Key, Waiting] = {}

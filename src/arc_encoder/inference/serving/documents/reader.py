@@ -14,8 +14,8 @@ from typing import Any
 from arc_encoder.core.errors import ArcError
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.data.batching.tokens import text_ids
-from arc_encoder.inference.encoding.budget import factor_within
 from arc_encoder.inference.encoding.contexts import CompressedContext
+from arc_encoder.inference.encoding.encode import factor_within
 from arc_encoder.inference.serving.documents.encoder_queue import EncoderQueue
 from arc_encoder.inference.serving.documents.vectors_file import from_base64
 from arc_encoder.inference.serving.prompts.prompt import Document
@@ -32,9 +32,6 @@ class DocumentReader:
     """Makes documents of what clients send.
 
     Args:
-        encoder: compresses.
-        decoder: how text is tokenized for the decoder.
-        limits: of a request.
         store: where ids are looked up; None knows no id.
     """
 
@@ -72,9 +69,7 @@ class DocumentReader:
         """The documents of a request, in order.
 
         Args:
-            sources: what was sent.
             factor: pooling factor of what is compressed now; None for the trained one.
-            max_vectors: most positions that they may take together, instead of a factor.
             read: vectors; text; or truncated, the text cut to as many tokens as its vectors take positions.
 
         Raises:

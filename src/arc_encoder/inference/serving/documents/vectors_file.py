@@ -35,7 +35,6 @@ def from_base64(text: str, *, width: int) -> CompressedContext:
 
     Args:
         text: base64 of a safetensors file.
-        width: of the decoder's embeddings.
 
     Raises:
         DataError: no base64, no such file, or a tensor that cannot be vectors of the decoder.

@@ -86,12 +86,7 @@ class Delta:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end of all answers to a prompt.
-
-    Attributes:
-        prompt_tokens: positions of the prompt, vectors included.
-        completion_tokens: tokens of all answers.
-    """
+    """The end of all answers to a prompt."""
 
     prompt_tokens: int
     completion_tokens: int

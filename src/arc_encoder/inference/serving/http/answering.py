@@ -5,30 +5,57 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.serving.engines.base import Delta, Engine, Finished, Job
 from arc_encoder.inference.serving.http.guard import DEADLINE, NOTES, Deadline
 from arc_encoder.inference.serving.http.metrics import Metrics
+from arc_encoder.inference.serving.prompts.prompt import Part
 from arc_encoder.inference.serving.protocol.errors import ApiError, failed, timed_out, told_without_text
 from arc_encoder.inference.serving.protocol.shapes import Shape
-from arc_encoder.inference.serving.protocol.usage import DocumentCost
+
+
+@dataclass(frozen=True)
+class DocumentCost:
+    """What the documents of a prompt cost."""
+
+    vectors: int
+    tokens: int
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> DocumentCost:
+        """Of the compressed documents of a prompt."""
+        contexts = [part for part in parts if isinstance(part, CompressedContext)]
+        return cls(sum(map(len, contexts)), sum(context.origin.tokens for context in contexts))
+
+    def usage(self, prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
+        """The usage object of an answer.
+
+        `prompt_tokens` is what the decoder reads: text and vectors. `ratio` is document tokens for each vector.
+        """
+        return {
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
+            "text_tokens": prompt_tokens - self.vectors,
+            "vectors": self.vectors,
+            "document_tokens": self.tokens,
+            "ratio": round(self.tokens / self.vectors, 3) if self.vectors else None,
+        }
+
 
 T = TypeVar("T")
 
 
 class Responder:
-    """Lets an engine answer.
-
-    Args:
-        engine: that answers.
-        metrics: counts.
-    """
+    """Lets an engine answer."""
 
     def __init__(self, engine: Engine, metrics: Metrics) -> None:
         self.engine, self.metrics = engine, metrics

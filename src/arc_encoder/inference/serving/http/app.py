@@ -16,8 +16,7 @@ import arc_encoder
 from arc_encoder.core.errors import ArcError
 from arc_encoder.inference.serving.documents.reader import DocumentReader
 from arc_encoder.inference.serving.engines.base import Engine
-from arc_encoder.inference.serving.http.guard import NOTES, Guard
-from arc_encoder.inference.serving.http.keys import ApiKeys
+from arc_encoder.inference.serving.http.guard import NOTES, ApiKeys, Guard
 from arc_encoder.inference.serving.http.metrics import Metrics
 from arc_encoder.inference.serving.http.routes.about import about_routes
 from arc_encoder.inference.serving.http.routes.embed import embed_routes
@@ -28,16 +27,7 @@ from arc_encoder.inference.serving.protocol.limits import Limits
 
 @dataclass(frozen=True)
 class Gateway:
-    """What a gateway consists of.
-
-    Attributes:
-        engine: answers.
-        reader: makes vectors of documents.
-        model: the name under which the decoder is served.
-        limits: of requests.
-        keys: that open it.
-        page: whether it shows the page for people at `/`.
-    """
+    """What a gateway consists of."""
 
     engine: Engine
     reader: DocumentReader
@@ -89,7 +79,7 @@ def _counters(gateway: Gateway) -> dict[str, float]:
         "documents_encoded": encoder.encoded,
         "document_batches": encoder.batches,
         "document_cache_hits": encoder.hits,
-        "document_cache_bytes": encoder.cache.bytes,
+        "document_cache_bytes": encoder.cache.used,
     }
     return mine | gateway.engine.counters()
 

@@ -3,19 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import logging
+import os
 import secrets
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from arc_encoder.inference.serving.http.keys import ApiKeys
+from arc_encoder.core.errors import ConfigError
 from arc_encoder.inference.serving.http.metrics import Metrics
 from arc_encoder.inference.serving.protocol.errors import ApiError, failed, told_without_text, too_busy
 from arc_encoder.inference.serving.protocol.limits import Limits
+
+VARIABLE = "ARC_API_KEY"
+
+
+class ApiKeys:
+    """Keys from a file and from the environment; never from a command line, which others can see.
+
+    Args:
+        file: with one key a line; None for none.
+
+    Raises:
+        ConfigError: a file that cannot be read, or that holds no key.
+    """
+
+    def __init__(self, file: str | Path | None = None, variable: str = VARIABLE) -> None:
+        keys = [os.environ[variable]] if os.environ.get(variable) else []
+        if file is not None:
+            try:
+                found = [line.strip() for line in Path(file).read_text(encoding="utf-8").splitlines() if line.strip()]
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigError(f"api_key_file={file} cannot be read ({error})") from error
+            if not found:
+                raise ConfigError(f"api_key_file={file} holds no key; write one a line, or leave the setting out")
+            keys += found
+        self._keys = [key.encode() for key in keys]
+
+    @property
+    def needed(self) -> bool:
+        """Whether there are any; without, everybody may ask."""
+        return bool(self._keys)
+
+    def opens(self, header: bytes | None) -> bool:
+        """Whether an Authorization header carries a key; all are compared, in constant time."""
+        if not self._keys:
+            return True
+        scheme, _, key = (header or b"").partition(b" ")
+        right = [hmac.compare_digest(key.strip(), each) for each in self._keys]
+        return scheme.lower() == b"bearer" and any(right)
+
 
 OPEN = frozenset({"/", "/health", "/ready", "/metrics", "/openapi.json"})  # no key, and never too busy
 NOTES = "arc.notes"  # in a request's scope: what its log line says besides
@@ -38,14 +80,7 @@ class Deadline:
 
 
 class Guard:
-    """Outermost part of the gateway.
-
-    Args:
-        app: what is guarded.
-        keys: that open it.
-        limits: of size, number and time.
-        metrics: counts.
-    """
+    """Outermost part of the gateway."""
 
     def __init__(self, app: ASGIApp, keys: ApiKeys, limits: Limits, metrics: Metrics) -> None:
         self.app, self.keys, self.limits, self.metrics = app, keys, limits, metrics

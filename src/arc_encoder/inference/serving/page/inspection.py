@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.data.batching.collator import ArcCollator, texts_of
+from arc_encoder.data.batching.tokens import token_spans
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.encoding.fidelity import FidelityMeter
@@ -30,7 +31,6 @@ class Told:
 
     Attributes:
         text: the piece of the document that it was made of; empty for a task token, and where a pooling mixes tokens.
-        nearest: tokens whose embeddings point in the most similar direction.
         fidelity: share of the piece's tokens that the decoder reads back (see `inference.fidelity`); None where it
             cannot be measured.
     """
@@ -42,9 +42,6 @@ class Told:
 
 class Inspection:
     """Looks at vectors of one compressor with its decoder.
-
-    Args:
-        compressor: with its decoder.
 
     Raises:
         CheckpointError: it has none.
@@ -64,13 +61,7 @@ class Inspection:
 
     @torch.no_grad()
     def look(self, context: CompressedContext, text: str, nearest: int) -> list[Told]:
-        """What each vector of a document says, in order.
-
-        Args:
-            context: what was made of the text.
-            text: the text.
-            nearest: tokens for each vector.
-        """
+        """What each vector of a document says, in order."""
         words = self._nearest(context.vectors, nearest)
         found: list[Told] = []
         first = 0
@@ -115,8 +106,6 @@ class TokenHits(FidelityMeter):
 
         Args:
             vectors: (M, E) of the chunk, no task token.
-            chunk: its text.
-            spans: the pieces, as characters.
         """
         token = self.head.task_vector(TaskToken.RECONSTRUCT)
         batch = self._batch([(0, chunk, torch.cat([vectors.to(token), token[None]]))])
@@ -135,7 +124,4 @@ class TokenHits(FidelityMeter):
 
 def offsets_of(text: str, tokenizer: PreTrainedTokenizerBase) -> list[Span]:
     """The characters of each token of a text; nothing where the tokenizer does not tell."""
-    if not tokenizer.is_fast:
-        return []
-    found = tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
-    return [(int(start), int(end)) for start, end in found["offset_mapping"]]
+    return token_spans(text, tokenizer) if tokenizer.is_fast else []

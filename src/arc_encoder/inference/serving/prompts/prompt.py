@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from arc_encoder.data.batching.collator import DecoderText
+from arc_encoder.data.batching.collator import DecoderText, special_id
 from arc_encoder.data.batching.tokens import token_ids
 from arc_encoder.inference.encoding.contexts import CompressedContext
 
@@ -34,12 +33,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Turn:
-    """One message of a chat.
-
-    Attributes:
-        role: system, user or assistant.
-        parts: texts and documents in reading order.
-    """
+    """One message of a chat."""
 
     role: str
     parts: tuple[str | Document, ...]
@@ -76,18 +70,10 @@ def length_of(runs: Sequence[Run]) -> int:
     return sum(len(run) for run in runs)
 
 
-def vectors_of(runs: Sequence[Run]) -> int:
-    """Positions of a prompt that are vectors."""
-    return sum(len(run) for run in runs if isinstance(run, CompressedContext))
-
-
 def opening(text: DecoderText) -> list[Part]:
     """What comes before every prompt that no chat template opens."""
     return [Special(str(text.tokenizer.bos_token))] if text.bos else []
 
 
 def _ids_of(part: Special | TokenIds, text: DecoderText) -> list[int]:
-    if isinstance(part, TokenIds):
-        return list(part.ids)
-    found: Any = text.tokenizer.convert_tokens_to_ids(part.text)
-    return [int(found)]
+    return list(part.ids) if isinstance(part, TokenIds) else [special_id(part.text, text)]

@@ -12,12 +12,7 @@ class ApiError(Exception):
     """An answer with an HTTP status and an error object.
 
     Args:
-        status: HTTP status.
         message: what was given, what was expected, what to do; never text of a document.
-        kind: OpenAI's error type.
-        param: field of the request that is meant.
-        code: a word for programs.
-        headers: further headers of the answer.
     """
 
     def __init__(

@@ -27,14 +27,7 @@ COLDEST = 1e-5  # below, a temperature counts as 0, as with vLLM
 
 
 class Jobs:
-    """Makes jobs.
-
-    Args:
-        reader: of documents.
-        limits: of a request.
-        model: the name under which the decoder is served.
-        format: how a chat becomes a prompt.
-    """
+    """Makes jobs."""
 
     def __init__(self, reader: DocumentReader, limits: Limits, model: str, format: ChatFormat) -> None:
         self.reader, self.limits, self.model, self.format = reader, limits, model, format

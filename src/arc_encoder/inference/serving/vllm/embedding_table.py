@@ -5,18 +5,17 @@ Shape legend: S ids, E decoder width.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.inference.encoding.contexts import CompressedContext
+from arc_encoder.model.language_models.layouts.tensors import Tensors, tensor_files
 
 
 class EmbeddingTable:
@@ -37,15 +36,8 @@ class EmbeddingTable:
                 model: Any = AutoModelForCausalLM.from_config(config)
             table = model.get_input_embeddings()
             name = next(f"{name}.weight" for name, module in model.named_modules() if module is table)
-            index = place / "model.safetensors.index.json"
-            shard = (
-                json.loads(index.read_text(encoding="utf-8"))["weight_map"][name]
-                if index.is_file()
-                else "model.safetensors"
-            )
-            with safe_open(place / shard, framework="pt") as file:
-                self.weight: Tensor = file.get_tensor(name)
-        except (OSError, ValueError, KeyError, StopIteration, SafetensorError) as error:
+            self.weight: Tensor = Tensors(tensor_files(place))[name]
+        except (OSError, ValueError, KeyError, StopIteration, CheckpointError) as error:
             raise CheckpointError(
                 f"no token embeddings could be read from {folder} ({type(error).__name__}: {error}); expected the decoder's own folder "
                 "with config.json and *.safetensors"

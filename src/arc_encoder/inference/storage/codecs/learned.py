@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from arc_encoder.core.atomic import atomic_path
-from arc_encoder.core.errors import DataError
+from arc_encoder.core.errors import DataError, writing
 from arc_encoder.inference.storage.codecs.codecs import Codec
 
 FILE = "codec.safetensors"
@@ -48,8 +48,6 @@ def fit_once(folder: Path, codec: Codec, vectors: torch.Tensor) -> None:
             codec.fit(vectors)
         if (folder / FILE).is_file():
             return
-        try:
-            with atomic_path(folder / FILE) as part:
-                save_file(codec.learned(), part)
-        except (OSError, SafetensorError) as error:
-            raise DataError(f"what the codec learned cannot be written to {folder} ({error})") from error
+        what = f"what the codec learned, {folder / FILE},"
+        with writing(what, kind=DataError, errors=(SafetensorError,)), atomic_path(folder / FILE) as part:
+            save_file(codec.learned(), part)

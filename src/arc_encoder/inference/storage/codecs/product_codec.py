@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, needing
 from arc_encoder.inference.storage.codecs.codecs import Codec
 
 CENTROIDS = 256  # a byte for each piece
@@ -144,10 +144,6 @@ class ProductCodec(Codec):
 
 
 def _faiss() -> Any:
-    try:
+    with needing("codec: product quantisation learns with faiss", "pq"):
         import faiss
-    except ImportError as error:
-        raise ConfigError(
-            "codec: product quantisation learns with faiss; install it with: pip install 'arc-encoder[pq]'"
-        ) from error
     return faiss

@@ -23,9 +23,6 @@ class Outcome:
     """What became of a stream of documents.
 
     Attributes:
-        compressed: documents that were encoded and written, duplicates of others included.
-        done_before: documents that the store held already, same text and same factor.
-        vectors: vectors that were made and written.
         failed: documents that could not be compressed, with the reason; they are listed in the store's `failed.jsonl` too.
     """
 
@@ -50,15 +47,9 @@ def compress_corpus(
     """Compress documents into a store. Killed at any place and started again, it continues with what is missing.
 
     Args:
-        compressor: what encodes.
         documents: in any number; only a block of them is held at once.
-        store: where they go, made for this compressor.
-        factor: pooling factor instead of the trained one.
-        batch_size: documents encoded at once.
-        keep_text: keep the texts too.
         fidelity: measure how much of each document the decoder reads back from the vectors, and keep that too.
         stop_on_error: whether a document that cannot be compressed ends the work, after those before it were written.
-        part: (i, n) takes every n-th document from the i-th on: for n processes at once.
 
     Raises:
         DataError: a document that cannot be compressed, or an id that comes twice with different texts.

@@ -34,9 +34,7 @@ def read_documents(
     """Documents of the files that match, in order, one after the other.
 
     Args:
-        pattern: file or glob.
         text_field: field of a JSON record that holds the text; with dots for a nested one.
-        on_error: what a bad document does: ``stop``, or ``skip`` with a warning.
         on_read: is told after each document how many bytes of the files have been read since the last one.
 
     Raises:

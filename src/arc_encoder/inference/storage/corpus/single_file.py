@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from arc_encoder.core.atomic import atomic_path
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import ConfigError, DataError, writing
 from arc_encoder.data.records import Document
 from arc_encoder.inference import Compressor
 from arc_encoder.inference.storage.corpus.corpus import Outcome
@@ -36,11 +36,9 @@ def check_output(output: Path, *, overwrite: bool) -> None:
     """
     if output.exists() and not overwrite:
         raise ConfigError(f"{output} exists already; choose another name, or let it be overwritten", advice="overwrite")
-    try:
+    with writing(output):
         output.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=output.parent).close()
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be written ({error.strerror}); choose another file") from error
 
 
 def write_single_file(
@@ -53,14 +51,6 @@ def write_single_file(
     skip: bool = False,
 ) -> Outcome:
     """Compress documents into one file.
-
-    Args:
-        compressor: what encodes.
-        documents: in any number that memory holds the vectors of.
-        output: the file.
-        factor: pooling factor instead of the trained one.
-        batch_size: documents encoded at once.
-        skip: leave out documents that cannot be compressed, with a warning.
 
     Returns:
         what became of the documents.
@@ -95,12 +85,10 @@ def write_single_file(
         "decoder": compressor.decoder_name,
         "factor": str(factor or compressor.pooling_factor),
     }
-    try:
-        with atomic_path(output) as part:
-            save_file({"vectors": torch.cat(vectors), "offsets": offsets}, part, metadata=metadata)
-            part.chmod(_usual_mode())  # the library writes files that only their owner may read
-    except (OSError, SafetensorError) as error:
-        raise DataError(f"{output} could not be written ({error}); make room, or choose another file") from error
+    hint = "make room, or choose another file"
+    with writing(output, hint, kind=DataError, errors=(SafetensorError,)), atomic_path(output) as part:
+        save_file({"vectors": torch.cat(vectors), "offsets": offsets}, part, metadata=metadata)
+        part.chmod(_usual_mode())  # the library writes files that only their owner may read
     return Outcome(len(ids), vectors=int(offsets[-1]), failed=failed)
 
 

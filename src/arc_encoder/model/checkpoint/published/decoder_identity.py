@@ -48,8 +48,6 @@ def check_decoder_identity(name: str, decoder: FrozenDecoder, trained: Mapping[s
     """Refuse another decoder than the one that was trained with; warn of settings that differ.
 
     Args:
-        name: of the decoder.
-        decoder: the one that is to read the vectors.
         trained: what `identity_of` said in training; None for an ARC-Encoder that does not know.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from transformers.utils.hub import cached_file
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.model.checkpoint.published.blocks import block_of, unchanged_blocks
-from arc_encoder.model.checkpoint.published.int8_rows import from_int8_rows, to_int8_rows
 from arc_encoder.model.checkpoint.released.source import is_hub_name
 
 DTYPES = ("float32", "bfloat16", "float16", "int8")
@@ -28,7 +27,6 @@ def stored_weights(
     """What is written of an ARC-Encoder's weights, and the blocks that are left out.
 
     Args:
-        state: all its weights.
         origin: the backbone that it was made from (`origin_of`); None stores everything.
         dtype: one of `DTYPES`; None keeps the weights' own.
 
@@ -52,14 +50,8 @@ def read_weights(folder: str | Path, *, revision: str | None = None) -> dict[str
     Raises:
         CheckpointError: a file that is missing or damaged.
     """
-    found: dict[str, Tensor] = {}
-    for file in _files(folder, revision):
-        try:
-            found |= load_file(file)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{file} is damaged or not a safetensors file: {error}") from error
     try:
-        return from_int8_rows(found)
+        return from_int8_rows(dict(_stored(folder, revision)))
     except KeyError as error:
         raise CheckpointError(f"{folder} lacks the weight {error.args[0]!r}, a row's scales; copy it again") from error
 
@@ -70,14 +62,16 @@ def stored_dtype(folder: str | Path, *, revision: str | None = None) -> str:
     Raises:
         CheckpointError: a file that is missing or damaged.
     """
-    found: set[torch.dtype] = set()
+    named = {str(tensor.dtype).removeprefix("torch.") for _, tensor in _stored(folder, revision) if tensor.ndim == 2}
+    return next((dtype for dtype in ("int8", "bfloat16", "float16") if dtype in named), "float32")
+
+
+def _stored(folder: str | Path, revision: str | None) -> Iterator[tuple[str, Tensor]]:
     for file in _files(folder, revision):
         try:
-            found |= {tensor.dtype for tensor in load_file(file).values() if tensor.ndim == 2}
+            yield from load_file(file).items()
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{file} is damaged or not a safetensors file: {error}") from error
-    named = {str(dtype).removeprefix("torch.") for dtype in found}
-    return next((dtype for dtype in ("int8", "bfloat16", "float16") if dtype in named), "float32")
 
 
 def _files(folder: str | Path, revision: str | None) -> list[Path]:
@@ -105,3 +99,40 @@ def _file(folder: str | Path, name: str, revision: str | None) -> Path | None:
         return None
     found = cached_file(str(folder), name, revision=revision, _raise_exceptions_for_missing_entries=False)
     return None if found is None else Path(found)
+
+
+SCALE = ".scale"
+LARGEST = 127
+SMALL = 4096  # a matrix of fewer numbers stays as it is
+
+
+def to_int8_rows(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights by name → the same with matrices in int8 and their scales, symmetric, rounded to the nearest.
+
+    A matrix `name` becomes `name` in int8 and `name.scale` in float32, one number a row; row · scale is the matrix again,
+    off by at most half a step of 1/127 of the row's largest value. Vectors and small matrices stay in float32.
+
+    Raises:
+        CheckpointError: a weight that is not a finite number.
+    """
+    packed: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        values = tensor.detach().float()
+        if not values.isfinite().all():
+            raise CheckpointError(f"the weight {name} holds numbers that are not finite; int8 cannot keep them")
+        if tensor.ndim != 2 or tensor.numel() < SMALL:
+            packed[name] = values
+            continue
+        scale = (values.abs().amax(dim=1) / LARGEST).clamp_min(torch.finfo(torch.float32).tiny)
+        packed[name] = (values / scale[:, None]).round().to(torch.int8)
+        packed[name + SCALE] = scale
+    return packed
+
+
+def from_int8_rows(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The reverse of `to_int8_rows`, in float32."""
+    return {
+        name: tensor.float() * packed[name + SCALE][:, None] if tensor.dtype == torch.int8 else tensor
+        for name, tensor in packed.items()
+        if not (name.endswith(SCALE) and name.removesuffix(SCALE) in packed)
+    }

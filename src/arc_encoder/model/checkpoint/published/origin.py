@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers.utils import logging
 
 from arc_encoder.core.errors import CheckpointError
+from arc_encoder.model.checkpoint.config import ArcEncoderConfig
 from arc_encoder.model.checkpoint.published.blocks import BACKBONE, block_digests, block_of
+from arc_encoder.model.checkpoint.published.folder import read_weights
 from arc_encoder.model.checkpoint.released.source import is_hub_name
 from arc_encoder.model.language_models.downloads.places import bundled_folder, catalogue_name, model_folder
 
@@ -42,12 +45,7 @@ def path_of(name: str) -> str:
 
 
 def origin_of(path: str | Path, state: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """What `config.json` says of a fresh ARC-Encoder's backbone; None if it has no name.
-
-    Args:
-        path: where the backbone was loaded from.
-        state: the ARC-Encoder's weights, none of them trained.
-    """
+    """What `config.json` says of a fresh ARC-Encoder's backbone; None if it has no name."""
     name = name_of(path)
     return None if name is None else {"name": name, "blocks": block_digests(state)}
 
@@ -61,9 +59,6 @@ def weights_left_out(
     """The weights of `blocks` in float32, out of the backbone that they were never changed in.
 
     Args:
-        origin: as `origin_of` gives it.
-        blocks: which are needed.
-        layers: of the backbone that are used.
         backbone: folder, GGUF file or hub name to take them from; None is where the name leads.
 
     Raises:
@@ -102,3 +97,19 @@ def check_backbone(found: Mapping[str, str], origin: Mapping[str, Any], blocks: 
             f"{other[0]} differs (SHA-256 {str(found.get(other[0]))[:12]}, expected {origin['blocks'][other[0]][:12]}). "
             "Give folder or hub name of the one that it was trained from as `backbone`"
         )
+
+
+def load_all_weights(
+    folder: str | Path, config: ArcEncoderConfig, *, backbone: str | Path | None, revision: str | None
+) -> tuple[dict[str, Tensor], torch.dtype]:
+    """Weights by name, and the dtype of those that are stored (float32 for int8).
+
+    Raises:
+        CheckpointError: a file that is missing or damaged, or another backbone.
+    """
+    state = read_weights(folder, revision=revision)
+    dtype = next(iter(state.values())).dtype
+    if config.left_out and config.origin:
+        layers = int(config.backbone["num_hidden_layers"])
+        state |= weights_left_out(config.origin, config.left_out, layers, backbone)
+    return state, dtype

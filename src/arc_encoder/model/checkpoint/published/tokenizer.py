@@ -34,13 +34,6 @@ def encoder_tokenizer(
 ) -> PreTrainedTokenizerBase:
     """The tokenizer in `folder`, or the backbone's where the folder has none.
 
-    Args:
-        folder: of the ARC-Encoder, or its name on the hub.
-        origin: its backbone, as config.json says it.
-        tokenizer: folder or hub name to take instead.
-        backbone: folder or hub name of the backbone, instead of where its name leads.
-        vocabulary: tokens that the encoder knows.
-
     Raises:
         CheckpointError: there is none, or one with more tokens than the encoder knows.
     """

@@ -35,9 +35,6 @@ def load_checkpoint(
     """Build the model; at most one copy of the weights is held at any time.
 
     Args:
-        model_class: `ArcEncoderModel`, or a class of the same weights.
-        checkpoint: where the weights are.
-        backbone: folder with the backbone's params.json, where the checkpoint does not give its shape.
         decoders: names for its decoders, in their order; ``decoder_0``, ``decoder_1`` … by default.
         dtype: of the weights; as they are stored by default.
 

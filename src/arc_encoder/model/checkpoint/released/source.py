@@ -59,10 +59,6 @@ def check_folder_exists(source: str | Path, what: str) -> None:
 
     The place of a known model says how to fetch it. GGUF files are left to whoever opens them.
 
-    Args:
-        source: folder or hub name.
-        what: the beginning of the message, up to the name.
-
     Raises:
         CheckpointError: `source` can only be a folder, by how it is written, and there is none.
     """

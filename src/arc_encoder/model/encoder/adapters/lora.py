@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.model.encoder.adapters.base import Adapter
 
 NAME = "default"  # what the library calls an adapter that is alone
@@ -43,8 +43,7 @@ class LoraAdapter(Adapter):
         dropout: float = 0.0,
         target_modules: Sequence[str] = MATRICES,
     ) -> None:
-        if rank < 1:
-            raise ConfigError(f"LoRA: rank={rank} must be at least 1")
+        at_least(1, "LoRA", rank=rank)
         if alpha <= 0:
             raise ConfigError(f"LoRA: alpha={alpha} must be positive, or the adapter would change nothing")
         if not 0 <= dropout < 1:

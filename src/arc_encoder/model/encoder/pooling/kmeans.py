@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.model.encoder.pooling.base import Pooling, Where
 from arc_encoder.model.encoder.pooling.grouping import balanced_groups
 
@@ -42,10 +42,7 @@ class KMeansPooling(Pooling):
         self, factor: int = 4, schedule: Sequence[int] | None = None, where: Where = "queries", iterations: int = 10
     ) -> None:
         super().__init__(factor, schedule, where)
-        if iterations < 1:
-            raise ConfigError(
-                f"k-means pooling: iterations={iterations} must be at least 1; for groups of neighbours choose mean pooling"
-            )
+        at_least(1, "k-means pooling", "; for groups of neighbours choose mean pooling", iterations=iterations)
         self.iterations = iterations
 
     def forward(self, hidden: Tensor, lengths: Tensor, counts: Tensor) -> Tensor:

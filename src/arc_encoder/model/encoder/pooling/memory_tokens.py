@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.model.encoder.pooling.base import Pooling
 
 
@@ -23,8 +23,7 @@ class MemoryTokens(Pooling):
 
     def __init__(self, count: int = 16, used: int | None = None) -> None:
         super().__init__(factor=1)
-        if count < 1:
-            raise ConfigError(f"memory tokens: count={count} must be at least 1")
+        at_least(1, "memory tokens", count=count)
         if used is not None and not 1 <= used <= count:
             raise ConfigError(f"memory tokens: used={used} must be between 1 and count={count}")
         self.count, self.used = count, used

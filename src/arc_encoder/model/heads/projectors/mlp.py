@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.model.heads.projectors.base import Projector
 
 
@@ -23,8 +23,7 @@ class MLPProjector(Projector):
 
     def __init__(self, in_dim: int, out_dim: int, bottleneck: int = 2048) -> None:
         super().__init__(in_dim, out_dim)
-        if bottleneck < 1:
-            raise ConfigError(f"projector: bottleneck={bottleneck} must be at least 1")
+        at_least(1, "projector", bottleneck=bottleneck)
         self.bottleneck = bottleneck
         self.layer1 = nn.Linear(in_dim, bottleneck, bias=False)
         self.layer2 = nn.Linear(bottleneck, out_dim, bias=False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.model.heads.starts.base import Start
 from arc_encoder.model.heads.starts.vocabulary import SharedVocabulary
 
@@ -31,8 +31,7 @@ class DecoderEmbeddings(Start):
 
     def __init__(self, in_dim: int, out_dim: int, vocabulary: int = 0) -> None:
         super().__init__(in_dim, out_dim, vocabulary)
-        if vocabulary < 1:
-            raise ConfigError(f"DecoderEmbeddings: vocabulary={vocabulary} must be at least 1, the encoder's tokens")
+        at_least(1, "DecoderEmbeddings", ", the encoder's tokens", vocabulary=vocabulary)
         self.table = nn.Embedding(vocabulary, out_dim)
 
     @torch.no_grad()

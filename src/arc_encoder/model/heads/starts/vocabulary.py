@@ -22,10 +22,6 @@ ANCHOR = "a"  # a text before each token, so that its leading space is kept
 class SharedVocabulary:
     """Tokens of an encoder and a decoder that stand for the same text.
 
-    Args:
-        encoder, decoder: input embeddings and tokenizer of each.
-        name: of the decoder, for messages.
-
     Raises:
         ConfigError: there is no such token.
     """

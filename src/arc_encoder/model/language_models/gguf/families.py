@@ -55,8 +55,6 @@ class Family:
     """How a family is converted.
 
     Args:
-        models: what people call its models.
-        config: the configuration, from the fields.
         undo: a weight as the model wants it, from (its name there, what the file holds, the configuration).
     """
 

@@ -27,10 +27,7 @@ def write_folder(file: GgufFile, folder: Path, *, dtype: str | None = None, orig
     A tokenizer that cannot be converted is left out with a warning: another may be given when the model is loaded.
 
     Args:
-        file: the model.
-        folder: where config.json, model.safetensors and tokenizer files go.
         dtype: of the weights; None takes what the file holds, bfloat16 for quantised ones.
-        origin: what is noted in origin.json.
 
     Raises:
         CheckpointError: a family that is not known, or weights that are not those of one.

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from arc_encoder.core.errors import CheckpointError, ConfigError
+from arc_encoder.core.errors import CheckpointError, needing
 
 MAGIC = b"GGUF"
 
@@ -28,20 +28,13 @@ def gguf_library() -> Any:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
+    with needing("reading a GGUF file needs the package gguf", "gguf"):
         import gguf
-    except ImportError as error:
-        raise ConfigError(
-            "reading a GGUF file needs the package gguf; install it with: pip install 'arc-encoder[gguf]'"
-        ) from error
     return gguf
 
 
 class GgufFile:
     """Fields and tensors of a GGUF file; tensors are read from the disk when they are asked for.
-
-    Args:
-        path: the file.
 
     Raises:
         ConfigError: the package `gguf` is not installed.

@@ -44,11 +44,7 @@ def load_language_model(
     """Load a language model, or its body without head.
 
     Args:
-        folder: params.json and safetensors files.
-        body: without language-model head, as an encoder's backbone.
-        layers: only the first so many layers.
         dtype: of the weights; as they are stored by default.
-        options: further arguments of the library's `from_pretrained`, such as attn_implementation.
 
     Raises:
         CheckpointError: weights that are missing or unknown, all named.

@@ -17,11 +17,7 @@ WINDOW = 131_072  # positions; params.json does not say, and nothing is sized by
 
 @dataclass(frozen=True)
 class TransformerShape:
-    """Sizes of a Llama or Mistral transformer.
-
-    Attributes:
-        mistral: whether the file is Mistral's (it gives the feed-forward width itself).
-    """
+    """Sizes of a Llama or Mistral transformer."""
 
     width: int
     layers: int

@@ -17,10 +17,6 @@ PICKLES = (".bin", ".pth", ".pt", ".ckpt", ".pkl")
 class Tensors(Mapping[str, Tensor]):
     """Named tensors below a prefix; each is read when it is asked for.
 
-    Args:
-        files: safetensors files.
-        prefix: only names that begin with it, without it.
-
     Raises:
         CheckpointError: a file that is no whole safetensors file.
     """

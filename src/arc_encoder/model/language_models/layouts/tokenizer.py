@@ -38,12 +38,6 @@ def load_tokenizer(
     Llama 3's kind there, and for a vocabulary of 128,256 the hub's Llama 3.2, which every released
     ARC-Encoder uses.
 
-    Args:
-        folder: of the model, or a hub name.
-        tokenizer: folder or hub name to take instead.
-        vocabulary: the model's, to find the right one and to refuse a wrong one.
-        revision: hub revision of `folder`.
-
     Raises:
         CheckpointError: none there, or one with more tokens than the model.
     """

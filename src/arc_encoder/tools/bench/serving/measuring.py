@@ -23,7 +23,7 @@ from arc_encoder.data.prompts import DOCUMENT, asked
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.storage.store import VectorStore
 from arc_encoder.model.arc_model import ArcForCausalLM
-from arc_encoder.tools.planning.costs.prefill import prefill_work
+from arc_encoder.tools.planning.costs.work import prefill_work
 
 QUESTION = "What is said there?"
 
@@ -34,7 +34,6 @@ class Way:
 
     Attributes:
         factor: pooling factor; None is text.
-        stored: the vectors are in the store.
     """
 
     factor: int | None = None
@@ -48,13 +47,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured at once.
-
-    Attributes:
-        way: how documents are read.
-        tokens: of a document.
-        clients: that ask at the same time, each about a document of its own.
-    """
+    """What is measured at once."""
 
     way: Way
     tokens: int
@@ -85,8 +78,6 @@ class Asked:
 
     Attributes:
         first, processor: seconds until its first text, by the clock and of the processor.
-        tokens: of the answer.
-        positions: of the prompt.
     """
 
     first: float
@@ -100,10 +91,6 @@ class ServingBench:
 
     Args:
         url: of the gateway; its caches are off.
-        model: the name under which it serves the decoder.
-        compressor: the gateway's, to count tokens and operations.
-        words: of which documents are made.
-        answer_tokens: of every answer.
     """
 
     def __init__(

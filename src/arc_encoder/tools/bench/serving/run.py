@@ -44,16 +44,6 @@ def bench_serving(
 ) -> list[Row]:
     """Time to the first token and tokens a second of every way, size and number of clients.
 
-    Args:
-        compressor: with its decoder.
-        text: file whose words documents are made of.
-        documents: tokens of a document.
-        clients: that ask at the same time.
-        factors: pooling factors.
-        answer_tokens: of an answer.
-        rounds: how often each case is measured.
-        output: JSON file for the rows.
-
     Raises:
         ConfigError: no decoder, a list without numbers, or documents that do not fit the decoder's window.
     """

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from arc_encoder.model.language_models.activation_checkpointing import layers_of
 from arc_encoder.tools.planning.costs.blocks import FLOAT, Block
-from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, stage_lengths
-from arc_encoder.tools.planning.costs.workload import Workload
-from arc_encoder.tools.planning.parts import Parts, count, layers_of
+from arc_encoder.tools.planning.costs.workload import Workload, chunks, context_vectors, merged_positions, stage_lengths
+from arc_encoder.tools.planning.parts import Parts, count
 
 LOGITS = 12  # bytes of a logit's log-probability and of its two gradients, all float32
 FORWARD_LOGITS = 10  # bytes of a logit in the compute dtype, in float32, and of its log-probability
@@ -57,9 +57,6 @@ def activations(
     """Memory of one batch in front of one decoder.
 
     Args:
-        parts: of the training.
-        decoder: its name.
-        batch: its shape.
         compute: bytes of a number of the compute dtype.
         checkpointing: blocks of encoder and decoder keep their input only, and are computed
             again in the backward pass.
@@ -105,9 +102,8 @@ def _encoder(parts: Parts, batch: Workload, compute: int, checkpointing: bool) -
 def _decoder(model: Any, batch: Workload, positions: int, compute: int, checkpointing: bool) -> tuple[int, int]:
     """The same for a frozen decoder's blocks, its last norm included."""
     text: Any = model.config.get_text_config()
-    layers = layers_of(model, int(text.num_hidden_layers))
     kept = largest = 0
-    for layer in layers:
+    for layer in layers_of(model):
         block = Block.of(model.config, layer)
         stream = next(layer.parameters()).element_size()  # dtype of the residual stream
         full = block.saved(batch.samples, positions, trained=False, compute=compute, padded=batch.padded)
@@ -123,9 +119,7 @@ def _casts(parts: Parts, decoder: str, compute: int) -> int:
         return 0
     blocks = [p for p in parts.compressor.encoder.backbone.layers.parameters() if p.ndim == 2]
     projector = [p for p in parts.compressor.head(decoder).projector.parameters() if p.ndim == 2]
-    model = parts.decoders[decoder]
-    layers = layers_of(model, int(model.config.get_text_config().num_hidden_layers))
-    larger = [p for p in layers.parameters() if p.ndim == 2 and p.element_size() > compute]
+    larger = [p for p in layers_of(parts.decoders[decoder]).parameters() if p.ndim == 2 and p.element_size() > compute]
     return compute * count([*blocks, *projector, *larger])
 
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from omegaconf import DictConfig
 
 from arc_encoder.evaluation.reporting.tables.markdown import table
 from arc_encoder.tools.planning.configured import check_numbers, machine_of, parts_of
-from arc_encoder.tools.planning.costs.blocks import Block
-from arc_encoder.tools.planning.costs.geometry import context_vectors
-from arc_encoder.tools.planning.costs.work import encoder_forward
-from arc_encoder.tools.planning.costs.workload import Workload
+from arc_encoder.tools.planning.costs.work import blocks_of, decoder_forward, encoder_forward, logits_work, projected
+from arc_encoder.tools.planning.costs.workload import Workload, context_vectors
 from arc_encoder.tools.planning.estimate import GIB, Machine
-from arc_encoder.tools.planning.parts import Parts, count, layers_of
+from arc_encoder.tools.planning.parts import Parts, count
 
 HEAD = [
     "read as", "positions", "keys and values, MiB", "in a store, KiB", "encoding, ms", "prefill, ms", "documents in memory",
@@ -33,12 +30,6 @@ class DocumentSize:
 
     Attributes:
         factor: pooling factor; None is text.
-        positions: of the decoder.
-        cache_bytes: keys and values in the decoder.
-        stored_bytes: its vectors in a store.
-        encode_work: floating-point operations until its vectors are there.
-        prefill_work: of the decoder until the first token.
-        fitting: documents whose keys and values fit beside the weights.
     """
 
     factor: int | None
@@ -50,45 +41,34 @@ class DocumentSize:
     fitting: int
 
 
-def weight_bytes(parts: Parts, decoder: str, *, encoder_bytes: int = 2) -> tuple[int, int]:
-    """Bytes of encoder with its head, and of the decoder as it is kept."""
+def weight_bytes(parts: Parts, decoder: str) -> tuple[int, int]:
+    """Bytes of encoder with its head in bfloat16, and of the decoder as it is kept."""
     head = parts.compressor.head(decoder)
     mine = count(parts.encoder_parameters()) + count(head.parameters())
-    return mine * encoder_bytes, sum(p.numel() * p.element_size() for p in parts.decoders[decoder].parameters())
+    return 2 * mine, sum(p.numel() * p.element_size() for p in parts.decoders[decoder].parameters())
 
 
 def document_sizes(
     parts: Parts, decoder: str, *, tokens: int, factors: Sequence[int], machine: Machine
 ) -> list[DocumentSize]:
-    """The document as text, and at every factor.
-
-    Args:
-        parts: the models, on the meta device.
-        decoder: which decoder.
-        tokens: of the document.
-        factors: pooling factors.
-        machine: that holds encoder and decoder.
-    """
+    """The document as text, and at every factor."""
     model = parts.decoders[decoder]
-    blocks = [Block.of(model.config, layer) for layer in layers_of(model, _text(model).num_hidden_layers)]
     number = next(model.parameters()).element_size()
-    position = sum(2 * block.key_heads * block.head_width * number for block in blocks)
+    position = sum(2 * block.key_heads * block.head_width * number for block in blocks_of(model))
     free = (machine.memory_gib - machine.reserve_gib) * GIB - sum(weight_bytes(parts, decoder))
     found = []
     for factor in (None, *factors):
         batch = Workload(1, 1, tokens, 0, 0, factor=factor)
         head = parts.compressor.head(decoder)
         rows = tokens if factor is None else context_vectors(parts, batch) + head.extra_vectors()
-        projected = 2 * count(head.projector.parameters()) * rows
-        passed = sum(2 * block.matrices * rows + block.attention_work(1, rows, causal=True) for block in blocks)
         found.append(
             DocumentSize(
                 factor=factor,
                 positions=rows,
                 cache_bytes=rows * position,
-                stored_bytes=0 if factor is None else rows * _text(model).hidden_size * STORED,
-                encode_work=0 if factor is None else encoder_forward(parts, batch) + projected,
-                prefill_work=passed + 2 * _text(model).vocab_size * _text(model).hidden_size,
+                stored_bytes=0 if factor is None else rows * model.config.get_text_config().hidden_size * STORED,
+                encode_work=0 if factor is None else encoder_forward(parts, batch) + projected(head, rows),
+                prefill_work=sum(decoder_forward(model, rows)) + logits_work(model),
                 fitting=max(0, int(free // (rows * position))),
             )
         )
@@ -124,7 +104,3 @@ def _row(size: DocumentSize, speed: float) -> list[str]:
         f"{1000 * size.prefill_work / speed:.1f}",
         f"{size.fitting:,}",
     ]
-
-
-def _text(model: Any) -> Any:
-    return model.config.get_text_config()

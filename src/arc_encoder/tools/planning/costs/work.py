@@ -11,11 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from arc_encoder.model.arc_model import ArcForCausalLM
+from arc_encoder.model.heads.head import DecoderHead
+from arc_encoder.model.language_models.activation_checkpointing import layers_of
 from arc_encoder.tools.planning.costs.activations import first_trained
 from arc_encoder.tools.planning.costs.blocks import Block
-from arc_encoder.tools.planning.costs.geometry import chunks, context_vectors, merged_positions, stage_lengths
-from arc_encoder.tools.planning.costs.workload import Workload
-from arc_encoder.tools.planning.parts import Parts, count, layers_of
+from arc_encoder.tools.planning.costs.workload import Workload, chunks, context_vectors, merged_positions, stage_lengths
+from arc_encoder.tools.planning.parts import Parts, count
 
 
 @dataclass(frozen=True)
@@ -40,15 +42,10 @@ class Work:
 def work(parts: Parts, decoder: str, batch: Workload) -> Work:
     """Work of one batch in front of one decoder."""
     model = parts.decoders[decoder]
-    text: Any = model.config.get_text_config()
-    blocks = [Block.of(model.config, layer) for layer in layers_of(model, int(text.num_hidden_layers))]
-    positions = merged_positions(parts, decoder, batch)
-    rows = batch.samples * positions
-    matrices = sum(2 * block.matrices * rows for block in blocks)
-    attention = sum(block.attention_work(batch.samples, positions, causal=True) for block in blocks)
-    head = 2 * int(text.vocab_size) * int(text.hidden_size) * batch.samples * batch.targets
+    matrices, attention = decoder_forward(model, merged_positions(parts, decoder, batch), sequences=batch.samples)
+    head = logits_work(model) * batch.samples * batch.targets
     vectors = batch.samples * batch.contexts * (context_vectors(parts, batch) + 1)
-    projector = 2 * count(parts.compressor.head(decoder).projector.parameters()) * vectors
+    projector = projected(parts.compressor.head(decoder), vectors)
     frozen = first_trained(parts) is None
     encoder = encoder_forward(parts, batch)
     return Work(
@@ -56,6 +53,29 @@ def work(parts: Parts, decoder: str, batch: Workload) -> Work:
         decoder=2 * (matrices + head) + 3 * attention,
         again=matrices + attention + (0 if frozen else encoder),
     )
+
+
+def blocks_of(model: Any) -> list[Block]:
+    """The blocks of a language model."""
+    return [Block.of(model.config, layer) for layer in layers_of(model)]
+
+
+def decoder_forward(model: Any, positions: int, *, sequences: int = 1) -> tuple[int, int]:
+    """Operations of a decoder's blocks on sequences of so many positions, forward: matrices, and attention."""
+    blocks = blocks_of(model)
+    attention = sum(block.attention_work(sequences, positions, causal=True) for block in blocks)
+    return sum(2 * block.matrices * sequences * positions for block in blocks), attention
+
+
+def logits_work(model: Any) -> int:
+    """Operations of the logits of one position."""
+    text: Any = model.config.get_text_config()
+    return 2 * int(text.vocab_size) * int(text.hidden_size)
+
+
+def projected(head: DecoderHead, vectors: int) -> int:
+    """Operations of a projector on so many vectors, forward."""
+    return 2 * count(head.projector.parameters()) * vectors
 
 
 def encoder_forward(parts: Parts, batch: Workload) -> int:
@@ -71,3 +91,31 @@ def encoder_forward(parts: Parts, batch: Workload) -> int:
         total += 2 * sequences * (keys * rows + (block.matrices - keys) * queries)
         total += block.attention_work(sequences, rows, causal=encoder.causal, queries=queries)
     return total
+
+
+def prefill_work(
+    model: ArcForCausalLM, decoder: str, *, contexts: float, context_tokens: float, positions: float, factor: int | None
+) -> tuple[float, float]:
+    """Operations for one prompt, on average.
+
+    Args:
+        factor: pooling factor, None for the trained one.
+
+    Returns:
+        of encoder and projector; of the decoder.
+    """
+    language_model = model.decoder(decoder).model
+    rows = max(1, round(positions))
+    passed = sum(decoder_forward(language_model, rows)) + logits_work(language_model)
+    compressor: Any = model.compressor if model.has_compressor else None
+    compressor = getattr(compressor, "compressor", compressor)
+    head = compressor.head(decoder) if hasattr(compressor, "head") else None
+    if head is not None and head.adapter is not None:  # of baselines that change the decoder
+        passed += 2 * count(head.adapter.parameters()) * rows
+    if contexts == 0 or not hasattr(compressor, "encoder"):
+        return 0.0, float(passed)
+    parts = Parts(compressor, {decoder: language_model})
+    shape = Workload(1, 1, max(1, round(context_tokens)), 0, 0, factor=factor)
+    vectors = compressor.compressed_length(shape.context_tokens, factor) + compressor.head(decoder).extra_vectors()
+    encoded = encoder_forward(parts, shape) + projected(compressor.head(decoder), vectors)
+    return contexts * encoded, float(passed)

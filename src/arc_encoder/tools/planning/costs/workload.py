@@ -8,8 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import singledispatch
 
-from arc_encoder.core.errors import ConfigError
+import torch
+
+from arc_encoder.core.errors import at_least
 from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction, Task
+from arc_encoder.model.encoder.pooling import MemoryTokens
+from arc_encoder.tools.planning.parts import Parts
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,7 @@ class Lengths:
     answer: int = 16
 
     def __post_init__(self) -> None:
-        for name in ("document", "question", "answer"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}_tokens={getattr(self, name)} must be at least 1")
+        at_least(1, document_tokens=self.document, question_tokens=self.question, answer_tokens=self.answer)
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,30 @@ def _(task: FewShot, lengths: Lengths) -> Workload:
 def batch_of(task: Task, batch_size: int, lengths: Lengths) -> Workload:
     """The batch of `batch_size` samples of a task."""
     return replace(workload(task, lengths), samples=batch_size)
+
+
+def chunks(parts: Parts, batch: Workload) -> tuple[int, int]:
+    """Sequences that the encoder reads, and tokens of the longest."""
+    length = min(batch.context_tokens, parts.compressor.chunking.size)
+    return batch.samples * batch.contexts * -(-batch.context_tokens // length), length
+
+
+def stage_lengths(parts: Parts, length: int, factor: float | None = None) -> list[int]:
+    """Rows of a sequence of `length` tokens before the first pooling block and after each of them.
+
+    `factor` is a pooling factor instead of the model's own.
+    """
+    pooling = parts.compressor.encoder.pooling
+    memory = (pooling.used or pooling.count) if isinstance(pooling, MemoryTokens) else 0
+    return [int(rows) for rows in pooling.stage_lengths(torch.tensor([length + memory]), factor)]
+
+
+def context_vectors(parts: Parts, batch: Workload) -> int:
+    """Vectors M of one context, task token not counted."""
+    return parts.compressor.compressed_length(batch.context_tokens, batch.factor)
+
+
+def merged_positions(parts: Parts, decoder: str, batch: Workload) -> int:
+    """T, positions of one sample in the decoder's input."""
+    extra = parts.compressor.head(decoder).extra_vectors()
+    return batch.contexts * (context_vectors(parts, batch) + extra) + batch.plain_tokens + batch.targets

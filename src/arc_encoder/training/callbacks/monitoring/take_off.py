@@ -17,7 +17,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.core.segments import Sample, TaskToken
 from arc_encoder.data.batching.datamodule import ArcDataModule
 from arc_encoder.data.batching.reference import as_text, with_start, without_contexts
@@ -54,8 +54,7 @@ class TakeOff(Callback):
     def __init__(
         self, every_n_steps: int = 25, threshold: float = 0.3, samples: int = 32, task: str | None = None
     ) -> None:
-        if every_n_steps < 1 or samples < 1:
-            raise ConfigError(f"take-off: every_n_steps={every_n_steps} and samples={samples} must be at least 1")
+        at_least(1, "take-off", every_n_steps=every_n_steps, samples=samples)
         if not 0 < threshold < 1:
             raise ConfigError(f"take-off: threshold={threshold} must be between 0 and 1")
         self.every_n_steps, self.threshold, self.samples, self.task = every_n_steps, threshold, samples, task

@@ -9,7 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.compute.memory import peak_memory_gib
+from arc_encoder.core.compute import peak_memory_gib
 
 
 class Throughput(Callback):

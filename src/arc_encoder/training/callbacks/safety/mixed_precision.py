@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.utilities import rank_zero_info
 
-from arc_encoder.core.compute.precision import compute_dtype
+from arc_encoder.core.compute import compute_dtype
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.training.module import ArcLightningModule
 

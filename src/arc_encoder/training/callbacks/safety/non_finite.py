@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.errors import ArcError, ConfigError
+from arc_encoder.core.errors import ArcError, ConfigError, at_least
+from arc_encoder.training.callbacks.monitoring.gradient_norms import norm_of
 
 POLICIES = ("stop", "skip")
 
@@ -42,8 +43,7 @@ class NonFinite(Callback):
     def __init__(self, policy: Literal["stop", "skip"] = "stop", max_consecutive: int = 20) -> None:
         if policy not in POLICIES:
             raise ConfigError(f"non-finite: policy={policy!r} is unknown; choose one of {', '.join(POLICIES)}")
-        if max_consecutive < 1:
-            raise ConfigError(f"non-finite: max_consecutive={max_consecutive} must be at least 1")
+        at_least(1, "non-finite", max_consecutive=max_consecutive)
         self.policy, self.max_consecutive = policy, max_consecutive
         self.skipped = self.in_a_row = 0
         self._batches: list[tuple[int, ArcBatch]] = []
@@ -61,7 +61,9 @@ class NonFinite(Callback):
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
         losses = torch.stack(self._losses).float()
-        bad = torch.stack([~torch.isfinite(losses).all(), ~torch.isfinite(gradient_norm(optimizer))]).float()
+        found = norm_of(p for group in optimizer.param_groups for p in group["params"])
+        norm = torch.zeros(()) if found is None else found
+        bad = torch.stack([~torch.isfinite(losses).all(), ~torch.isfinite(norm)]).float()
         if trainer.world_size > 1:
             bad = trainer.strategy.reduce(bad, reduce_op="sum")
         loss_is_bad, gradient_is_bad = (value > 0 for value in bad.tolist())
@@ -116,11 +118,3 @@ class NonFinite(Callback):
 
 
 ADVICE = "Look at these samples, lower the learning rates (encoder_lr, projector_lr), or lengthen warmup_steps"
-
-
-def gradient_norm(optimizer: Optimizer) -> Tensor:
-    """Norm of all gradients that the optimizer would use; a scalar."""
-    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients) if gradients else torch.zeros(())
-    whole = getattr(norm, "full_tensor", None)  # of sharded weights
-    return whole() if whole is not None else norm

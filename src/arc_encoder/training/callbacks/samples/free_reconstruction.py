@@ -10,7 +10,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 from torchmetrics.functional.text import char_error_rate
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.data.batching.datamodule import ArcDataModule
 from arc_encoder.training.callbacks.samples.text_samples import prompt_of
@@ -28,8 +28,7 @@ class FreeReconstruction(Callback):
     """
 
     def __init__(self, count: int = 8) -> None:
-        if count < 1:
-            raise ConfigError(f"free reconstruction: count={count} must be at least 1")
+        at_least(1, "free reconstruction", count=count)
         self.count = count
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -21,7 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import at_least
 from arc_encoder.core.segments import Role
 from arc_encoder.data.batching.datamodule import ArcDataModule
 from arc_encoder.model.decoder.load import FrozenDecoder
@@ -45,8 +45,7 @@ class VectorWords(Callback):
     """
 
     def __init__(self, nearest: int = 5, max_vectors: int = 64) -> None:
-        if nearest < 1 or max_vectors < 1:
-            raise ConfigError(f"vector words: nearest={nearest} and max_vectors={max_vectors} must be at least 1")
+        at_least(1, "vector words", nearest=nearest, max_vectors=max_vectors)
         self.nearest, self.max_vectors = nearest, max_vectors
 
     @torch.no_grad()
@@ -117,7 +116,6 @@ def heat_map(similar: Tensor, words: Sequence[str]) -> Tensor:
     """An image (3, height, width) of similarities (M, T): dark is unlike, bright is alike.
 
     Args:
-        similar: a row for each vector, a column for each token.
         words: the tokens in letters; they stand under their columns, and the numbers of the vectors before their rows.
     """
     rows, columns = similar.shape

@@ -5,6 +5,7 @@ Shape legend: B rows, P positions that were read before, S new positions, E deco
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,15 +14,38 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from arc_encoder.core.lru import Lru
+from arc_encoder.inference.encoding.contexts import CompressedContext
 from arc_encoder.inference.generation.answering import Answering
 from arc_encoder.inference.serving.engines.base import Delta, Finished, Job
 from arc_encoder.inference.serving.engines.embedded.answer import Answer
 from arc_encoder.inference.serving.engines.embedded.kv_rows import EMPTY, Row, Rows, check_cache
-from arc_encoder.inference.serving.engines.embedded.prefixes import Key, Prefixes, beginning, key_of
 from arc_encoder.inference.serving.engines.logprobs import TokenBytes
 from arc_encoder.inference.serving.prompts.prompt import Run, length_of
 from arc_encoder.model.decoder.chosen_logits import forward_at
 from arc_encoder.model.decoder.prefix import counts_slots
+
+Key = tuple[tuple[int, ...] | str, ...]
+
+
+def beginning(runs: Sequence[Run]) -> list[Run]:
+    """The runs up to the last document, which others may share; nothing where no text follows or there is none."""
+    last = max((place for place, run in enumerate(runs) if isinstance(run, CompressedContext)), default=-1)
+    return list(runs[: last + 1]) if 0 <= last < len(runs) - 1 and length_of(runs[last + 1 :]) else []
+
+
+def key_of(runs: Sequence[Run]) -> Key:
+    """What tells one beginning from another: its ids, and the numbers of its vectors.
+
+    Not what vectors say of themselves: a client may send any.
+    """
+    return tuple(_digest(run) if isinstance(run, CompressedContext) else tuple(run) for run in runs)
+
+
+def _digest(context: CompressedContext) -> str:
+    content = context.vectors.detach().cpu().contiguous().view(torch.uint8).numpy()
+    about = f"{tuple(context.vectors.shape)}{context.vectors.dtype}".encode()
+    return hashlib.sha256(about + content.tobytes()).hexdigest()
 
 
 @dataclass
@@ -63,13 +87,10 @@ class Decoding:
     """The batch of one decoder.
 
     Args:
-        answering: the decoder, behind the ARC-Encoder whose vectors it reads.
-        end_ids: ids that end an answer.
         max_batch: answers that are generated at the same time. Decoders whose attention counts places instead of
             positions take one at a time.
         prefill_positions: positions of new prompts that are read in one pass, padding included; a longer prompt is read
             alone.
-        prefix_cache_mib: memory for the keys and values of documents that may be asked again.
     """
 
     def __init__(
@@ -85,7 +106,8 @@ class Decoding:
         self.end_ids = frozenset([self.decoder.tokenizer.eos_token_id, *end_ids])
         self.max_batch = 1 if counts_slots(self.decoder.model.config) else max_batch
         self.prefill_positions = prefill_positions
-        self.prefixes = Prefixes(int(prefix_cache_mib * 2**20))
+        self.prefixes: Lru[Key, Row] = Lru(prefix_cache_mib * 2**20, lambda row: row.bytes)  # that end with a document
+        self.prefix_hits = self.prefix_misses = 0
         self._token_bytes = TokenBytes(self.decoder.tokenizer)
         self._takes_positions = "position_ids" in inspect.signature(self.decoder.model.forward).parameters
         self.reset()
@@ -114,7 +136,7 @@ class Decoding:
         Args:
             works: one at least; those of similar length are read together (`groups`).
         """
-        starts = [beginning(work.runs) if self.prefixes.max_bytes else [] for work in works]
+        starts = [beginning(work.runs) if self.prefixes.limit else [] for work in works]
         keys = [key_of(start) if start else None for start in starts]
         known = self._prefixes({key: start for key, start in zip(keys, starts, strict=True) if key is not None})
         rows = [known[key] if key is not None else EMPTY for key in keys]
@@ -139,6 +161,8 @@ class Decoding:
         """Keys and values of beginnings, those that are not remembered read now."""
         known = {key: self.prefixes.get(key) for key in wanted}
         missing = [key for key, row in known.items() if row is None]
+        self.prefix_hits += len(known) - len(missing)
+        self.prefix_misses += len(missing)
         if missing:
             _, read = self.extend([EMPTY] * len(missing), [self._embed(wanted[key]) for key in missing])
             for key, row in zip(missing, read, strict=True):
@@ -184,7 +208,6 @@ class Decoding:
         """Read more of several prompts.
 
         Args:
-            rows: what was read of each.
             pieces: embeddings (S, E) of what comes next, one position at least.
 
         Returns:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import torch
 
-from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError, at_least
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext
@@ -56,15 +56,8 @@ class TransformersEngine(Engine):
         max_positions: int = 131072,
         self_test: bool = True,
     ) -> None:
-        for key, value in (
-            ("max_batch", max_batch),
-            ("prefill_positions", prefill_positions),
-            ("max_positions", max_positions),
-        ):
-            if value < 1:
-                raise ConfigError(f"engine.{key}={value} must be at least 1")
-        if prefix_cache_mib < 0:
-            raise ConfigError(f"engine.prefix_cache_mib={prefix_cache_mib} must be at least 0")
+        at_least(1, "engine.", max_batch=max_batch, prefill_positions=prefill_positions, max_positions=max_positions)
+        at_least(0, "engine.", prefix_cache_mib=prefix_cache_mib)
         decoder = compressor.decoder
         if decoder is None:
             raise CheckpointError("the embedded engine needs the decoder in this process", advice="decoder")
@@ -101,13 +94,12 @@ class TransformersEngine(Engine):
         return self.loop.call(work)
 
     def counters(self) -> dict[str, float]:
-        prefixes = self.decoding.prefixes
         return {
             "answers_running": len(self.decoding.active),
             "prompts_waiting": self.loop.waiting,
-            "prefix_hits": prefixes.hits,
-            "prefix_misses": prefixes.misses,
-            "prefix_bytes": prefixes.bytes,
+            "prefix_hits": self.decoding.prefix_hits,
+            "prefix_misses": self.decoding.prefix_misses,
+            "prefix_bytes": self.decoding.prefixes.used,
             "failures": self.loop.failures,
         }
 

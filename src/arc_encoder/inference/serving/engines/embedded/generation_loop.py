@@ -64,7 +64,6 @@ class GenerationLoop:
     """Runs a `Decoding`.
 
     Args:
-        decoding: the decoder.
         max_positions: positions that all answers under way may come to, prompt and answer; more wait. One prompt always
             goes.
     """

@@ -24,7 +24,6 @@ class Row:
 
     Attributes:
         layers: keys and values of each layer, (1, H, length, F).
-        length: positions.
     """
 
     layers: Layers

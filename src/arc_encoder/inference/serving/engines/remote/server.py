@@ -18,8 +18,6 @@ class ServerFacts:
     """A server that can be used.
 
     Attributes:
-        version: of vLLM.
-        model: the name of the decoder there.
         window: most positions of a prompt with its answer; None where it does not say.
     """
 
@@ -32,9 +30,7 @@ def facts_of(client: httpx.Client, model: str | None, *, floor: str = FLOOR) -> 
     """Ask a server.
 
     Args:
-        client: for the server.
         model: the name of the decoder there; None for the only one.
-        floor: lowest version.
 
     Raises:
         ConfigError: a server that cannot be used: too old, without the model, or with LoRA, which together with prompt

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 import arc_encoder
-from arc_encoder.inference.encoding.budget import trained_factors
+from arc_encoder.inference.encoding.encode import trained_factors
 from arc_encoder.inference.serving.documents.reader import DocumentReader
 from arc_encoder.inference.serving.engines.base import Engine
 from arc_encoder.inference.serving.http.metrics import Metrics

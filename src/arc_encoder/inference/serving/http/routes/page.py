@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
-from arc_encoder.inference.encoding.budget import trained_factors
 from arc_encoder.inference.encoding.contexts import CompressedContext
+from arc_encoder.inference.encoding.encode import trained_factors
 from arc_encoder.inference.serving.documents.reader import DocumentReader
 from arc_encoder.inference.serving.engines.base import Engine
 from arc_encoder.inference.serving.http.answering import unless_gone

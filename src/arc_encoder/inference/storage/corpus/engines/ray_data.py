@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from arc_encoder.core.errors import ArcError, CheckpointError, ConfigError, DataError
+from arc_encoder.core.errors import ArcError, CheckpointError, ConfigError, DataError, check_number, needing
 from arc_encoder.data.records import Document
 from arc_encoder.inference.compressor import Compressor
 from arc_encoder.inference.encoding.contexts import CompressedContext, Origin, source_digest
@@ -33,8 +33,7 @@ class RayEngine(Engine):
     """
 
     def __init__(self, workers: int = 2, cpus: float = 1, gpus: float = 0, address: str | None = None) -> None:
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise ConfigError(f"engine: workers={workers!r} must be a whole number from 1 on")
+        check_number("engine: workers", workers, lowest=1)
         self.workers, self.cpus, self.gpus, self.address = workers, cpus, gpus, address
         _ray()
 
@@ -212,9 +211,7 @@ def _plain(error: ArcError) -> ArcError:
 
 
 def _ray() -> Any:
-    try:
+    with needing("the Ray engine needs Ray Data", "ray"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise ConfigError("the Ray engine needs Ray Data; install it with: pip install 'arc-encoder[ray]'") from error
     return ray

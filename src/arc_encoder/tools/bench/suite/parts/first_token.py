@@ -13,7 +13,7 @@ from arc_encoder.core.segments import TaskToken
 from arc_encoder.model.encoder.chunking import Chunking
 from arc_encoder.tools.bench.suite.figure import Figure, Measurement, in_turns
 from arc_encoder.tools.bench.suite.models import DECODER, Shape, random_arc_model
-from arc_encoder.tools.planning.costs.prefill import prefill_work
+from arc_encoder.tools.planning.costs.work import prefill_work
 
 
 @dataclass

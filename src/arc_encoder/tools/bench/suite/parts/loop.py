@@ -16,7 +16,7 @@ from omegaconf import OmegaConf, open_dict
 from torch import Tensor
 from torch.optim import Optimizer
 
-from arc_encoder.config.building.decoders import build_decoders
+from arc_encoder.config.building.compressors import build_decoders
 from arc_encoder.config.building.training import build_trainer
 from arc_encoder.config.compose import composing
 from arc_encoder.config.paths import register_resolvers

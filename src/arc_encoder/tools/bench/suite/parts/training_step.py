@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from arc_encoder.core.compute.memory import peak_memory_gib, reset_peak_memory
+from arc_encoder.core.compute import peak_memory_gib, reset_peak_memory
 from arc_encoder.tools.bench.suite.figure import Figure, Measurement, in_turns
 from arc_encoder.tools.bench.suite.models import Shape, continuation_batch, random_arc_model
 

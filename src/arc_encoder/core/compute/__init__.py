@@ -1,1 +1,0 @@
-"""What computes: devices, dtypes, memory."""

@@ -1,1 +1,0 @@
-"""Questions about long documents, and summaries of them."""

@@ -1,1 +1,0 @@
-"""Questions whose passages are retrieved, and records that are in our form."""

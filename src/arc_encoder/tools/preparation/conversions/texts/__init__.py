@@ -1,1 +1,0 @@
-"""Plain texts, paraphrases and translations."""

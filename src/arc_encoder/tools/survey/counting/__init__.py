@@ -1,1 +1,0 @@
-"""Lengths and duplicates, counted in constant memory."""

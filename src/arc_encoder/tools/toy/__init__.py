@@ -1,1 +1,0 @@
-"""Making the bundled toy models: tokenizers and small language models trained on the toy world."""

@@ -1,0 +1,1 @@
+"""Measurements behind pages of docs/results, one file each."""
