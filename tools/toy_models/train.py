@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 
-from arc_encoder.config.app.failing import told
+from arc_encoder.config.app.failing import user_errors
 from arc_encoder.config.app.run import quieten
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.data.synthetic.toy_world import ToyWorld
@@ -57,7 +57,7 @@ def main() -> None:
         print((HERE / "recipe.yaml").read_text(encoding="utf-8"), end="")
         return
     quieten()
-    with told():
+    with user_errors():
         train_toy_model(settings(sys.argv[1:]))
 
 

@@ -246,7 +246,7 @@ def _parameters(node: Any) -> list[str]:
         return read
     try:
         parameters = inspect.signature(get_object(node["_target_"])).parameters
-    except Exception:  # an import that fails is told when the configuration is checked
+    except Exception:  # an import that fails is user_errors when the configuration is checked
         return []
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [name for name, parameter in parameters.items() if parameter.kind in named]

@@ -18,7 +18,7 @@ import pytest
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.tools.ablation import start as starts
 from arc_encoder.tools.ablation.stages import Stage
-from arc_encoder.tools.ablation.start import Afresh, Running, Start, Warm
+from arc_encoder.tools.ablation.start import ForkedProcess, FreshProcess, Running, Start
 from arc_encoder.tools.ablation.work import StageError, finished_folders, is_done, run_stages
 
 SCRIPT = """
@@ -56,7 +56,7 @@ class Pretended(Start, Running):
         raise AssertionError("they end at once")
 
 
-@pytest.fixture(params=[Afresh, Warm])
+@pytest.fixture(params=[FreshProcess, ForkedProcess])
 def start(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     (tmp_path / "pretend_command.py").write_text(SCRIPT)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))  # for a program of its own
@@ -175,7 +175,8 @@ if __name__ == "__main__":
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "by"), [("Afresh", signal.SIGTERM), ("Warm", signal.SIGTERM), ("Warm", signal.SIGKILL)]
+    ("kind", "by"),
+    [("FreshProcess", signal.SIGTERM), ("ForkedProcess", signal.SIGTERM), ("ForkedProcess", signal.SIGKILL)],
 )
 def test_what_was_started_ends_with_the_one_that_started_it(kind: str, by: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "pretend_command.py").write_text(
@@ -213,4 +214,4 @@ def is_running(number: int) -> bool:
 
 def test_no_jobs(stage: object) -> None:
     with pytest.raises(ConfigError, match="jobs=0 must be at least 1"):
-        run_stages([stage("a")], start=Afresh(), jobs=0)  # type: ignore[operator]
+        run_stages([stage("a")], start=FreshProcess(), jobs=0)  # type: ignore[operator]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from arc_encoder.config.app.failing import told
+from arc_encoder.config.app.failing import user_errors
 
 if TYPE_CHECKING:
     from arc_encoder.inference.storage import VectorStore
@@ -31,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     from arc_encoder.inference.storage import VectorStore
 
-    with told():
+    with user_errors():
         sys.exit(run(arguments, VectorStore(arguments.folder)))
 
 

@@ -11,7 +11,7 @@ import sys
 
 from omegaconf import DictConfig
 
-from arc_encoder.config.app.failing import told
+from arc_encoder.config.app.failing import user_errors
 from arc_encoder.config.app.run import run_app
 from arc_encoder.config.building.evaluation import evaluate_from_config
 from arc_encoder.config.building.settings import words_of_command
@@ -31,7 +31,7 @@ def run(config: DictConfig) -> None:
 
 def main() -> None:
     """Console entry point."""
-    with told():
+    with user_errors():
         sys.argv[1:] = expand_resume(sys.argv[1:], "eval")
     run_app("eval", run)
 

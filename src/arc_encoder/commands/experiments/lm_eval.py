@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from arc_encoder.config.app.failing import told
+from arc_encoder.config.app.failing import user_errors
 from arc_encoder.config.app.run import quieten
 from arc_encoder.config.app.usage import LM_EVAL
 
@@ -19,7 +19,7 @@ def main() -> None:
         return
     from arc_encoder.config.building.harness import register
 
-    with told():
+    with user_errors():
         register()
         quieten()
         from lm_eval.__main__ import cli_evaluate

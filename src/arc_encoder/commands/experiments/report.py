@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from arc_encoder.config.app.failing import told
+from arc_encoder.config.app.failing import user_errors
 from arc_encoder.config.app.usage import REPORT
 from arc_encoder.config.app.words import split_places
 from arc_encoder.core.errors import ConfigError
@@ -25,7 +25,7 @@ def main() -> None:
         return
     verb = words.pop(0) if words[0] in ("examples", "compare") else "page"
     try:
-        with told():
+        with user_errors():
             print(_page(words) if verb == "page" else _printed(verb, words), flush=True)
     except BrokenPipeError:  # who read what is printed, such as `head`, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

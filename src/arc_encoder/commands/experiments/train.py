@@ -10,7 +10,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from arc_encoder.config.app.failing import told
+from arc_encoder.config.app.failing import user_errors
 from arc_encoder.config.app.run import run_app
 from arc_encoder.config.building.settings import words_of_command
 from arc_encoder.config.building.training import train_from_config
@@ -31,7 +31,7 @@ def train(config: DictConfig) -> float | None:
 
 def main() -> None:
     """Console entry point."""
-    with told():
+    with user_errors():
         sys.argv[1:] = expand_resume(sys.argv[1:])
     run_app("train", train)
 

@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from arc_encoder.config.app.failing import told
+from arc_encoder.config.app.failing import user_errors
 from arc_encoder.core.errors import ArcError
 
 DTYPES = ("float32", "bfloat16", "float64")
@@ -33,7 +33,7 @@ def main() -> None:
     from arc_encoder.tools.parity.suite import NOT_COMPARED, run_suite
 
     quieten()
-    with told():
+    with user_errors():
         if not arguments.folder.is_dir():
             raise ArcError(f"{arguments.folder} is no folder; give one of golden cases")
         device, dtype = choose_device(arguments.device), getattr(torch, arguments.dtype)

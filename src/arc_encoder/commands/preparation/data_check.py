@@ -12,7 +12,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from arc_encoder.config.app.failing import told
+from arc_encoder.config.app.failing import user_errors
 from arc_encoder.config.app.run import run_app
 from arc_encoder.config.app.words import files_as_setting
 from arc_encoder.tools.preparation.writing import atomic_writer
@@ -41,6 +41,6 @@ def run(config: DictConfig) -> None:
 
 def main() -> None:
     """Entry point of the verb; words that are no settings are files."""
-    with told():
+    with user_errors():
         sys.argv[1:] = files_as_setting(sys.argv[1:])
     run_app("check", run, unbuilt=("data.tasks.",))

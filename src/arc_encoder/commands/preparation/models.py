@@ -9,7 +9,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from arc_encoder.config.app.failing import fail, told
+from arc_encoder.config.app.failing import fail, user_errors
 from arc_encoder.config.app.run import quieten
 from arc_encoder.model.language_models.downloads.catalogue import CATALOGUE, DTYPES, known_model
 from arc_encoder.model.language_models.downloads.places import is_complete, listing, model_folder, require_model
@@ -46,7 +46,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s")
     try:
-        with told():
+        with user_errors():
             print(arguments.run(arguments))
     except KeyboardInterrupt:
         fail("interrupted; nothing half finished is left")

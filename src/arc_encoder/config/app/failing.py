@@ -20,7 +20,7 @@ def fail(error: BaseException | str) -> NoReturn:
 
 
 @contextmanager
-def told(*others: type[BaseException]) -> Iterator[None]:
+def user_errors(*others: type[BaseException]) -> Iterator[None]:
     """Tell a user's mistake in a block, or in the function that this decorates, and leave."""
     mistakes: tuple[type[BaseException], ...] = (ArcError, *others)
     try:

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from arc_encoder.config.app.failing import fail, listed, told
+from arc_encoder.config.app.failing import fail, listed, user_errors
 from arc_encoder.config.overrides import check_names
 from arc_encoder.config.paths import configs_folder, register_resolvers
 
@@ -26,7 +26,7 @@ def answered(config: str) -> bool:
     if arguments.help or arguments.hydra_help:
         show_help(config)
         return True
-    with told(HydraException, OmegaConfBaseException):
+    with user_errors(HydraException, OmegaConfBaseException):
         problems = check_names(arguments, config)
     if problems:
         fail(listed(problems))

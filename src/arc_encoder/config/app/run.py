@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.config.app.advice import with_advice
-from arc_encoder.config.app.failing import fail, listed, told
+from arc_encoder.config.app.failing import fail, listed, user_errors
 from arc_encoder.config.compose import import_modules
 from arc_encoder.config.overrides import check_command_line
 from arc_encoder.config.paths import configs_folder, register_resolvers
@@ -69,7 +69,7 @@ def run_app(
             fail(f"Lightning refuses the trainer's settings: {error}")
 
     if not (arguments.help or arguments.hydra_help or arguments.info or arguments.cfg):
-        with told(HydraException, OmegaConfBaseException):
+        with user_errors(HydraException, OmegaConfBaseException):
             problems, added = check_command_line(
                 arguments, config_name, keys=KEYS[config_name], ignored=ignored, unbuilt=unbuilt
             )

@@ -97,9 +97,9 @@ def _decoders(name: str, path: str | None) -> dict[str, FrozenDecoder]:
         raise error.__cause__ from error
     except (HydraException, OmegaConfBaseException) as error:
         names = ", ".join(sorted(file.stem for file in (configs_folder() / "decoder").glob("*.yaml")))
-        told = f"decoder={name}" + (f", decoder_path={path}" if path else "")
+        chosen = f"decoder={name}" + (f", decoder_path={path}" if path else "")
         raise ConfigError(
-            f"model_args: {told} cannot be used ({str(error).splitlines()[0]}); the decoders are {names}, "
+            f"model_args: {chosen} cannot be used ({str(error).splitlines()[0]}); the decoders are {names}, "
             "and decoder=huggingface takes decoder_path=<folder or hub name>"
         ) from error
 

@@ -64,8 +64,8 @@ def find_problems(
         problems += _bind(path, node)
     problems += _build_cheap(config, problems, unbuilt)
     problems += combinations(config, problems)
-    told = [" ".join(problem.split()) for problem in problems]  # libraries write whole paragraphs
-    return [problem for problem in told if not problem.startswith(ignored)]
+    lines = [" ".join(problem.split()) for problem in problems]  # libraries write whole paragraphs
+    return [problem for problem in lines if not problem.startswith(ignored)]
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, DictConfig]]:

@@ -73,6 +73,11 @@ MODULES = {
     "study.start": "tools.ablation.start",
     "training.optim": "training.optim.optimizer",
 }
+# Classes that were renamed: the whole path below the package before, and now.
+CLASSES = {
+    "tools.ablation.start.Afresh": "tools.ablation.start.FreshProcess",
+    "tools.ablation.start.Warm": "tools.ablation.start.ForkedProcess",
+}
 # Settings that were renamed: the whole path before, and now.
 KEYS = {
     "model.length_groups": "model.length_buckets",
@@ -88,7 +93,8 @@ def current_target(target: str) -> str:
     if own == target:
         return target
     module, _, name = own.rpartition(".")
-    return f"{PACKAGE}{MODULES[module]}.{name}" if module in MODULES else target
+    moved = f"{MODULES.get(module, module)}.{name}"
+    return PACKAGE + CLASSES.get(moved, moved)
 
 
 def current_module(module: str) -> str | None:

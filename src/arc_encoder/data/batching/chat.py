@@ -55,17 +55,17 @@ class ChatTemplate:
         The last segment is the assistant's answer if it is a target. A sample without one is a
         prompt, and ends where the assistant begins. A target inside the user's turn stays one.
         """
-        told, segments = sample.instruction, list(sample.segments)
+        instruction, segments = sample.instruction, list(sample.segments)
         answer = segments.pop().text if segments and segments[-1].role is Role.TARGET else None
         turn = [
             *self.opening,
-            Segment(told.prefix, Role.PLAIN),
+            Segment(instruction.prefix, Role.PLAIN),
             *segments,
-            Segment(told.request, Role.PLAIN),
+            Segment(instruction.request, Role.PLAIN),
             *self.answering,
         ]
-        if told.suffix:
-            turn.append(Segment(self.lead + told.suffix, Role.PLAIN))
+        if instruction.suffix:
+            turn.append(Segment(self.lead + instruction.suffix, Role.PLAIN))
         elif answer is not None:  # templates trim a turn, so the answer's own white space in front goes
             answer = (self.lead.removesuffix(" ") if self.spaced else self.lead) + answer.lstrip()
         if answer is not None:

@@ -145,14 +145,14 @@ class QuestionFields:
     def question(self, record: Mapping[str, Any], where: str, subset: str) -> Question:
         """The question of a sound record."""
         names = self.names
-        told, article = value_at(record, names["instruction"]), value_at(record, names["document"])
+        instruction, article = value_at(record, names["instruction"]), value_at(record, names["document"])
         return Question(
             id=named(record, where),
             question=str(value_at(record, names["question"])),
             answers=self._answers(record),
             passages=texts(value_at(record, names["passages"])),
             subset=subset,
-            instruction="" if told is None else str(told),
+            instruction="" if instruction is None else str(instruction),
             article=str(article) if is_text(article) else "",
         )
 

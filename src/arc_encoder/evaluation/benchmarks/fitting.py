@@ -128,13 +128,15 @@ def warn_of_shortened(
     examples = sum(each.examples_cut for each in prompts)
     window = f"the window of {session.decoder.window} of decoder {session.decoder_name!r}"
     encoder = f" or the {max_tokens} tokens that the ARC-Encoder reads" if max_tokens is not None else ""
-    told = []
+    changes = []
     if fewer:
-        told.append(f"{fewer} of {len(prompts)} prompts did not fit {window} and have fewer than {shots} examples")
-        told.append(f"{cut} documents were cut at their end")
+        changes.append(f"{fewer} of {len(prompts)} prompts did not fit {window} and have fewer than {shots} examples")
+        changes.append(f"{cut} documents were cut at their end")
     elif cut:
-        told.append(f"{cut} of {len(prompts)} documents were cut at their end to fit {window}{encoder}")
+        changes.append(f"{cut} of {len(prompts)} documents were cut at their end to fit {window}{encoder}")
     if examples:
-        told.append(f"{examples} documents of examples were cut to the {max_tokens} tokens that the ARC-Encoder reads")
-    if told:
-        warnings.warn(f"benchmark {name}: {'; '.join(told)}", stacklevel=3)
+        changes.append(
+            f"{examples} documents of examples were cut to the {max_tokens} tokens that the ARC-Encoder reads"
+        )
+    if changes:
+        warnings.warn(f"benchmark {name}: {'; '.join(changes)}", stacklevel=3)

@@ -258,12 +258,12 @@ class QuestionAnswering(Benchmark):
     def _seen(self, question: Question, prompt: Prompt) -> dict[str, str]:
         """The beginning of the question's own document, and of the text shown in its place, if that differs."""
         document = joined_passages(question)
-        told = {"document": beginning_of(document)} if document.strip() else {}
+        seen = {"document": beginning_of(document)} if document.strip() else {}
         if prompt.shown and len(prompt.shown) == len(prompt.documents):
             own = len(self.layout.documents(question, asked=True))
             shown = "\n".join(prompt.shown[-own:] if own else ())
-            told |= {"shown": beginning_of(shown)} if shown != document else {}
-        return told
+            seen |= {"shown": beginning_of(shown)} if shown != document else {}
+        return seen
 
 
 def _asking(source: Source[Question], only: str | None, path: str) -> Source[Question]:

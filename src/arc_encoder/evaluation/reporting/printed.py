@@ -81,8 +81,8 @@ def comparison(places: Sequence[str], settings: Mapping[str, str]) -> str:
         metric = settings.get("metric") or row.metric
         names = (_name(run, row), _name(*other))
         found = compare(examples_of(run, row), examples_of(*other), metric, names=names)
-        told = [*([described(run, row)["shots"]] if shots else []), *([seed] if several else [])]
-        rows.append([row.benchmark, *told, *names, *_figures(found)])
+        protocol = [*([described(run, row)["shots"]] if shots else []), *([seed] if several else [])]
+        rows.append([row.benchmark, *protocol, *names, *_figures(found)])
     return table([*header, "95 %", "p"], rows)
 
 

@@ -42,7 +42,7 @@ class HarnessModel(LM):
         super().__init__()
         at_least(0, keep=keep)
         at_least(1, max_new_tokens=max_new_tokens)
-        self.session, self.keep, self.max_new_tokens, self._told = session, keep, max_new_tokens, False
+        self.session, self.keep, self.max_new_tokens, self._warned = session, keep, max_new_tokens, False
 
     def loglikelihood(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
         """Log-probability of each continuation, in nats, and whether greedy decoding would say it."""
@@ -142,12 +142,12 @@ class HarnessModel(LM):
         return max(over)
 
     def _warn_once(self) -> None:
-        if not self._told:
+        if not self._warned:
             warnings.warn(
                 "a prompt is longer than decoder or ARC-Encoder can read; its beginning is left out, and so with others",
                 stacklevel=4,
             )
-        self._told = True
+        self._warned = True
 
     def _sample(self, name: str, prompt: str, *, keep: int | None = None) -> Sample:
         """The prompt, all but its last tokens compressed."""

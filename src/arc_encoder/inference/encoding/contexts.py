@@ -23,7 +23,7 @@ VERSION = 1  # of the file's metadata
 KEY = "compressed_context"
 
 
-class Kept(Protocol):
+class ContextStore(Protocol):
     """What keeps compressed contexts by id, such as `arc_encoder.inference.storage.VectorStore`."""
 
     def __getitem__(self, id: str, /) -> CompressedContext:
@@ -43,7 +43,7 @@ class Context:
     """
 
     text: str | CompressedContext
-    store: Kept | None = None
+    store: ContextStore | None = None
 
     def resolved(self) -> Context | CompressedContext:
         """Vectors where there are any already, or else the context of a text itself.
@@ -140,9 +140,11 @@ class CompressedContext:
                 about: dict[str, Any] = json.loads((opened.metadata() or {}).get(KEY, "null")) or {}
                 version = about.pop("version", None)
                 if version != VERSION:
-                    told = "no compressed context" if version is None else f"a compressed context of version {version}"
+                    content = (
+                        "no compressed context" if version is None else f"a compressed context of version {version}"
+                    )
                     raise CheckpointError(
-                        f"{file} holds {told}; expected what CompressedContext.save writes (version {VERSION})"
+                        f"{file} holds {content}; expected what CompressedContext.save writes (version {VERSION})"
                     )
                 fidelity = about.pop("fidelity", None)
                 return cls(opened.get_tensor("vectors"), Origin(**about), fidelity)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from arc_encoder.core.errors import ConfigError, check_number
-from arc_encoder.inference.encoding.contexts import CompressedContext, Context, Kept, source_digest
+from arc_encoder.inference.encoding.contexts import CompressedContext, Context, ContextStore, source_digest
 from arc_encoder.inference.fallback.probe import AnswerProbe
 from arc_encoder.inference.generation.prompts import Part, Parts, Prompt
 
@@ -168,6 +168,6 @@ def _fidelity(part: Part) -> float:
     return 1.0 if known is None else known
 
 
-def _kept_text(store: Kept, id: str) -> str | None:
+def _kept_text(store: ContextStore, id: str) -> str | None:
     text = getattr(store, "text", None)
     return None if text is None else text(id)

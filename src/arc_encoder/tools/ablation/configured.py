@@ -185,8 +185,8 @@ def check_stages(stages: list[Stage], *, first_seed: int, shared: Sequence[str] 
             found = [str(error)]
         problems |= {(stage.title, problem): stage.command for problem in found}
     if problems:
-        told = _tell(problems, shared)
-        raise ConfigError("\n  - ".join(["the ablation's commands cannot run:", *told]))
+        messages = _tell(problems, shared)
+        raise ConfigError("\n  - ".join(["the ablation's commands cannot run:", *messages]))
 
 
 def _tell(problems: Mapping[tuple[str, str], str], shared: Sequence[str]) -> list[str]:
@@ -196,18 +196,18 @@ def _tell(problems: Mapping[tuple[str, str], str], shared: Sequence[str]) -> lis
         for word in shared
     }
     places = {"arc-eval": ("trainings", "train_overrides"), "arc-train": ("evaluations", "eval_overrides")}
-    told = []
+    messages = []
     misplaced = {word: next(iter(commands)) for word, commands in unknown.items() if len(commands) == 1}
     for word, command in misplaced.items():
         kind, setting = places[command]
-        told.append(
+        messages.append(
             f"overrides={word}: {command} has no such setting, and overrides are given to all commands; "
             f"give it to the {kind} alone: \"{setting}=['{word}']\""
         )
     for (title, problem), command in problems.items():
         if not any(command == where and _does_not_know(problem, word) for word, where in misplaced.items()):
-            told.append(f"{title}: {problem}")
-    return told
+            messages.append(f"{title}: {problem}")
+    return messages
 
 
 def _does_not_know(problem: str, word: str) -> bool:

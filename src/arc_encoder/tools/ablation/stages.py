@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from arc_encoder.core.errors import ConfigError
-from arc_encoder.tools.ablation.start import Afresh, Start
+from arc_encoder.tools.ablation.start import FreshProcess, Start
 
 WORDS = ("both", "pretrain", "finetune", "evaluate", "reference")  # keys that hold overrides
 
@@ -72,7 +72,7 @@ class Scale:
     evaluate: Sequence[str]
     reference: Sequence[str] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
-    start: Start = field(default_factory=Afresh)
+    start: Start = field(default_factory=FreshProcess)
     jobs: int = 1
     threads: int | None = None
 
@@ -161,8 +161,8 @@ def stages_of(
 
     if scale.reference:
         place = folder / "reference"
-        told = _conditions({**same, "variant": "reference", **changed})
-        words = (*scale.evaluate, *scale.reference, *ablation.evaluate, *ablation.reference, told, *all_asked)
+        conditions = _conditions({**same, "variant": "reference", **changed})
+        words = (*scale.evaluate, *scale.reference, *ablation.evaluate, *ablation.reference, conditions, *all_asked)
         stages[place] = evaluation("reference", words, place)
     for seed in seeds:
         for variant_name, variant in variants.items():
@@ -179,10 +179,10 @@ def stages_of(
                     f"ablation {name}: variant {variant_name} skips both trainings, and nothing is left of it"
                 )
             trained = links.get("finetune") or links["pretrain"]
-            told = _conditions({**same, "variant": variant_name, "seed": seed, **variant.conditions, **changed})
+            conditions = _conditions({**same, "variant": variant_name, "seed": seed, **variant.conditions, **changed})
             made = str(trained / "compressor")
             asked = [word.replace("{compressor}", made) for word in variant.evaluate]
-            words = (*scale.evaluate, *ablation.evaluate, *asked, f"checkpoint={made}", told, *all_asked)
+            words = (*scale.evaluate, *ablation.evaluate, *asked, f"checkpoint={made}", conditions, *all_asked)
             stages[place] = evaluation(f"{title}: evaluation", words, place, (trained,), links=links, seed=seed)
     return list(stages.values())
 

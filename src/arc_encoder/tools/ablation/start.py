@@ -41,7 +41,7 @@ class Start(ABC):
         """Start `command` (arc-train or arc-eval) with `words`; what it prints is added to the file `log`."""
 
 
-class Afresh(Start):
+class FreshProcess(Start):
     """Each command as a program of its own, as a shell would start it.
 
     Trainings on several devices need this: they start further processes from their own command line.
@@ -55,7 +55,7 @@ class Afresh(Start):
             return _Program([sys.executable, "-m", MODULES[command], *words], output)
 
 
-class Warm(Start):
+class ForkedProcess(Start):
     """Each command in a process forked from one that has imported torch, Lightning and Transformers.
 
     Importing them takes about ten seconds of a CPU. The process that is forked does nothing else, so no thread

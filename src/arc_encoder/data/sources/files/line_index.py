@@ -98,9 +98,9 @@ def index_lines(path: Path, content: Bytes, check: Check, key: str, *, limit: in
                     buffer.tofile(file)
                     del buffer[:]
             buffer.tofile(file)
-            told = json.dumps([skipped.count, skipped.first]).encode()
-            told += b" " * (-len(told) % 8)
-            file.write(told + len(told).to_bytes(8, "little"))
+            trailer = json.dumps([skipped.count, skipped.first]).encode()
+            trailer += b" " * (-len(trailer) % 8)
+            file.write(trailer + len(trailer).to_bytes(8, "little"))
 
     index = _read_index(build_once(content.path, f"index of {key}, limit {limit}", make))
     if stop and index.skipped.count:

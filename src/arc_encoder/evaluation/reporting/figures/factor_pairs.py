@@ -15,11 +15,11 @@ OWN = (*KEYS, "variant")  # conditions that differ within a panel
 def factor_pairs(material: Material) -> Any | None:
     """A panel for each benchmark, decoder, ablation and other condition; None where runs do not say both factors."""
     pairs = [figure for figure in material.shown() if _is_pair(figure)]
-    told = [{key: str(value) for key, value in pair.conditions.items() if key not in OWN} for pair in pairs]
-    keys = sorted({key for each in told for key in each})
-    differing = [key for key in keys if len({each.get(key) for each in told}) > 1]
+    shown_of = [{key: str(value) for key, value in pair.conditions.items() if key not in OWN} for pair in pairs]
+    keys = sorted({key for each in shown_of for key in each})
+    differing = [key for key in keys if len({each.get(key) for each in shown_of}) > 1]
     groups: dict[str, dict[tuple[float, float], Figure]] = {}
-    for figure, conditions in zip(pairs, told, strict=True):
+    for figure, conditions in zip(pairs, shown_of, strict=True):
         place = (int(figure.conditions[KEYS[0]]), int(figure.conditions[KEYS[1]]))
         front = [conditions[key] for key in differing if key in conditions]
         groups.setdefault("/".join([*front, figure.panel]), {})[place] = figure

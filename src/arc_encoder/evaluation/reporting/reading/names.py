@@ -66,22 +66,22 @@ class Names:
 
 
 def _fronts(runs: Sequence[Run]) -> dict[Path, str]:
-    told = {
+    conditions = {
         run.folder: {key: str(value) for key, value in run.conditions.items() if key not in ("variant", "seed")}
         for run in runs
     }
-    ablations = {each["ablation"] for each in told.values() if "ablation" in each}
+    ablations = {each["ablation"] for each in conditions.values() if "ablation" in each}
     alike: dict[tuple[str, str], list[Path]] = {}
     for run in runs:
-        ablation = told[run.folder].get("ablation", "") if len(ablations) > 1 else ""
+        ablation = conditions[run.folder].get("ablation", "") if len(ablations) > 1 else ""
         alike.setdefault((ablation, "" if run.variant in BARE else run.variant), []).append(run.folder)
     fronts = {}
     for (ablation, _), folders in alike.items():
-        keys = sorted({key for folder in folders for key in told[folder]})
-        differing = [key for key in keys if len({told[folder].get(key) for folder in folders}) > 1]
+        keys = sorted({key for folder in folders for key in conditions[folder]})
+        differing = [key for key in keys if len({conditions[folder].get(key) for folder in folders}) > 1]
         for folder in folders:
-            more = [told[folder][key] if key == "ablation" else f"{key}={told[folder][key]}"
-                    for key in differing if key in told[folder]]  # fmt: skip
+            more = [conditions[folder][key] if key == "ablation" else f"{key}={conditions[folder][key]}"
+                    for key in differing if key in conditions[folder]]  # fmt: skip
             fronts[folder] = ", ".join(filter(None, [ablation, *more]))
     return fronts
 

@@ -89,8 +89,8 @@ def cost_table(costs: Sequence[Cost]) -> str:
         shown = label(cost) + (MODIFIED if cost.decoder_modified else "")
         values = [(getattr(cost, field), form) for field, form, _ in columns.values()]
         figures = ["" if value is None else f"{value:{form}}" for value, form in values]
-        told = [*([cost.decoder] if several else []), cost.benchmark, *(_text(cost, name) for name in asked)]
-        rows.append([*told, shown, *figures])
+        asked_of = [*([cost.decoder] if several else []), cost.benchmark, *(_text(cost, name) for name in asked)]
+        rows.append([*asked_of, shown, *figures])
     return table(names, rows)
 
 

@@ -33,17 +33,17 @@ def training_table(places: Sequence[Path]) -> Table | None:
         took = curves.get(TOOK_OFF, [])
         shares = [curve[-1][1] for tag, curve in curves.items() if tag.startswith(SHARE)]
         steps = max((step for curve in curves.values() for step, _ in curve), default=0)
-        told = " ".join(word for word in words[place] if word not in common)
+        changed = " ".join(word for word in words[place] if word not in common)
         last = [value for _, value in train[-max(1, len(train) // 20) :]]
         ended = validation[-1][1] if validation else float("inf")
         figures = [f"{sum(last) / len(last):.3f}" if last else "", f"{ended:.3f}" if validation else ""]
         figures += [f"{took[-1][1]:.0f}" if took else ("never" if shares else "")]
         figures += [f"{min(shares):.2f}" if shares else ""]
         state = "yes" if (place / "compressor").is_dir() else "no"
-        rows.append((ended, str(place), [os.path.relpath(place, shared), told, str(steps), *figures, state]))
+        rows.append((ended, str(place), [os.path.relpath(place, shared), changed, str(steps), *figures, state]))
     header = [
         "training",
-        "told",
+        "overrides",
         "steps",
         "train loss (nats/token)",
         "val loss (nats/token)",

@@ -18,7 +18,7 @@ from arc_encoder.inference.serving.engines.base import Delta, Engine, Finished, 
 from arc_encoder.inference.serving.http.guard import DEADLINE, NOTES, Deadline
 from arc_encoder.inference.serving.http.metrics import Metrics
 from arc_encoder.inference.serving.prompts.prompt import Part
-from arc_encoder.inference.serving.protocol.errors import ApiError, failed, timed_out, told_without_text
+from arc_encoder.inference.serving.protocol.errors import ApiError, failed, timed_out, without_text
 from arc_encoder.inference.serving.protocol.shapes import Shape
 
 
@@ -96,7 +96,7 @@ class Responder:
                     yield _line(error.body())
                     return
                 except Exception as error:
-                    request.scope[NOTES]["error"] = told_without_text(error)
+                    request.scope[NOTES]["error"] = without_text(error)
                     yield _line(failed().body())
                     return
             yield "data: [DONE]\n\n"

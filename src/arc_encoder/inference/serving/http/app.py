@@ -21,7 +21,7 @@ from arc_encoder.inference.serving.http.metrics import Metrics
 from arc_encoder.inference.serving.http.routes.about import about_routes
 from arc_encoder.inference.serving.http.routes.embed import embed_routes
 from arc_encoder.inference.serving.http.routes.openai import openai_routes
-from arc_encoder.inference.serving.protocol.errors import ApiError, failed, mistakes_of, told_without_text
+from arc_encoder.inference.serving.protocol.errors import ApiError, failed, mistakes_of, without_text
 from arc_encoder.inference.serving.protocol.limits import Limits
 
 
@@ -66,7 +66,7 @@ def create_app(gateway: Gateway) -> FastAPI:
         from arc_encoder.inference.serving.http.routes.page import page_routes
 
         app.include_router(page_routes(gateway.engine, gateway.reader, gateway.model))
-    app.add_exception_handler(ApiError, _told)
+    app.add_exception_handler(ApiError, _responded)
     app.add_exception_handler(ArcError, _arc_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -84,24 +84,24 @@ def _counters(gateway: Gateway) -> dict[str, float]:
     return mine | gateway.engine.counters()
 
 
-async def _told(request: Request, error: Any) -> Response:
+async def _responded(request: Request, error: Any) -> Response:
     request.scope[NOTES]["error"] = error.code or error.kind
     return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
 
 
 async def _arc_error(request: Request, error: Any) -> Response:
     """What nobody turned into an answer: its message is for whoever runs the gateway, and may name folders and addresses."""
-    answer = await _told(request, failed())
-    request.scope[NOTES]["error"] = told_without_text(error)
+    answer = await _responded(request, failed())
+    request.scope[NOTES]["error"] = without_text(error)
     return answer
 
 
 async def _http_error(request: Request, error: Any) -> Response:
-    return await _told(request, ApiError(error.status_code, str(error.detail), headers=dict(error.headers or {})))
+    return await _responded(request, ApiError(error.status_code, str(error.detail), headers=dict(error.headers or {})))
 
 
 async def _invalid(request: Request, error: Any) -> Response:
     """The first few mistakes of a body; what it said there is not repeated."""
     mistakes = mistakes_of(error.errors(), error.body)
-    told = "; ".join(f"{place or 'body'}: {why}" for place, why in mistakes[:3])
-    return await _told(request, ApiError(400, told, param=mistakes[0][0] or None, code="invalid_body"))
+    message = "; ".join(f"{place or 'body'}: {why}" for place, why in mistakes[:3])
+    return await _responded(request, ApiError(400, message, param=mistakes[0][0] or None, code="invalid_body"))

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.inference.serving.http.metrics import Metrics
-from arc_encoder.inference.serving.protocol.errors import ApiError, failed, told_without_text, too_busy
+from arc_encoder.inference.serving.protocol.errors import ApiError, failed, too_busy, without_text
 from arc_encoder.inference.serving.protocol.limits import Limits
 
 VARIABLE = "ARC_API_KEY"
@@ -96,24 +96,24 @@ class Guard:
         scope[NOTES] = notes
         scope[DEADLINE] = Deadline(self.limits.timeout, asyncio.get_running_loop().time() + self.limits.timeout)
 
-        async def told(message: Message) -> None:
+        async def send_noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answered["status"] = message["status"]
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", id.encode())]}
             await send(message)
 
         try:
-            await self._pass(scope, receive, told)
+            await self._pass(scope, receive, send_noted)
         except ApiError as error:
             notes["error"] = error.code or error.kind
             if not answered:
-                await _send(told, error)
+                await _send(send_noted, error)
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            notes["error"] = told_without_text(error)
+            notes["error"] = without_text(error)
             if not answered:
-                await _send(told, failed())
+                await _send(send_noted, failed())
         finally:
             seconds = time.perf_counter() - begun
             status = answered.get("status", 499)  # nobody was there any more

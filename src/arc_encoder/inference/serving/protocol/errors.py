@@ -87,8 +87,8 @@ def mistakes_of(errors: Sequence[Mapping[str, Any]], body: Any) -> list[tuple[st
                 here = here[name]
             elif one["type"] == "missing" and number == len(names) - 1:
                 place.append(str(name))  # other names are those of types
-        told = found.setdefault(tuple(place), {})
-        told[one["msg"]] = None
+        reasons = found.setdefault(tuple(place), {})
+        reasons[one["msg"]] = None
     inner = {place: why for place, why in found.items() if not any(place == at[: len(place)] != at for at in found)}
     return [
         (".".join(place), each.removeprefix(OWN))
@@ -98,7 +98,7 @@ def mistakes_of(errors: Sequence[Mapping[str, Any]], body: Any) -> list[tuple[st
     ]
 
 
-def told_without_text(error: BaseException) -> str:
+def without_text(error: BaseException) -> str:
     """Kind and place of an error, for a log; not its message, which may quote a document."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

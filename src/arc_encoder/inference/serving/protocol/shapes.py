@@ -33,7 +33,9 @@ class Shape(ABC):
             {
                 "index": number,
                 **self._said("".join(each.text for each in pieces)),
-                "logprobs": self._told([one for each in pieces for one in each.logprobs]) if self.logprobs else None,
+                "logprobs": self._logprobs_of([one for each in pieces for one in each.logprobs])
+                if self.logprobs
+                else None,
                 "finish_reason": next((each.finish for each in pieces if each.finish), None),
             }
             for number, pieces in enumerate(deltas)
@@ -50,7 +52,7 @@ class Shape(ABC):
         choice = {
             "index": delta.choice,
             **self._added(delta.text, first=first),
-            "logprobs": self._told(delta.logprobs) if self.logprobs and delta.logprobs else None,
+            "logprobs": self._logprobs_of(delta.logprobs) if self.logprobs and delta.logprobs else None,
             "finish_reason": delta.finish,
         }
         return {**self.head, "object": self.piece_object, "choices": [choice]}
@@ -66,7 +68,7 @@ class Shape(ABC):
     def _added(self, text: str, *, first: bool) -> dict[str, Any]: ...
 
     @abstractmethod
-    def _told(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]: ...
+    def _logprobs_of(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]: ...
 
 
 class ChatShape(Shape):
@@ -80,7 +82,7 @@ class ChatShape(Shape):
     def _added(self, text: str, *, first: bool) -> dict[str, Any]:
         return {"delta": {"role": "assistant", "content": text} if first else {"content": text}}
 
-    def _told(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
+    def _logprobs_of(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
         content = [{**_entry(each), "top_logprobs": [_entry(other) for other in each.top]} for each in logprobs]
         return {"content": content, "refusal": None}
 
@@ -96,7 +98,7 @@ class CompletionShape(Shape):
     def _added(self, text: str, *, first: bool) -> dict[str, Any]:
         return {"text": text}
 
-    def _told(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
+    def _logprobs_of(self, logprobs: Sequence[TokenLogprob]) -> dict[str, Any]:
         return {
             "tokens": [_name(each) for each in logprobs],
             "token_logprobs": [each.logprob for each in logprobs],

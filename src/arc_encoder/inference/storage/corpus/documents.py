@@ -61,13 +61,13 @@ def read_file(
 
     Args and errors: see `read_documents`.
     """
-    size, told = file.stat().st_size, 0
+    size, reported = file.stat().st_size, 0
     documents, number = _reader(file)(file, text_field, on_error)
     for place, document in enumerate(documents, start=1):
         yield document
         if on_read is not None:
-            on_read(size * place // number - told)
-            told = size * place // number
+            on_read(size * place // number - reported)
+            reported = size * place // number
 
 
 def bytes_to_read(pattern: str) -> int:

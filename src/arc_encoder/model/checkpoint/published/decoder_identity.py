@@ -69,9 +69,11 @@ def check_decoder_identity(name: str, decoder: FrozenDecoder, trained: Mapping[s
     if weights_digest(decoder) == trained["weights"]:
         return
     own, called = (f" ({each})" if each else "" for each in (decoder.name, trained.get("name")))
-    told = f"decoder {name!r}{own} has other weights than the one that this ARC-Encoder was trained in front of{called}"
+    message = (
+        f"decoder {name!r}{own} has other weights than the one that this ARC-Encoder was trained in front of{called}"
+    )
     if decoder.check_weights and decoder.model.dtype != torch.float16:
         raise CheckpointError(
-            f"{told}: vectors are made for one decoder. Give the decoder that was trained with, train a head for this one, or load it without check_weights to use it all the same"
+            f"{message}: vectors are made for one decoder. Give the decoder that was trained with, train a head for this one, or load it without check_weights to use it all the same"
         )
-    warnings.warn(f"{told}; answers may make no sense", stacklevel=3)
+    warnings.warn(f"{message}; answers may make no sense", stacklevel=3)

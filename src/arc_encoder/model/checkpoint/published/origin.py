@@ -69,13 +69,13 @@ def weights_left_out(
     path = str(backbone or path_of(origin["name"]))
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # layers that are not used are no news
-    told = f"this ARC-Encoder's {', '.join(blocks[:4])} were not trained and are taken from {origin['name']}"
+    message = f"this ARC-Encoder's {', '.join(blocks[:4])} were not trained and are taken from {origin['name']}"
     try:
         whole = int(Backbone(path).config().num_hidden_layers)
         model, _ = Backbone(path, truncate_layers=max(0, whole - layers)).load()
     except CheckpointError as error:
-        told = f"{told}, but {error}. Or give its folder as `backbone`"
-        raise CheckpointError(told, advice=error.advice, **error.facts) from error
+        message = f"{message}, but {error}. Or give its folder as `backbone`"
+        raise CheckpointError(message, advice=error.advice, **error.facts) from error
     finally:
         logging.set_verbosity(level)
     found = {BACKBONE + name: tensor for name, tensor in model.state_dict().items()}

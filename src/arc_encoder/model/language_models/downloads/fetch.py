@@ -102,9 +102,9 @@ def check(file: Path, expected: str, advice: str) -> None:
         )
 
 
-def _reason(told: str) -> str:
+def _reason(output: str) -> str:
     """What pip complained of last, and whether it reached anything at all."""
-    lines = [line for line in told.splitlines() if line.strip()]
+    lines = [line for line in output.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if not line.startswith("WARNING")]
     broken = "no connection; " if any("connection broken" in line for line in lines) else ""
     return broken + (errors[-1] if errors else "")

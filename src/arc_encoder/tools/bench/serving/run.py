@@ -78,10 +78,10 @@ def bench_serving(
 
 def table_of(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
-    return table(HEAD, [[_told(value) for value in row.values()] for row in rows])
+    return table(HEAD, [[_cell(value) for value in row.values()] for row in rows])
 
 
-def _told(value: float | int | str | None) -> str:
+def _cell(value: float | int | str | None) -> str:
     return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

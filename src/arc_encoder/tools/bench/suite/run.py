@@ -40,11 +40,11 @@ def measure_all(
         print(f"{name} …", file=sys.stderr, flush=True)
         found[name] = parts[name].figures()
         if output is not None:
-            told = {
+            content = {
                 "machine": machine(),
                 "figures": {part: [asdict(each) for each in own] for part, own in found.items()},
             }
-            write_text_atomically(output, json.dumps(told, indent=1) + "\n")
+            write_text_atomically(output, json.dumps(content, indent=1) + "\n")
     return found
 
 
@@ -66,8 +66,8 @@ def read_figures(file: Path) -> dict[str, list[Figure]]:
         DataError: no such file, or another one.
     """
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))["figures"]
-        return {part: [Figure(**each) for each in own] for part, own in told.items()}
+        content = json.loads(file.read_text(encoding="utf-8"))["figures"]
+        return {part: [Figure(**each) for each in own] for part, own in content.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{file} holds no figures of an earlier run ({error}); expected the JSON file that `output` names"

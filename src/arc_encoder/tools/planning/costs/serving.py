@@ -80,18 +80,18 @@ def serving_plan_of(config: DictConfig) -> str:
     check_numbers(config)
     parts, machine = parts_of(config), machine_of(config)
     speed = machine.peak_tflops * machine.utilisation * 1e12
-    told = []
+    lines = []
     for name in parts.decoders:
         encoder, decoder = weight_bytes(parts, name)
-        told.append(
+        lines.append(
             f"{name}, documents of {config.document_tokens} tokens, one GPU of {machine.memory_gib:g} GiB\n"
             f"weights: encoder and projector {encoder / GIB:.1f} GiB in bfloat16, decoder {decoder / GIB:.1f} GiB\n"
         )
         sizes = document_sizes(
             parts, name, tokens=config.document_tokens, factors=list(config.factors), machine=machine
         )
-        told.append(table(HEAD, [_row(each, speed) for each in sizes]))
-    return "\n".join(told)
+        lines.append(table(HEAD, [_row(each, speed) for each in sizes]))
+    return "\n".join(lines)
 
 
 def _row(size: DocumentSize, speed: float) -> list[str]:

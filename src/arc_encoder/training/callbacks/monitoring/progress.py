@@ -31,7 +31,7 @@ class Progress(TQDMProgressBar):
         super().__init__(refresh_rate=refresh_rate)
         self.every_seconds = every_seconds
         self._losses: dict[str, Tensor] = {}
-        self._told = self._began = 0.0
+        self._shown_at = self._began = 0.0
         self._first = 0
 
     @property
@@ -52,7 +52,7 @@ class Progress(TQDMProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
         self._losses, self._began, self._first = {}, time.perf_counter(), trainer.global_step
-        self._told = self._began
+        self._shown_at = self._began
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: ArcBatch, batch_idx: int
@@ -83,9 +83,9 @@ class Progress(TQDMProgressBar):
     def _tell(self, trainer: L.Trainer) -> None:
         now, step = time.perf_counter(), trainer.global_step
         last = step >= trainer.max_steps
-        if now - self._told < self.every_seconds and not last:
+        if now - self._shown_at < self.every_seconds and not last:
             return
-        self._told = now
+        self._shown_at = now
         done = max(1, step - self._first)
         left = (now - self._began) / done * max(0, trainer.max_steps - step)
         words = ", ".join(

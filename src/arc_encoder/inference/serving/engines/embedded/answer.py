@@ -69,8 +69,8 @@ class Answer:
         full = len(self.ids) >= self.max_tokens
         text = self._text(whole=ends or full)
         if not ends and self.job.logprobs is not None:
-            told = self._logprob(token, logits, self.job.logprobs)
-            self._tokens.add(told, self._said, self._said + len(text))
+            entry = self._logprob(token, logits, self.job.logprobs)
+            self._tokens.add(entry, self._said, self._said + len(text))
         self._said += len(text)
         self._held += text
         shown = cut(self._held, self.job.stops)
@@ -103,6 +103,6 @@ class Answer:
         assert self.token_bytes is not None
         values = logits.float().log_softmax(-1)
         top = values.topk(min(count, len(values))) if count else None
-        told = [] if top is None else zip(top.indices.tolist(), top.values.tolist(), strict=True)
-        others = tuple(self.token_bytes.entry(each, value) for each, value in told)
+        ranked = [] if top is None else zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        others = tuple(self.token_bytes.entry(each, value) for each, value in ranked)
         return self.token_bytes.entry(token, float(values[token]), others)

@@ -17,7 +17,7 @@ from typing import Any
 from arc_encoder.inference.serving.engines.base import T
 from arc_encoder.inference.serving.engines.embedded.decoding import Decoding, Work
 from arc_encoder.inference.serving.prompts.prompt import length_of
-from arc_encoder.inference.serving.protocol.errors import told_without_text, unavailable
+from arc_encoder.inference.serving.protocol.errors import unavailable, without_text
 
 RETRY_SECONDS = 1.0  # between two looks at a decoder that failed
 ENDING = "the gateway is shutting down"
@@ -234,5 +234,5 @@ def attempted(work: Callable[[], object]) -> Failure | None:
     try:
         work()
     except Exception as error:
-        return Failure(type(error).__name__, told_without_text(error))
+        return Failure(type(error).__name__, without_text(error))
     return None

@@ -22,7 +22,7 @@ from arc_encoder.inference.serving.engines.remote.self_test import compare
 from arc_encoder.inference.serving.engines.remote.server import FLOOR, ServerFacts, facts_of
 from arc_encoder.inference.serving.engines.remote.stream import WINDOW, AnswerStream, error_of, lines_of
 from arc_encoder.inference.serving.prompts.chat_format import PartsFormat, format_of
-from arc_encoder.inference.serving.protocol.errors import ApiError, told_without_text, unavailable
+from arc_encoder.inference.serving.protocol.errors import ApiError, unavailable, without_text
 from arc_encoder.inference.serving.vllm.embedding_table import EmbeddingTable
 from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
 
@@ -202,7 +202,7 @@ class VllmEngine(Engine):
         try:
             return stream.events(line)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            log.error("the vLLM server's answer cannot be read", extra={"fields": {"error": told_without_text(error)}})
+            log.error("the vLLM server's answer cannot be read", extra={"fields": {"error": without_text(error)}})
             raise unavailable("the engine's answer cannot be read; try again") from error
 
     def _http(self) -> httpx.AsyncClient:

@@ -43,14 +43,14 @@ class _Choice:
     """One answer as far as it was read: characters that were shown, and tokens that wait for theirs."""
 
     def __init__(self) -> None:
-        self.shown = self._told = 0
+        self.shown = self._reported = 0
         self.held = HeldTokens()
         self._text = codecs.getincrementaldecoder("utf-8")("replace")
 
     def add(self, token: TokenLogprob) -> None:
-        before = self._told
-        self._told += len(self._text.decode(token.bytes))
-        self.held.add(token, before, self._told)
+        before = self._reported
+        self._reported += len(self._text.decode(token.bytes))
+        self.held.add(token, before, self._reported)
 
 
 class AnswerStream:
@@ -95,27 +95,27 @@ class AnswerStream:
         known.shown += len(text)
         self._take(choice.get("logprobs"), known)
         stopped = isinstance(choice.get("stop_reason"), str)  # by a text, whose tokens do not belong to the answer
-        told = known.held.rest() if finish and not stopped else known.held.before(known.shown)
-        return Delta(int(choice["index"]), text, finish, told)
+        logprobs = known.held.rest() if finish and not stopped else known.held.before(known.shown)
+        return Delta(int(choice["index"]), text, finish, logprobs)
 
-    def _take(self, told: Any, known: _Choice) -> None:
+    def _take(self, logprobs: Any, known: _Choice) -> None:
         """Logprobs of a chat (`content`), or of a completion (`tokens`)."""
-        if not told:
+        if not logprobs:
             return
-        if "content" in told:
-            for each in told["content"] or []:
+        if "content" in logprobs:
+            for each in logprobs["content"] or []:
                 top = tuple(self._entry(other) for other in each.get("top_logprobs") or [])
                 known.add(self._entry(each, top))
             return
-        tops = told.get("top_logprobs") or [None] * len(told["tokens"])
-        for token, value, others in zip(told["tokens"], told["token_logprobs"], tops, strict=True):
+        tops = logprobs.get("top_logprobs") or [None] * len(logprobs["tokens"])
+        for token, value, others in zip(logprobs["tokens"], logprobs["token_logprobs"], tops, strict=True):
             ranked = sorted((others or {}).items(), key=lambda item: -item[1])
             top = tuple(self._named(name, chance) for name, chance in ranked)
             known.add(self._named(token, value, top))
 
-    def _entry(self, told: Mapping[str, Any], top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
+    def _entry(self, entry: Mapping[str, Any], top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
         """A token of a chat, with its bytes."""
-        return self._named(told["token"], told["logprob"], top, given=told.get("bytes"))
+        return self._named(entry["token"], entry["logprob"], top, given=entry.get("bytes"))
 
     def _named(
         self,

@@ -60,12 +60,12 @@ def page_routes(engine: Engine, reader: DocumentReader, model: str) -> APIRouter
         assert isinstance(context, CompressedContext)
         if len(context) > MOST_VECTORS:
             raise refused(f"{len(context)} vectors are too many to look at; {MOST_VECTORS} at most", param="text")
-        told = await asyncio.wrap_future(engine.call(lambda: inspection.look(context, body.text, body.nearest)))
+        words = await asyncio.wrap_future(engine.call(lambda: inspection.look(context, body.text, body.nearest)))
         norms = context.norms.tolist()
         return {
             "tokens": context.origin.tokens,
             "factor": context.origin.factor,
-            "vectors": [{**asdict(each), "norm": round(norm, 3)} for each, norm in zip(told, norms, strict=True)],
+            "vectors": [{**asdict(each), "norm": round(norm, 3)} for each, norm in zip(words, norms, strict=True)],
         }
 
     return router

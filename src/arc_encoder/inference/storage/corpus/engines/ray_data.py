@@ -204,9 +204,9 @@ def _rows(encoded: Any) -> Iterator[dict[str, Any]]:
 
 def _plain(error: ArcError) -> ArcError:
     """The error of a worker without Ray's wrapping, whose text is the whole remote traceback."""
-    told = str(error.args[0]) if error.args and isinstance(error.args[0], str) else str(error)
+    message = str(error.args[0]) if error.args and isinstance(error.args[0], str) else str(error)
     kind = next((each for each in (ConfigError, CheckpointError, DataError) if isinstance(error, each)), DataError)
-    last = [line for line in told.strip().splitlines() if line.strip()][-1]
+    last = [line for line in message.strip().splitlines() if line.strip()][-1]
     return kind(last.split("Error: ", 1)[-1])
 
 
