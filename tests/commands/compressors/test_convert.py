@@ -52,6 +52,7 @@ def test_refusals(run: Command, ours: Path, tmp_path: Path) -> None:
     )
     assert "dtype=int4 is unknown" in run.fails(f"input={ours}", "output=x", "dtype=int4")
     assert "no ARC-Encoder could be loaded from nowhere/at-all" in run.fails("input=nowhere/at-all", "output=x")
+    assert "no ARC-Encoder at './nowhere': there is no such folder" in run.fails("input=./nowhere", "output=x")
     (tmp_path / "x").mkdir()
     assert "x exists already" in run.fails(f"input={ours}", "output=x")
     run(f"input={ours}", "output=x", "layout=released", "overwrite=true")

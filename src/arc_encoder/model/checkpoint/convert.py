@@ -15,7 +15,7 @@ from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.folder import DTYPES, stored_dtype
 from arc_encoder.model.checkpoint.published.tokenizer import comes_with, encoder_tokenizer
 from arc_encoder.model.checkpoint.released.export import export_checkpoint
-from arc_encoder.model.checkpoint.released.source import released_checkpoint
+from arc_encoder.model.checkpoint.released.source import check_folder_exists, released_checkpoint
 
 LAYOUTS = ("huggingface", "released")
 
@@ -83,6 +83,7 @@ def _load(
 
     One of ours is loaded in float32, so that what was not trained is known again.
     """
+    check_folder_exists(source, "no ARC-Encoder at")
     ours = released_checkpoint(source) is None
     try:
         dtype = "float32" if ours else (wanted or "").replace("int8", "float32")
