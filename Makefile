@@ -24,8 +24,8 @@ quickstart: install  ## train, evaluate and compare an ARC-Encoder on the toy wo
 
 real: install  ## a real language model answers about FILE from text and from vectors (SmolLM2 is fetched once, 93 MB)
 	$(BIN)/arc-models get smollm2_135m
-	$(BIN)/arc-ask checkpoint=data/smollm2/compressor decoder=smollm2_135m document='$(FILE)' 'question="$(QUESTION)"' factors=[2,4]
-	$(BIN)/arc-eval checkpoint=data/smollm2/compressor decoder=smollm2_135m benchmark=real_questions system=[open_book,arc,truncate,closed_book] factors=[2,4] costs=false
+	$(BIN)/arc-ask checkpoint=data/smollm2/compressor decoder=smollm2_135m document='$(FILE)' 'question="$(QUESTION)"' factors=[2,4,8]
+	$(BIN)/arc-eval checkpoint=data/smollm2/compressor decoder=smollm2_135m benchmark=real_questions system=[open_book,arc,truncate,closed_book] factors=[2,4,8] costs=false
 
 test: install  ## fast tests (a few minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal

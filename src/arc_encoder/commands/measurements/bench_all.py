@@ -6,17 +6,13 @@ Run command: ``arc-bench all output=bench.json`` and later ``arc-bench all compa
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from arc_encoder.config.app.run import run_app
 from arc_encoder.config.building.settings import set_up_process
-
-
-def main() -> None:
-    """Console entry point."""
-    run_app("bench_all", run)
 
 
 def run(config: DictConfig) -> None:
@@ -39,5 +35,4 @@ def run(config: DictConfig) -> None:
         sys.exit(1)
 
 
-if __name__ == "__main__":
-    main()
+main = partial(run_app, "bench_all", run)
