@@ -27,7 +27,8 @@ from transformers.generation.streamers import BaseStreamer
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.model.decoder.chosen_logits import forward_at
 from arc_encoder.model.decoder.placement import Placement
-from arc_encoder.model.decoder.prefix import Prefix
+from arc_encoder.model.decoder.prefix import Prefix, counts_slots
+from arc_encoder.model.decoder.roomy_cache import MOST_ROOM, roomy_cache, with_room
 from arc_encoder.model.decoder.support import check_decoder
 
 
@@ -200,6 +201,14 @@ class FrozenDecoder(nn.Module):
         """
         self.check_length(embeddings.shape[1] + max_new_tokens)
         pad = self.tokenizer.pad_token_id
+        if prefix is None:
+            cache = (
+                None
+                if counts_slots(self.model.config)
+                else roomy_cache(self.model.config, min(max_new_tokens, MOST_ROOM))
+            )
+        else:
+            cache = with_room(prefix.for_rows(len(embeddings)), min(max_new_tokens, MOST_ROOM))
         ids: Tensor = self.model.generate(
             inputs_embeds=embeddings.to(self.device),
             attention_mask=mask.long().to(self.device),
@@ -212,7 +221,7 @@ class FrozenDecoder(nn.Module):
             logits_processor=LogitsProcessorList(processors),
             streamer=streamer,
             stopping_criteria=StoppingCriteriaList(criteria),
-            past_key_values=None if prefix is None else prefix.for_rows(len(embeddings)),
+            past_key_values=cache,
         )
         return ids
 
