@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -102,6 +102,14 @@ def recover_directory(target: Path) -> None:
         os.replace(fresh if fresh.exists() else old, target)
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def readable_as_usual(files: Iterable[Path]) -> None:
+    """Let others read files as the user's umask says, which some libraries do not."""
+    umask = os.umask(0)
+    os.umask(umask)
+    for file in files:
+        file.chmod(0o666 & ~umask)
 
 
 def sync_directory(folder: Path) -> None:

@@ -131,8 +131,9 @@ def check_decoders(systems: Mapping[str, System], session: Session, decoders: Se
     """
     for system in systems.values():
         measure = system.open(session).measure if system.needs_compressor else session.measure
-        for name in decoders if measure is not None else ():
-            measure.head(name)
+        if measure is not None:
+            for name in decoders:
+                measure.head(name)
         if len(systems) > 1:
             system.close()
 

@@ -139,7 +139,7 @@ class Compressor(DocumentEncoder):
     @property
     def pooling_factor(self) -> float | None:
         """The factor at which documents are compressed where none is given; None with a fixed number of vectors."""
-        return self.model.encoder.pooling.overall_factor
+        return self.model.overall_factor
 
     def origin_of_vectors(self) -> Origin:
         """What is said of every vector that is made here, apart from its document."""

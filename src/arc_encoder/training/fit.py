@@ -93,7 +93,7 @@ def fit(
         if opened.checkpoint is not None:
             check_max_steps(opened.checkpoint, trainer.max_steps)
         objective = objective or CrossEntropy()
-        texts, own_factor = texts_of(model.frozen_decoders()), model.compressor.encoder.pooling.overall_factor
+        texts, own_factor = texts_of(model.frozen_decoders()), model.compressor.overall_factor
         data.connect(tokenizer, texts, own_factor=own_factor, with_reference=objective.needs_reference)
         module = ArcLightningModule(model, optim, objective)
         if opened.checkpoint is not None:

@@ -24,6 +24,7 @@ from arc_encoder.evaluation.session.vector_cache import VectorCache
 from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.loading import load_arc_encoder
 from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
+from arc_encoder.model.heads.context_compressor import ContextCompressor
 
 Item = TypeVar("Item")
 
@@ -58,7 +59,7 @@ class Session:
     cache_gib: float = 1.0
     precision: torch.dtype = torch.float32
     meter: Meter = field(default_factory=Meter)
-    budget_of: Any = None
+    budget_of: ContextCompressor | None = None
     _token_counts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -72,13 +73,10 @@ class Session:
     @property
     def trained_factor(self) -> int | None:
         """The pooling factor that the compressor was trained with; None if it has none."""
-        compressor = self.measure
-        if compressor is None or hasattr(compressor, "overall_factor"):
-            return getattr(compressor, "overall_factor", None)
-        return compressor.encoder.pooling.overall_factor
+        return None if self.measure is None else self.measure.overall_factor
 
     @property
-    def measure(self) -> Any:
+    def measure(self) -> ContextCompressor | None:
         """The compressor that says what a document would become; None without one."""
         return self.model.compressor if self.has_compressor else self.budget_of
 

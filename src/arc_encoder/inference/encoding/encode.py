@@ -78,7 +78,7 @@ class DocumentEncoder:
         places = {text: place for place, text in reversed(list(enumerate(texts)))}  # of each, the first
         chosen = sorted(places.values())
         vectors = self._vectors([rows[i] for i in chosen], [factors[i] for i in chosen], batch_size)
-        encoder, own = self.fingerprint, self.model.encoder.pooling.overall_factor
+        encoder, own = self.fingerprint, self.model.overall_factor
         found = {
             texts[i]: CompressedContext(
                 each,
@@ -218,7 +218,7 @@ def _warn_of_short(contexts: Sequence[CompressedContext]) -> None:
 
 def trained_factors(model: ArcEncoderModel) -> list[float]:
     """Pooling factors that the ARC-Encoder was trained at, the lowest first; where it does not say, its pooling's own."""
-    own = model.encoder.pooling.overall_factor
+    own = model.overall_factor
     return sorted(model.config.factors) or ([] if own is None else [float(own)])
 
 

@@ -9,7 +9,6 @@ left out too, where the backbone has a name under which it is found again (`publ
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
+from arc_encoder.core.atomic import readable_as_usual
 from arc_encoder.core.errors import CheckpointError, ConfigError
 from arc_encoder.core.segments import TaskToken
 from arc_encoder.model.checkpoint.config import ArcEncoderConfig
@@ -113,9 +113,7 @@ class ArcEncoderModel(PreTrainedModel):
     def save_pretrained(
         self, save_directory: Any, *args: Any, dtype: str | None = None, whole: bool = False, **kwargs: Any
     ) -> None:
-        """Save as the library does, with weights that others may read if the user's umask lets them.
-
-        An adapter is added to the backbone's weights in what is written, and stays apart in this model.
+        """Save as the library does. An adapter is added to the backbone's weights in what is written, and stays apart here.
 
         Args:
             save_directory: the folder to write.
@@ -136,10 +134,7 @@ class ArcEncoderModel(PreTrainedModel):
                 self.config.save_pretrained(save_directory)
         finally:
             self.config.left_out, self.config.int8_rows, self.config.dtype = before
-        umask = os.umask(0)
-        os.umask(umask)
-        for file in Path(save_directory).glob("*.safetensors"):
-            file.chmod(0o666 & ~umask)
+        readable_as_usual(Path(save_directory).glob("*.safetensors"))
 
     @classmethod
     def from_pretrained(
@@ -269,6 +264,11 @@ class ArcEncoderModel(PreTrainedModel):
         vectors, counts = self.encode(context_ids, context_lengths, factor, start=head.start)
         embeddings: tuple[Tensor, Tensor] = head(vectors, counts, task_token)
         return embeddings
+
+    @property
+    def overall_factor(self) -> int | None:
+        """See `ContextCompressor`."""
+        return self.encoder.pooling.overall_factor
 
     def compressed_length(self, tokens: int, factor: float | None = None) -> int:
         """Vectors that a context of `tokens` encoder tokens becomes, task token not counted."""

@@ -142,7 +142,7 @@ def bench_training(config: DictConfig) -> str:
     def batches_of(workers: int, pool: int, count: int) -> tuple[Speed, list[ArcBatch]]:
         data = instantiate(config.data, workers=workers, length_pool=pool)
         assert isinstance(data, ArcDataModule)
-        data.connect(tokenizer, texts_of(decoders), own_factor=model.compressor.encoder.pooling.overall_factor)
+        data.connect(tokenizer, texts_of(decoders), own_factor=model.compressor.overall_factor)
         data.trainer = build_trainer(config.trainer, [], [])
         speed, found = loader_speed(data.train_dataloader(), batches=count, warmup=config.warmup)
         if len(found) < count:

@@ -5,8 +5,8 @@ Shape legend: C contexts, L tokens, M vectors, E decoder width.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import SimpleNamespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -50,8 +50,35 @@ class AveragedEmbeddings(System):
         return Segment(document, Role.CONTEXT)
 
 
+@dataclass(frozen=True)
+class Unprojected:
+    """Vectors that have the decoder's width already."""
+
+    out_dim: int
+
+
+@dataclass(frozen=True)
+class PlainHead:
+    """A head that adds and changes nothing."""
+
+    projector: Unprojected
+    adapter: None = None
+
+    def extra_vectors(self) -> int:
+        """No task token."""
+        return 0
+
+
+@dataclass
+class AnyDecoder:
+    """Embeddings are averaged of whatever decoder there is."""
+
+    rotary_scaling: bool = True
+    heads: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
 class EmbeddingAverage(nn.Module):
-    """Has the interface of an ARC-Encoder that `ArcForCausalLM` uses; contexts are ids of the decoder itself.
+    """A `ContextCompressor` without any weight; contexts are ids of the decoder itself.
 
     Raises:
         ConfigError: a factor below 1.
@@ -63,13 +90,12 @@ class EmbeddingAverage(nn.Module):
             raise ConfigError(f"pooling factor {factor} is not possible: give a whole number from 1 on")
         self._decoder = (decoder,)  # in a tuple, so that it is no part of this module
         self.factor = factor
-        self.config = SimpleNamespace(rotary_scaling=True, heads={})
+        self.config = AnyDecoder()
         self.overall_factor = factor
 
-    def head(self, decoder: str) -> Any:
-        """What `ArcForCausalLM` asks of a decoder's head."""
-        projector = SimpleNamespace(out_dim=self._decoder[0].width)
-        return SimpleNamespace(projector=projector, adapter=None, extra_vectors=lambda: 0)
+    def head(self, decoder: str) -> PlainHead:
+        """The same for every decoder."""
+        return PlainHead(Unprojected(self._decoder[0].width))
 
     def compressed_length(self, tokens: int, factor: float | None = None) -> int:
         """Vectors of a context of `tokens` tokens."""

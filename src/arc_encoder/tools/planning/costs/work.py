@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from arc_encoder.evaluation.session.vector_cache import VectorCache
 from arc_encoder.model.arc_model import ArcForCausalLM
+from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.heads.head import DecoderHead
 from arc_encoder.model.language_models.activation_checkpointing import layers_of
 from arc_encoder.tools.planning.costs.activations import first_trained
@@ -108,11 +110,12 @@ def prefill_work(
     rows = max(1, round(positions))
     passed = sum(decoder_forward(language_model, rows)) + logits_work(language_model)
     compressor: Any = model.compressor if model.has_compressor else None
-    compressor = getattr(compressor, "compressor", compressor)
-    head = compressor.head(decoder) if hasattr(compressor, "head") else None
-    if head is not None and head.adapter is not None:  # of baselines that change the decoder
-        passed += 2 * count(head.adapter.parameters()) * rows
-    if contexts == 0 or not hasattr(compressor, "encoder"):
+    if isinstance(compressor, VectorCache):
+        compressor = compressor.compressor
+    adapter = None if compressor is None else compressor.head(decoder).adapter
+    if adapter is not None:  # of baselines that change the decoder
+        passed += 2 * count(adapter.parameters()) * rows
+    if contexts == 0 or not isinstance(compressor, ArcEncoderModel):
         return 0.0, float(passed)
     parts = Parts(compressor, {decoder: language_model})
     shape = Workload(1, 1, max(1, round(context_tokens)), 0, 0, factor=factor)

@@ -60,7 +60,7 @@ class ExportCompressor(Callback):
         if not isinstance(data, ArcDataModule):
             raise ArcError("ExportCompressor needs the run's ArcDataModule for the encoder's tokenizer")
         tokenizer = data.collator.encoder_tokenizer
-        own = compressor.encoder.pooling.overall_factor
+        own = compressor.overall_factor
         compressor.config.factors = sorted(map(float, data.factors)) or ([] if own is None else [float(own)])
 
         def write(fresh: Path) -> None:
