@@ -24,10 +24,10 @@ from tests.tiny_runs import Command, composed
 ABLATIONS = sorted(file.stem for file in (configs_folder() / "ablation").glob("*.yaml"))
 QUICK = {"causal"}  # composing every command takes ten seconds and more: all others are tested with the slow ones
 QUICK_FIRST = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS]
-# The ways to learn take the same experiments: at the paper's scale one that grows and one that adds tasks stand for all.
-ALIKE = {"layer_mix", "norm", "objective", "start"}
+# At the paper's scale these stand for all: every baseline, other encoders, another pooling, growth, tasks that are added.
+APART = {"baselines", "encoder_backbone", "memory_tokens", "growth", "distractors"}
 AT_THE_PAPERS_SCALE = [
-    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS if name not in ALIKE
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ABLATIONS if name in QUICK | APART
 ]
 
 
