@@ -19,13 +19,28 @@ from pathlib import Path
 
 import torch
 
+from arc_encoder.commands.catalogue import COMMANDS as CATALOGUE
+
 COMMANDS = {entry.name: entry for entry in entry_points(group="console_scripts") if entry.name.startswith("arc-")}
 ASSIGNMENT = re.compile(r"[A-Z_]+=")
 AFRESH = ("trainer=ddp", "trainer=fsdp", "workers=", "engine=ray")  # processes of a process
 
 FORKSERVER = multiprocessing.get_context("forkserver")
+# Commands import what they need when they run; here it is imported once.
 FORKSERVER.set_forkserver_preload(
-    [entry.value.split(":")[0] for entry in COMMANDS.values() if entry.name != "arc-lm-eval"]
+    [
+        "torch",
+        "lightning.pytorch",
+        "transformers.models.llama.modeling_llama",
+        "sacrebleu",
+        "arc_encoder.config.building.training",
+        "arc_encoder.config.building.evaluation",
+        "arc_encoder.config.validation.check",
+        "arc_encoder.evaluation.reporting.page",
+        "arc_encoder.inference",
+        "arc_encoder.tools.quickstart",
+        *(f"arc_encoder.commands.{each.module}" for name, each in CATALOGUE.items() if name != "lm-eval"),
+    ]
 )
 
 
