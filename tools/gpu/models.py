@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
 from transformers import (
     AutoModel,
     AutoModelForCausalLM,
     LlamaConfig,
     PretrainedConfig,
-    PreTrainedTokenizerFast,
 )
 
 from arc_encoder.model.arc_model import ArcForCausalLM
@@ -23,6 +20,7 @@ from arc_encoder.model.decoder.load import FrozenDecoder
 from arc_encoder.model.encoder.chunking import Chunking
 from arc_encoder.model.encoder.pooling import MeanPooling
 from arc_encoder.model.heads.projectors import MLPProjector
+from arc_encoder.tools.bench.suite.models import idle_tokenizer
 from arc_encoder.tools.planning.parts import language_model_config
 
 DECODER = "decoder"
@@ -100,7 +98,7 @@ def random_decoder(size: Size, device: torch.device, dtype: torch.dtype) -> Froz
     """A frozen language model of the decoder's size."""
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(size.decoder, dtype=dtype)
-    return FrozenDecoder(model.requires_grad_(False).eval(), _tokenizer(), bos=True)
+    return FrozenDecoder(model.requires_grad_(False).eval(), idle_tokenizer(), bos=True)
 
 
 def random_compressor(size: Size, device: torch.device, dtype: torch.dtype, *, factor: int) -> ArcEncoderModel:
@@ -121,9 +119,3 @@ def random_model(size: Size, device: torch.device, *, factor: int, dtype: torch.
     """Both, the encoder in float32 to be trained and the decoder in `dtype`."""
     compressor = random_compressor(size, device, torch.float32, factor=factor)
     return ArcForCausalLM(compressor, {DECODER: random_decoder(size, device, dtype)})
-
-
-def _tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer that no text goes through."""
-    made = Tokenizer(WordLevel({"<s>": 0, "</s>": 1, "x": 2}, unk_token="x"))
-    return PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>", pad_token="</s>")

@@ -6,7 +6,6 @@ import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -265,16 +264,16 @@ def test_a_limit_beyond_the_source_takes_every_document(text_session: Session) -
     assert len(continuation(limit=99).run(ClosedBook(), text_session)) == 6
 
 
-def test_sessions_batch_by_length_and_miss_nothing() -> None:
-    session = SimpleNamespace(batch_size=3, batch_positions=1000, progress=False)
+def test_sessions_batch_by_length_and_miss_nothing(text_session: Session) -> None:
+    session = replace(text_session, batch_size=3, batch_positions=1000, progress=False)
     items = ["x" * n for n in (3, 9, 1, 7, 5, 2, 8)]
-    batches = list(Session.batches(session, items, len, "title"))  # type: ignore[arg-type]
+    batches = list(session.batches(items, len, "title"))
     assert [[len(items[i]) for i in batch] for batch in batches] == [[9, 8, 7], [5, 3, 2], [1]]
     session.batch_positions = 17
-    batches = list(Session.batches(session, items, len, "title"))  # type: ignore[arg-type]
+    batches = list(session.batches(items, len, "title"))
     assert [[len(items[i]) for i in batch] for batch in batches] == [[9], [8, 7], [5, 3, 2], [1]]
     session.batch_positions = 1  # what is longer goes by itself
-    assert [len(batch) for batch in Session.batches(session, items, len, "title")] == [1] * 7  # type: ignore[arg-type]
+    assert [len(batch) for batch in session.batches(items, len, "title")] == [1] * 7
 
 
 @pytest.mark.parametrize("system", [Arc(), OpenBook(), Truncate()])

@@ -67,6 +67,7 @@ class FrozenDecoder(nn.Module):
         name: str | None = None,
     ) -> None:
         super().__init__()
+        self.load_prefix = ""  # of its weights in the state dict that is being loaded
         check_decoder(model)
         called = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
         if bos and tokenizer.bos_token_id is None:
@@ -265,10 +266,9 @@ class FrozenDecoder(nn.Module):
         return digest.hexdigest()
 
 
-def exclude_from_state_dict(module: nn.Module) -> None:
+def exclude_from_state_dict(module: FrozenDecoder) -> None:
     """Keep the weights of `module` out of every state dict that it is a part of."""
     module.register_state_dict_post_hook(_drop_weights)
-    module._load_prefix = ""  # type: ignore[assignment]
     module.register_load_state_dict_pre_hook(_store_prefix)
     module.register_load_state_dict_post_hook(_ignore_missing)
 
@@ -278,11 +278,9 @@ def _drop_weights(module: nn.Module, state: dict[str, Any], prefix: str, _: Any)
         del state[key]
 
 
-def _store_prefix(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    module._load_prefix = prefix  # type: ignore[assignment]
+def _store_prefix(module: FrozenDecoder, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    module.load_prefix = prefix
 
 
-def _ignore_missing(module: nn.Module, incompatible: Any) -> None:
-    incompatible.missing_keys[:] = [
-        key for key in incompatible.missing_keys if not key.startswith(str(module._load_prefix))
-    ]
+def _ignore_missing(module: FrozenDecoder, incompatible: Any) -> None:
+    incompatible.missing_keys[:] = [key for key in incompatible.missing_keys if not key.startswith(module.load_prefix)]

@@ -26,8 +26,8 @@ def atomic_writer(path: Path) -> Iterator[TextIO]:
         ConfigError: it cannot be written.
     """
     with writing(path), atomic_file(path) as raw:
-        packed = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
-        with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:  # type: ignore[type-var]
+        packed: Any = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
+        with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as text:
             yield text
 
 

@@ -67,11 +67,15 @@ def random_compressor(shape: Shape, factor: int) -> ArcEncoderModel:
 
 def random_arc_model(shape: Shape, factor: int, dtype: torch.dtype) -> ArcForCausalLM:
     """An ARC-Encoder in float32 and a frozen decoder in `dtype`."""
-    words = Tokenizer(WordLevel({"<s>": 0, "</s>": 1, "x": 2}, unk_token="x"))
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="</s>")
     model = AutoModelForCausalLM.from_config(shape.config(), dtype=dtype)
     use_grouped_attention(model)
-    return ArcForCausalLM(random_compressor(shape, factor), {DECODER: FrozenDecoder(model, tokenizer)})
+    return ArcForCausalLM(random_compressor(shape, factor), {DECODER: FrozenDecoder(model, idle_tokenizer())})
+
+
+def idle_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer that no text goes through."""
+    words = Tokenizer(WordLevel({"<s>": 0, "</s>": 1, "x": 2}, unk_token="x"))
+    return PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="</s>")
 
 
 def continuation_batch(shape: Shape, samples: int, tokens: int) -> ArcBatch:

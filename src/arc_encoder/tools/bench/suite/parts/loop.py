@@ -103,6 +103,7 @@ class TrainingLoop(Measurement):
             model, tokenizer = instantiate(config.model)(decoders=decoders)
             callbacks = [instantiate(node) for node in config.callbacks.values() if node]
             loggers = [instantiate(node) for node in config.logger.values() if node]
+            settings: Any = OmegaConf.to_container(config, resolve=True)
             fit(
                 model,
                 tokenizer,
@@ -111,7 +112,7 @@ class TrainingLoop(Measurement):
                 trainer=build_trainer(config.trainer, [*callbacks, clock], loggers),
                 objective=instantiate(config.objective),
                 folder=folder,
-                hyperparameters=OmegaConf.to_container(config, resolve=True),  # type: ignore[arg-type]
+                hyperparameters=settings,
             )
         return [
             Figure("loop: share of a step outside model and optimizer", 100 * clock.share_outside, "%", 5.0, "promised",
