@@ -19,6 +19,7 @@ from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.decoder_identity import check_decoder_identity
+from arc_encoder.model.decoder.cross_entropy import cross_entropies
 from arc_encoder.model.decoder.load import FrozenDecoder
 from arc_encoder.model.decoder.output import ArcOutput, Prediction, norm_ratio
 from arc_encoder.model.decoder.prefix import Prefix, counts_slots, left_padded, shared_beginning
@@ -155,7 +156,7 @@ class ArcForCausalLM(nn.Module):
         """The loss of what was predicted of a batch, with its counts."""
         logits, layout = predicted.logits, predicted.layout
         targets = batch.text_ids[batch.target_mask].to(logits.device)
-        loss_sum = nn.functional.cross_entropy(_at_least_float32(logits), targets, reduction="sum")
+        loss_sum = cross_entropies(logits, targets).sum()
         return ArcOutput(
             norm_ratio=predicted.norm_ratio,
             loss_sum=loss_sum.to(batch.text_ids.device),
@@ -176,7 +177,7 @@ class ArcForCausalLM(nn.Module):
         """For each sample: its targets' cross-entropies in nats, summed, how many are predicted first, how many there are."""
         logits = self.predict(batch, factor=factor).logits
         targets = batch.text_ids[batch.target_mask].to(logits.device)
-        losses = nn.functional.cross_entropy(_at_least_float32(logits), targets, reduction="none")
+        losses = cross_entropies(logits, targets)
         right = logits.argmax(-1) == targets
         counts = batch.target_mask.sum(1).tolist()
         parts = zip(losses.split(counts), right.split(counts), counts, strict=True)
@@ -280,8 +281,3 @@ def _check_length(batch: ArcBatch, layout: Layout, window: int) -> None:
         f"{int(batch.text_lengths[row])} tokens of text), which does not fit the window of {window} of decoder "
         f"{batch.decoder!r}; use fewer examples, shorter documents (max_tokens) or a larger pooling factor"
     )
-
-
-def _at_least_float32(logits: Tensor) -> Tensor:
-    """Half precision is too coarse for a sum over the vocabulary; float64 stays."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -72,6 +72,21 @@ def test_bytes_of_tokens_with_spaces_as_letters() -> None:
     assert [each.offset for each in tokens] == [0, 5, 11, 11, 11, 11, 12]
 
 
+def test_the_first_token_is_told_of_at_once() -> None:
+    tokenizer = tiny_tokenizer()
+    [half, *rest] = tokenizer("🎉", add_special_tokens=False)["input_ids"]
+
+    def decode(some: list[int]) -> str:
+        return str(tokenizer.decode(some))
+
+    answer = Answer(Job(()), 0, max_tokens=100, end_ids=frozenset([1]), decode=decode)
+    logits = torch.zeros(len(tokenizer))
+    assert answer.add(half, logits) == Delta(0, "")
+    told = [answer.add(id, logits) for id in rest]
+    assert told[:-1] == [None] * (len(rest) - 1)
+    assert told[-1] == Delta(0, "🎉")
+
+
 def test_tokens_beyond_a_stop_are_not_told() -> None:
     text, tokens = said(sentencepiece(), [2, 3, 4, 5, 6, 7, 8], stops=("d🎉",))
     assert text == "Hello worl"

@@ -1,4 +1,7 @@
-"""Logits at chosen positions only: the output layer of a vocabulary is wide, and most positions have no target."""
+"""Logits at chosen positions only: the output layer of a vocabulary is wide, and most positions have no target.
+
+Shape legend: B rows, T positions, N chosen positions, E width, V vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -32,3 +35,17 @@ def forward_at(model: PreTrainedModel, keep: Tensor, **inputs: Any) -> Any:
         return model(**inputs)
     finally:
         hook.remove()
+
+
+def give_contiguous(head: nn.Module) -> None:
+    """Let an output layer read a contiguous copy of what it is given.
+
+    Generation gives it the last position of every row, (B, 1, E) with the strides of (B, T, E). PyTorch's product of
+    such a tensor makes B copies of the weights (V, E) first in bfloat16 on a CPU: 1.3 GB for 24 rows of a model of 135
+    million weights.
+    """
+    head.register_forward_pre_hook(_contiguous)
+
+
+def _contiguous(_module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(each.contiguous() if isinstance(each, Tensor) else each for each in inputs)

@@ -25,7 +25,7 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 
 from arc_encoder.core.errors import ConfigError, DataError
-from arc_encoder.model.decoder.chosen_logits import forward_at
+from arc_encoder.model.decoder.chosen_logits import forward_at, give_contiguous
 from arc_encoder.model.decoder.placement import Placement
 from arc_encoder.model.decoder.prefix import Prefix, counts_slots
 from arc_encoder.model.decoder.roomy_cache import MOST_ROOM, roomy_cache, with_room
@@ -86,6 +86,7 @@ class FrozenDecoder(nn.Module):
             raise ConfigError(
                 f"tokenizer of {called!r} has {len(tokenizer)} tokens, but the model only {rows}: they do not belong together"
             )
+        give_contiguous(model.get_output_embeddings())
         self.placement = Placement(model, device, offload=offload)
         self.model: Any
         if self.placement.managed:  # out of sight of whoever moves or divides all modules

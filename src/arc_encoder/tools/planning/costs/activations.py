@@ -15,9 +15,6 @@ from arc_encoder.tools.planning.costs.blocks import FLOAT, Block
 from arc_encoder.tools.planning.costs.workload import Workload, chunks, context_vectors, merged_positions, stage_lengths
 from arc_encoder.tools.planning.parts import Parts, count
 
-LOGITS = 12  # bytes of a logit's log-probability and of its two gradients, all float32
-FORWARD_LOGITS = 10  # bytes of a logit in the compute dtype, in float32, and of its log-probability
-
 
 @dataclass(frozen=True)
 class Activations:
@@ -27,7 +24,7 @@ class Activations:
         encoder: kept by the encoder and the projector.
         decoder: kept by the decoder.
         casts: weights in the compute dtype.
-        logits: of the targets: log-probabilities and gradients.
+        logits: of the targets, with their gradients.
         gradients: of activations, the most that is alive at once in a block of the decoder; with
             checkpointing what this block computes again is part of it.
         encoder_gradients: the same in a block of the encoder, when nothing is left of the decoder.
@@ -45,7 +42,7 @@ class Activations:
     @property
     def peak(self) -> int:
         """Most of it at one time: when the logits are made or go backward, or a block after them."""
-        made, backward = self.casts + self.logits * FORWARD_LOGITS // LOGITS, max(self.logits, self.gradients)
+        made, backward = self.casts + self.logits // 2, max(self.logits, self.gradients)
         if self.checkpointing:
             return self.encoder + max(self.decoder + max(made, backward), self.encoder_gradients)
         return self.encoder + self.casts + max(self.decoder + backward, self.encoder_gradients)
@@ -72,7 +69,7 @@ def activations(
         encoder=encoder,
         decoder=frozen,
         casts=_casts(parts, decoder, compute),
-        logits=LOGITS * batch.samples * batch.targets * int(text.vocab_size),
+        logits=2 * compute * batch.samples * batch.targets * int(text.vocab_size),
         gradients=passing,
         encoder_gradients=again,
         checkpointing=checkpointing,

@@ -62,7 +62,7 @@ class Answer:
         return int(scores.argmax())
 
     def add(self, token: int, logits: Tensor) -> Delta | None:
-        """One more token; what can be shown since, if anything."""
+        """One more token; what can be shown since, if anything. The first token is told of even if it has no text."""
         ends = token in self.end_ids
         if not ends:
             self.ids.append(token)
@@ -82,7 +82,7 @@ class Answer:
             return Delta(self.choice, shown, self.finish, tokens)
         ready = len(self._held) - (self._longest - 1)
         if ready <= 0:
-            return None
+            return Delta(self.choice, "", None, ()) if len(self.ids) == 1 else None
         shown, self._held = self._held[:ready], self._held[ready:]
         self._shown += len(shown)
         return Delta(self.choice, shown, None, self._tokens.before(self._shown))
