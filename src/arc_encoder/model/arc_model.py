@@ -19,9 +19,9 @@ from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.decoder_identity import check_decoder_identity
-from arc_encoder.model.decoder.cross_entropy import cross_entropies
 from arc_encoder.model.decoder.load import FrozenDecoder
 from arc_encoder.model.decoder.output import ArcOutput, Prediction, norm_ratio
+from arc_encoder.model.decoder.output_layer.cross_entropy import cross_entropies
 from arc_encoder.model.decoder.prefix import Prefix, counts_slots, left_padded, shared_beginning
 from arc_encoder.model.heads.decoder_adapter import DecoderAdapter
 from arc_encoder.model.language_models.activation_checkpointing import checkpoint_layers

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from arc_encoder.model.checkpoint.released.export import bridge, embedder
-from arc_encoder.model.decoder.chosen_logits import forward_at
+from arc_encoder.model.decoder.output_layer.chosen_logits import forward_at
 from arc_encoder.model.splice import lay_out, splice, text_mask
 from arc_encoder.tools.parity.case import Case, flat_rows
 from arc_encoder.tools.parity.comparison import LOGITS_TOLERANCE, Comparison

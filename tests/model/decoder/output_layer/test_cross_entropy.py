@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from arc_encoder.model.decoder import cross_entropy
-from arc_encoder.model.decoder.cross_entropy import cross_entropies
+from arc_encoder.model.decoder.output_layer import cross_entropy
+from arc_encoder.model.decoder.output_layer.cross_entropy import cross_entropies
 
 
 def drawn(rows: int, vocabulary: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
