@@ -1,5 +1,6 @@
 """Callbacks, one a file."""
 
+from arc_encoder.training.callbacks.compile_layers import CompileLayers
 from arc_encoder.training.callbacks.context_window_extension import ContextWindowExtension
 from arc_encoder.training.callbacks.monitoring.compression_ratio import CompressionRatio
 from arc_encoder.training.callbacks.monitoring.gradient_norms import GradientNorms
@@ -23,6 +24,7 @@ from arc_encoder.training.callbacks.saving.weight_average import WeightAverage
 __all__ = [
     "AddToFolder",
     "AgreedCheckpoint",
+    "CompileLayers",
     "CompressionRatio",
     "ContextWindowExtension",
     "DecoderGuard",
