@@ -36,7 +36,7 @@ class CompileLayers(Callback):
         if mode not in MODES:
             raise ConfigError(f"compile: mode={mode!r} is unknown; choose {' or '.join(MODES)}")
         self.mode = mode
-        self._compiled: list[nn.Module] = []
+        self._eager: list[tuple[nn.Module, Callable[..., Any]]] = []
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, ArcLightningModule)
@@ -50,13 +50,13 @@ class CompileLayers(Callback):
         for part in (model.compressor.encoder.backbone, *decoders):
             for layer in layers_of(part):
                 if not isinstance(layer, PooledBlock):
+                    self._eager.append((layer, layer.forward))
                     layer.forward = _while_training(layer.forward, self.mode)
-                    self._compiled.append(layer)
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        while self._compiled:
-            layer = self._compiled.pop()
-            layer.forward = layer.forward.eager  # type: ignore[union-attr]
+        while self._eager:
+            layer, forward = self._eager.pop()
+            layer.forward = forward
 
 
 def _while_training(forward: Callable[..., Any], mode: str) -> Callable[..., Any]:
@@ -65,5 +65,4 @@ def _while_training(forward: Callable[..., Any], mode: str) -> Callable[..., Any
     def chosen(*arguments: Any, **options: Any) -> Any:
         return (compiled if torch.is_grad_enabled() else forward)(*arguments, **options)
 
-    chosen.eager = forward  # type: ignore[attr-defined]
     return chosen
