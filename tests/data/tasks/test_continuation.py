@@ -56,6 +56,23 @@ def test_sizes_of_prefix_context_and_target(
             assert "".join(pieces) == document.text
 
 
+@pytest.mark.parametrize(
+    ("count", "interleaved", "expected"),
+    [
+        (2, False, (0, 1, 1)),
+        (5, False, (0, 4, 1)),
+        (40, False, (0, 8, 2)),
+        (12, True, (2, 8, 2)),
+        (40, True, (8, 8, 2)),
+    ],
+)
+def test_a_continuation_may_be_shorter_than_what_is_compressed(
+    words: PreTrainedTokenizerFast, count: int, interleaved: bool, expected: tuple[int, int, int]
+) -> None:
+    task = Continuation([numbers(count)], part=8, continued=2, interleaved=interleaved)
+    assert tuple(len(piece.split()) for piece in parts(task.sample(0, 0, words))) == expected
+
+
 @pytest.mark.parametrize("interleaved", [True, False])
 def test_windows_start_anywhere_in_a_long_document(words: PreTrainedTokenizerFast, interleaved: bool) -> None:
     task = Continuation([numbers(16)], part=PART, interleaved=interleaved)

@@ -17,13 +17,14 @@ CONTINUE = Instruction(request="\n Continue the previous text.", suffix="Text co
 class Continuation(Task):
     """The decoder continues after a compressed part of a document.
 
-    Of a window of n encoder tokens, what exceeds 2 · part is the plain prefix (at most
-    `part` tokens, none if not interleaved); half of the rest is compressed, the other half
-    is continued. A document that is too short for that gives its place to the next one.
+    Of a window of n encoder tokens, what exceeds part + continued is the plain prefix (at most `part` tokens, none if
+    not interleaved); the rest is compressed and continued in this proportion, half and half by default. A document
+    that is too short for that gives its place to the next one.
 
     Args:
         source: documents.
-        part: longest compressed part, and longest continuation, in encoder tokens.
+        part: longest compressed part, in encoder tokens.
+        continued: longest continuation; None for `part`.
         interleaved: give the decoder a plain prefix.
         share: how much of the training this task gets.
         instruction: what a chat decoder is told; the method's by default (Pilchen et al., 2025, §4.3).
@@ -34,13 +35,15 @@ class Continuation(Task):
         source: Source[Document],
         *,
         part: int = 256,
+        continued: int | None = None,
         interleaved: bool = True,
         share: float = 0.8,
         instruction: Instruction = CONTINUE,
     ) -> None:
         super().__init__(share)
-        at_least(1, "continuation", part=part)
+        at_least(1, "continuation", part=part, continued=continued)
         self.source, self.part, self.interleaved, self.instruction = source, part, interleaved, instruction
+        self.continued = part if continued is None else continued
 
     def sample(self, index: int, seed: int, tokenizer: PreTrainedTokenizerBase) -> Sample:
         name, segments = long_enough(
@@ -55,15 +58,16 @@ class Continuation(Task):
         self, document: Document, index: int, seed: int, tokenizer: PreTrainedTokenizerBase
     ) -> tuple[Segment, ...]:
         """Prefix, context and target of a document; nothing if it is too short."""
-        parts = 3 if self.interleaved else 2
-        text = window_of(document.text, parts * self.part, f"window-{seed}-{index}")
+        read = self.part + self.continued
+        longest = read + (self.part if self.interleaved else 0)
+        text = window_of(document.text, longest, f"window-{seed}-{index}")
         spans = token_spans(text, tokenizer)
         if len(spans) < 2:
             return ()
-        window = min(len(spans), parts * self.part)
+        window = min(len(spans), longest)
         start = self.random(index, seed).randint(0, len(spans) - window)
-        prefix = max(0, window - 2 * self.part)
-        middle = start + prefix + (window - prefix) // 2
+        prefix = max(0, window - read)
+        middle = start + prefix + (window - prefix) * self.part // read
         pieces = (
             Segment(cut(text, spans, start, start + prefix) if prefix else "", Role.PLAIN),
             Segment(cut(text, spans, start + prefix, middle), Role.CONTEXT),
