@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -94,6 +95,12 @@ def test_arc_lists_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     start.main()
     shown = capsys.readouterr().out
     assert all(f"  arc {name} " in shown for name in COMMANDS)
+
+
+def test_the_package_is_a_module_that_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["arc_encoder", "--help"])
+    runpy.run_module("arc_encoder", run_name="__main__")
+    assert "  arc train " in capsys.readouterr().out
 
 
 def test_arc_refuses_a_command_that_it_does_not_know(
