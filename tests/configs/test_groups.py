@@ -18,10 +18,12 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
+from arc_encoder.commands.catalogue import COMMANDS
+from arc_encoder.commands.nested import NESTED
 from arc_encoder.config.building.benchmarks import benchmarks_of
 from arc_encoder.config.paths import bundled_folder, configs_folder
 from arc_encoder.config.validation.check import find_problems
-from arc_encoder.config.validation.keys import KEYS
+from arc_encoder.config.validation.keys import keys_of
 from arc_encoder.data import ArcDataModule
 from arc_encoder.data.retrieval import Retriever
 from arc_encoder.data.schedule.growth import FactorGrowth
@@ -137,19 +139,29 @@ def bundled(node: Any) -> bool:
     )
 
 
+ROOTS = sorted(option for option in OPTIONS if "/" not in option)
+
+
 def test_every_command_has_its_configuration() -> None:
-    assert {option for option in OPTIONS if "/" not in option} == set(KEYS)
+    wanted = {command.config for command in (*COMMANDS.values(), *NESTED.values()) if command.config is not None}
+    assert set(ROOTS) == wanted | {"check", "prepare"}  # the verbs of arc-data
     assert len(GROUPS) > 40
 
 
-@pytest.mark.parametrize("root", sorted(KEYS))
+def test_names_at_the_top_level_are_those_of_file_and_groups() -> None:
+    assert keys_of("bench") - keys_of("train") == {"batches", "warmup", "workers", "device"}
+    assert {"decoders", "systems", "benchmarks", "protocol"} <= keys_of("eval")
+    assert not {"decoder", "system", "hydra", "defaults", "_global_"} & keys_of("eval")
+
+
+@pytest.mark.parametrize("root", ROOTS)
 def test_the_commands_own_configurations_are_right(root: str) -> None:
     elsewhere = [] if root == "convert" else ["paths.run=."]
     elsewhere += ["ablation=pooling"] if root == "ablate" else []
     config = composed(elsewhere, root)
     if not bundled(config):
         pytest.skip("a bundled model is not here")
-    assert find_problems(config, keys=KEYS[root]) == []
+    assert find_problems(config, keys=keys_of(root)) == []
 
 
 @pytest.mark.parametrize("option", [o for o in GROUPS if o not in PREPARED])
@@ -160,7 +172,7 @@ def test_every_option_composes_and_binds(option: str) -> None:
         pytest.skip("a bundled model is not here")
     if option in ("optim/pretrain", "optim/long_context"):  # its warm-up alone is as long as the default run
         config.trainer.max_steps = 2000
-    problems = find_problems(config, keys=KEYS[root_of(option)])
+    problems = find_problems(config, keys=keys_of(root_of(option)))
     if option in HUB:  # only the encoder's configuration is read before training
         assert all(problem.startswith("model.encoder: no encoder backbone at") for problem in problems)
         return
@@ -294,4 +306,4 @@ def test_sweeps_name_values_that_exist() -> None:
         for key, values in file.hydra.sweeper.params.items():
             for value in str(values).split(","):
                 config = composed(["paths.run=.", f"{key}={value}"])
-                assert find_problems(config, keys=KEYS["train"]) == [], (option, key, value)
+                assert find_problems(config, keys=keys_of("train")) == [], (option, key, value)

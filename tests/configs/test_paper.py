@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.config.paths import configs_folder
 from arc_encoder.config.validation.check import find_problems
-from arc_encoder.config.validation.keys import KEYS
+from arc_encoder.config.validation.keys import keys_of
 from arc_encoder.model.decoder.load import load_decoder
 from arc_encoder.tools.planning.configured import UNREAD, parts_of
 from arc_encoder.tools.planning.parts import build_parts, count, known_models, locate
@@ -57,9 +57,9 @@ def test_all_are_there() -> None:
 def test_nothing_is_missing_but_models_and_data(name: str) -> None:
     config = experiment(name)
     assert not {key for key in OmegaConf.missing_keys(config) if not key.startswith("hydra")}
-    assert find_problems(config, keys=KEYS["plan"], ignored=UNREAD) == []
+    assert find_problems(config, keys=keys_of("plan"), ignored=UNREAD) == []
     alone = composed([f"experiment=paper/{name}", "paths.run=."])
-    problems = find_problems(alone, keys=KEYS["train"])
+    problems = find_problems(alone, keys=keys_of("train"))
     assert problems
     assert all(problem.startswith(("data.tasks.", "model.encoder: no encoder backbone at")) for problem in problems)
 

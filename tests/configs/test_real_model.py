@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from arc_encoder.config.paths import configs_folder
 from arc_encoder.config.validation.check import find_problems
-from arc_encoder.config.validation.keys import KEYS
+from arc_encoder.config.validation.keys import keys_of
 from arc_encoder.tools.planning.configured import UNREAD, parts_of
 from arc_encoder.tools.planning.parts import count
 from tests.tiny_runs import composed
@@ -27,8 +27,8 @@ def test_nothing_is_missing_but_model_and_data(name: str, tmp_path: Path) -> Non
     overrides = [f"experiment=smollm2/{name}", "paths.run=.", "ckpt=null"]
     config = composed(overrides, "plan")
     assert not {key for key in OmegaConf.missing_keys(config) if not key.startswith("hydra")}
-    assert find_problems(config, keys=KEYS["plan"], ignored=UNREAD) == []
-    told = find_problems(composed(overrides), keys=KEYS["train"], ignored=("data.", "model.init_from"))
+    assert find_problems(config, keys=keys_of("plan"), ignored=UNREAD) == []
+    told = find_problems(composed(overrides), keys=keys_of("train"), ignored=("data.", "model.init_from"))
     words = f"the model smollm2_135m is not in {tmp_path} yet; fetch it once with: arc-models get smollm2_135m"
     assert told == [f"model.encoder: no encoder backbone at '{tmp_path / 'smollm2_135m'}': {words}"]
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from arc_encoder.config.validation.check import find_problems
-from arc_encoder.config.validation.keys import KEYS
+from arc_encoder.config.validation.keys import keys_of
 from tests.tiny_runs import composed
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
@@ -42,7 +42,7 @@ def test_arc_serve_understands_its_words(place: str) -> None:
     command, *fixed = dockerfile("ENTRYPOINT")
     assert command == "arc-serve"
     config = composed([*fixed, *arguments()[place], "paths.run=."], "serve")
-    assert find_problems(config, keys=KEYS["serve"]) == []
+    assert find_problems(config, keys=keys_of("serve")) == []
     assert config.engine._target_.endswith("VllmEngine")
     assert config.host == "0.0.0.0"
 

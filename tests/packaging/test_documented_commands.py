@@ -15,7 +15,7 @@ import pytest
 
 from arc_encoder.config.overrides import check_command_line
 from arc_encoder.config.paths import register_resolvers
-from arc_encoder.config.validation.keys import KEYS
+from arc_encoder.config.validation.keys import keys_of
 from tests.packaging import warm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,7 +114,7 @@ def test_trainings_are_sound_as_they_are_typed(checkout: Path, monkeypatch: pyte
         given = Namespace(
             overrides=shlex.split(command)[1:], config_name=None, config_dir=None, config_path=None, multirun=False
         )
-        found, _ = check_command_line(given, "train", keys=KEYS["train"], ignored=("ckpt", "model.init_from"))
+        found, _ = check_command_line(given, "train", keys=keys_of("train"), ignored=("ckpt", "model.init_from"))
         checked += 1
         if found:
             problems[f"{page}: {command}"] = found

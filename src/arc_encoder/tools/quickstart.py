@@ -19,7 +19,7 @@ from arc_encoder.config.building.settings import set_up_process
 from arc_encoder.config.building.training import train_from_config
 from arc_encoder.config.compose import composing, config_dir_of_run
 from arc_encoder.config.validation.check import check_config
-from arc_encoder.config.validation.keys import KEYS
+from arc_encoder.config.validation.keys import keys_of
 from arc_encoder.core.atomic import atomic_directory
 from arc_encoder.core.compute import peak_memory_gib
 from arc_encoder.core.errors import ConfigError
@@ -135,7 +135,7 @@ def _training(config: DictConfig, experiment: str, steps: int, run: Path, own: I
         raise ConfigError(
             f"the training {experiment} cannot be composed with {', '.join([f'decoder_name={config.decoder_name}', *config.overrides, *own])}: {error}"
         ) from error
-    check_config(composed, keys=KEYS["train"])
+    check_config(composed, keys=keys_of("train"))
     return composed
 
 

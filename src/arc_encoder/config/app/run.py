@@ -22,7 +22,7 @@ from arc_encoder.config.app.failing import fail, listed, user_errors
 from arc_encoder.config.compose import import_modules
 from arc_encoder.config.overrides import check_command_line
 from arc_encoder.config.paths import configs_folder, register_resolvers
-from arc_encoder.config.validation.keys import KEYS
+from arc_encoder.config.validation.keys import keys_of
 from arc_encoder.core.errors import ArcError, Interrupted
 
 
@@ -49,7 +49,7 @@ def run_app(
             if arguments.multirun:  # a single run was checked before
                 from arc_encoder.config.validation.check import check_config
 
-                check_config(config, keys=KEYS[config_name], ignored=ignored, unbuilt=unbuilt)
+                check_config(config, keys=keys_of(config_name), ignored=ignored, unbuilt=unbuilt)
             return task(config)
         except Interrupted as stop:
             if stop.status:  # of several processes, one says it
@@ -71,7 +71,7 @@ def run_app(
     if not (arguments.help or arguments.hydra_help or arguments.info or arguments.cfg):
         with user_errors(HydraException, OmegaConfBaseException):
             problems, added = check_command_line(
-                arguments, config_name, keys=KEYS[config_name], ignored=ignored, unbuilt=unbuilt
+                arguments, config_name, keys=keys_of(config_name), ignored=ignored, unbuilt=unbuilt
             )
         if problems:
             fail(listed(problems))

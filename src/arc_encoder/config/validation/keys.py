@@ -1,75 +1,35 @@
-"""The names that are allowed at the top level of each primary configuration."""
+"""The names that are allowed at the top level of each primary configuration: its own, and those of the groups that it takes."""
 
 from __future__ import annotations
 
-# fmt: off
-TRAIN = {
-    "experiment_name", "seed", "threads", "imports", "ckpt", "resume", "sweep_metric", "callbacks", "data",
-    "decoders", "logger", "model", "objective", "optim", "paths", "trainer",
-}
-PLAN = {
-    "gpus", "gpu_memory_gib", "reserve_gib", "peak_tflops", "utilisation", "sharded", "document_tokens",
-    "question_tokens", "answer_tokens",
-}
-KEYS: dict[str, set[str]] = {
-    "train": TRAIN,
-    "eval": {
-        "benchmark", "experiment_name", "checkpoint", "encoder_tokenizer", "backbone", "imports", "factors",
-        "shots", "seeds", "batch_size", "batch_positions", "cache_gib", "precision", "conditions", "costs", "seed", "threads",
-        "device", "benchmarks", "decoders", "paths", "protocol", "systems",
-    },
-    "quickstart": {
-        "decoder_name", "factor", "pretrain_steps", "finetune_steps", "batch_size", "limit", "seed", "threads",
-        "link", "imports", "overrides", "pretrain_overrides", "finetune_overrides", "paths",
-    },
-    "ablate": {
-        "variants", "seeds", "jobs", "threads", "overrides", "train_overrides", "eval_overrides", "dry_run",
-        "folder", "trainings", "ablation", "paths", "scale",
-    },
-    "ask": {
-        "checkpoint", "encoder_tokenizer", "backbone", "imports", "document", "store", "top", "question",
-        "factors", "max_new_tokens", "precision", "threads", "device", "decoders", "fallback", "paths",
-        "retriever",
-    },
-    "compress": {
-        "checkpoint", "encoder_tokenizer", "backbone", "imports", "input", "output", "text_field",
-        "decoder_name", "factor", "fidelity", "keep_text", "batch_size", "threads", "device", "dtype",
-        "on_error", "overwrite", "codec", "decoders", "engine", "paths",
-    },
-    "serve": {
-        "checkpoint", "encoder_tokenizer", "backbone", "imports", "decoder_name", "store", "model", "host", "port",
-        "api_key_file", "page", "batch_size", "cache_mib", "grace", "log_level", "threads", "device", "dtype",
-        "limits", "decoders", "engine", "paths",
-    },
-    "convert": {
-        "input", "output", "layout", "decoders", "backbone", "tokenizer", "dtype", "whole", "imports",
-        "overwrite",
-    },
-    "probe": {
-        "checkpoint", "encoder_tokenizer", "backbone", "imports", "output", "factors", "train", "test", "shots",
-        "metric", "right_from", "max_new_tokens", "batch_size", "seed", "threads", "device", "dtype",
-        "overwrite", "decoders", "paths", "questions",
-    },
-    "bench": TRAIN | {
-        "batches", "warmup", "workers", "device",
-    },
-    "bench_all": {
-        "only", "output", "compare", "tolerance", "threads", "parts", "paths",
-    },
-    "bench_serve": {
-        "checkpoint", "encoder_tokenizer", "backbone", "imports", "decoder_name", "text", "documents", "clients",
-        "factors", "answer_tokens", "rounds", "output", "threads", "device", "dtype", "decoders", "paths",
-    },
-    "plan": TRAIN | PLAN,
-    "plan_serve": TRAIN | PLAN | {
-        "factors",
-    },
-    "check": {
-        "path", "kind", "text_field", "fields", "on_error", "shots", "max_passages", "limit", "samples",
-        "examples", "output", "overwrite", "seed", "imports", "data", "decoders", "model", "paths",
-    },
-    "prepare": {
-        "output", "from", "passages", "passage_words", "top", "index", "limit", "exclude", "exclude_words",
-        "held_out", "on_error", "overwrite", "imports", "paths", "recipe", "retriever",
-    },
-}
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from arc_encoder.config.paths import configs_folder
+
+PACKAGE = re.compile(r"^# @package ([^.\s]+)", re.MULTILINE)
+NO_KEYS = {"defaults", "hydra", "_global_"}
+
+
+@cache
+def keys_of(config_name: str) -> set[str]:
+    """Every name that `config_name` may have, read off its file and the heads of its groups' files; nothing is composed."""
+    folder = configs_folder()
+    content: Any = OmegaConf.to_container(OmegaConf.load(folder / f"{config_name}.yaml"))
+    keys = {str(key) for key in content}
+    for each in content["defaults"]:
+        if isinstance(each, dict):
+            keys |= {key for group in each for key in _packages(folder, str(group))}
+        elif each != "_self_":
+            keys |= keys_of(each)
+    return keys - NO_KEYS
+
+
+def _packages(folder: Path, group: str) -> set[str]:
+    """Where the choices of a group put their keys: in its own name, unless their first lines say otherwise."""
+    found = {file: PACKAGE.search(file.read_text(encoding="utf-8")) for file in (folder / group).rglob("*.yaml")}
+    return {place[1] if place else file.relative_to(folder).parts[0] for file, place in found.items()}

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from arc_encoder.config.compose import composing, config_dir_of_run
 from arc_encoder.config.overrides import check_command_line
-from arc_encoder.config.validation.keys import KEYS
+from arc_encoder.config.validation.keys import keys_of
 from arc_encoder.config.validation.suggestions import suggest
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.evaluation.runs.folder import mark_running
@@ -180,7 +180,7 @@ def check_stages(stages: list[Stage], *, first_seed: int, shared: Sequence[str] 
             overrides=stage.words, config_name=None, config_dir=config_dir_of_run(), config_path=None, multirun=False
         )
         try:
-            found, _ = check_command_line(given, name, keys=KEYS[name], ignored=("ckpt", "model.init_from"))
+            found, _ = check_command_line(given, name, keys=keys_of(name), ignored=("ckpt", "model.init_from"))
         except (HydraException, OmegaConfBaseException) as error:
             found = [str(error)]
         problems |= {(stage.title, problem): stage.command for problem in found}
