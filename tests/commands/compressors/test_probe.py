@@ -27,7 +27,7 @@ def run(make: Make) -> Command:
         (["factors=[]"], "factors is empty"),
         (["test=0"], "test=0 must be a whole number from 1 on"),
         (["decoder=[toy_a,toy_b]"], "this is for one decoder; toy_a, toy_b"),
-        (["output=taken/probe"], "taken/probe cannot be made"),
+        (["output=taken/probe"], "taken/probe cannot be written"),
         (["output=done"], "done/results.json exists already"),
     ],
 )

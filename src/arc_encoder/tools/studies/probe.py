@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import ConfigError, check_number
+from arc_encoder.core.errors import ConfigError, check_number, writing
 from arc_encoder.data.records import Question, Source
 from arc_encoder.evaluation.metrics.answers import METRICS
 from arc_encoder.inference import Compressor
@@ -32,10 +32,8 @@ def check_probe(output: Path, *, metric: str, factors: Sequence[float], overwrit
         raise ConfigError("factors is empty; give those whose answers may be lost, such as [4, 8]")
     for key, value in numbers.items():
         check_number(key, value, lowest=0 if key == "shots" else 1)
-    try:
+    with writing(output, "choose another folder"):
         output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{output} cannot be made ({error.strerror}); choose another folder") from error
 
 
 def make_probe(
@@ -46,28 +44,22 @@ def make_probe(
     *,
     metric: str,
     right_from: float,
-    train: int,
-    test: int,
-    max_new_tokens: int,
     batch_size: int,
-    seed: int,
-    shots: int = 0,
+    **settings: int,
 ) -> str:
     """Train a probe and measure it; writes probe.safetensors, results.json and results.md to `output`.
+
+    Args:
+        settings: of `study_lost_answers`.
 
     Returns:
         the results as Markdown.
     """
-    measure = METRICS[metric]
-    settings = {"train": train, "test": test, "shots": shots, "seed": seed, "max_new_tokens": max_new_tokens}
-    found, results = study_lost_answers(
-        compressor,
-        questions,
-        factors,
-        lambda answer, accepted: measure(answer, accepted) >= right_from,
-        batch_size=batch_size,
-        **settings,
-    )
+
+    def right(answer: str, accepted: Sequence[str]) -> bool:
+        return METRICS[metric](answer, accepted) >= right_from
+
+    found, results = study_lost_answers(compressor, questions, factors, right, batch_size=batch_size, **settings)
     found.save(output / PROBE)
     written = {"settings": {"metric": metric, "right_from": right_from, **settings}, **results}
     write_text_atomically(output / RESULTS, json.dumps(written, indent=1) + "\n")
