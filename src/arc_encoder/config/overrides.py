@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 from argparse import Namespace
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from arc_encoder.config.compose import composing, import_modules
 from arc_encoder.config.validation.signatures import parameters_of
 from arc_encoder.config.validation.suggestions import suggest
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.atomic import check_writable
+from arc_encoder.core.errors import ConfigError, writing
 from arc_encoder.core.run_folder.lock import check_unlocked
 from arc_encoder.core.run_folder.renamed import current_key
 
@@ -52,7 +52,9 @@ def check_command_line(
         if found.config is None:
             return found.problems, {}
         config, problems = found.config, found.problems
-        _need_writable(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
+        folder = str(config.hydra.sweep.dir if arguments.multirun else config.hydra.run.dir)
+        with writing(f"the output folder {folder}", "choose another with paths.logs=<folder>"):
+            check_writable(Path(folder))  # Hydra makes it before anything else, and would not say it in plain words
         check_unlocked(Path(config.hydra.run.dir))  # before Hydra writes there
         import_modules(config.get("imports") or [])
         problems += _sweep_problems(config, bool(arguments.multirun))
@@ -250,16 +252,3 @@ def _parameters(node: Any) -> list[str]:
         return []
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [name for name, parameter in parameters.items() if parameter.kind in named]
-
-
-def _need_writable(folder: str) -> None:
-    """Hydra makes this folder before anything else; a user should learn in plain words that it cannot."""
-    path = Path(folder).absolute()
-    place = next(each for each in (path, *path.parents) if each.exists())
-    try:
-        tempfile.TemporaryDirectory(dir=place).cleanup()  # rights alone do not say it, of root or on a full disk
-    except OSError as error:
-        reason = f"{place} is no folder" if not place.is_dir() else f"{place}: {error.strerror}"
-        raise ConfigError(
-            f"the output folder {folder} cannot be made ({reason}); choose another with paths.logs=<folder>"
-        ) from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,6 +104,18 @@ def recover_directory(target: Path) -> None:
         os.replace(fresh if fresh.exists() else old, target)
     shutil.rmtree(fresh, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def check_writable(folder: Path) -> None:
+    """Try whether something can be made in `folder`, or, if it is not there yet, in the first folder above it that is.
+
+    Raises:
+        OSError: it cannot; rights alone do not say it, of root or on a full disk.
+    """
+    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{place} is no folder")
+    tempfile.TemporaryDirectory(dir=place).cleanup()
 
 
 def readable_as_usual(files: Iterable[Path]) -> None:

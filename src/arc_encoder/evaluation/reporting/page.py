@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.core.errors import DataError, writing
 from arc_encoder.evaluation.reporting.figures import PLOTS
 from arc_encoder.evaluation.reporting.figures.axes import save
 from arc_encoder.evaluation.reporting.reading.material import Material
@@ -71,12 +71,8 @@ def write_report(material: Material, folder: Path, *, title: str) -> list[Path]:
     Raises:
         ConfigError: `folder` cannot be written.
     """
-    try:
+    with writing(folder, "give a folder that is new, or that you may write to"):
         return _written(material, folder, title)
-    except OSError as error:
-        raise ConfigError(
-            f"{folder} cannot be written: {error}; give a folder that is new, or that you may write to"
-        ) from error
 
 
 def _written(material: Material, folder: Path, title: str) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.config.compose import config_dir_of_run
 from arc_encoder.config.paths import configs_folder
-from arc_encoder.core.errors import ConfigError, check_number
+from arc_encoder.core.atomic import check_writable
+from arc_encoder.core.errors import ConfigError, check_number, writing
 from arc_encoder.tools.preparation.recipe import Job, Prepared, Recipe
 from arc_encoder.tools.preparation.separation import Separation
 from arc_encoder.tools.preparation.writing import held_out_of, manifest_of
@@ -34,7 +34,8 @@ def prepare(config: DictConfig, *, name: str, command: str) -> list[Prepared]:
     output = Path(config.output or (corpus / "finetuning" if recipe.parts else corpus / f"{name}.jsonl.gz"))
     if not recipe.parts and output.is_dir():
         raise ConfigError(f"output={output} is a folder; give the name of a file, such as {output / name}.jsonl.gz")
-    _need_writable(output)
+    with writing(output, "choose another output=…"):
+        check_writable(output if output.is_dir() else output.parent)
     retriever = None
     if recipe.convert.needs_passages and config.passages is not None:
         retriever = instantiate(config.retriever, _convert_="all")
@@ -95,13 +96,3 @@ def recipe_list() -> str:
     width = max(len(file.stem) for file in files)
     lines = [f"  {file.stem:<{width}}  {OmegaConf.load(file).about}" for file in files]
     return "\n".join(["Recipes of arc-data prepare <recipe>:", "", *lines])
-
-
-def _need_writable(output: Path) -> None:
-    """Told before hours of work."""
-    folder = output if output.is_dir() else output.parent
-    there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), Path("/"))
-    if not there.is_dir() or not os.access(there, os.W_OK):
-        raise ConfigError(
-            f"{output} cannot be written: {there} {'is read-only' if there.is_dir() else 'is no folder'}; choose another output=…"
-        )

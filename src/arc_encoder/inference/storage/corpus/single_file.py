@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from arc_encoder.core.atomic import atomic_path
+from arc_encoder.core.atomic import atomic_path, check_writable, readable_as_usual
 from arc_encoder.core.errors import ConfigError, DataError, writing
 from arc_encoder.data.records import Document
 from arc_encoder.inference import Compressor
@@ -37,8 +36,7 @@ def check_output(output: Path, *, overwrite: bool) -> None:
     if output.exists() and not overwrite:
         raise ConfigError(f"{output} exists already; choose another name, or let it be overwritten", advice="overwrite")
     with writing(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=output.parent).close()
+        check_writable(output.parent)
 
 
 def write_single_file(
@@ -88,12 +86,5 @@ def write_single_file(
     hint = "make room, or choose another file"
     with writing(output, hint, kind=DataError, errors=(SafetensorError,)), atomic_path(output) as part:
         save_file({"vectors": torch.cat(vectors), "offsets": offsets}, part, metadata=metadata)
-        part.chmod(_usual_mode())  # the library writes files that only their owner may read
+        readable_as_usual([part])  # the library writes files that only their owner may read
     return Outcome(len(ids), vectors=int(offsets[-1]), failed=failed)
-
-
-def _usual_mode() -> int:
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch) / "new"
-        file.touch()
-        return file.stat().st_mode & 0o777
