@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from arc_encoder.core.errors import DataError
+from arc_encoder.data.sources.fields import value_at
 
 Row = Mapping[str, Any]
 Record = dict[str, Any]
@@ -48,10 +49,7 @@ def pick(row: Row, *names: str) -> Any:
         DataError: none is there, with the fields found.
     """
     for name in names:
-        value: Any = row
-        for part in name.split("."):
-            value = value.get(part, _NOTHING) if isinstance(value, Mapping) else _NOTHING
-        if value is not _NOTHING and value is not None:
+        if (value := value_at(row, name)) is not None:
             return value
     found = ", ".join(
         f"{key} {{{', '.join(map(str, v))}}}" if isinstance(v, Mapping) else str(key) for key, v in row.items()
@@ -101,6 +99,3 @@ def question(asked: Any, answers: Any, passages: Any = None, *, document: Any = 
     if document:
         record["document"] = str(document)
     return record
-
-
-_NOTHING = object()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from arc_encoder.core.errors import DataError, needing
+from arc_encoder.data.sources.files.line_index import parse_line
 from arc_encoder.data.sources.jsonl import open_text, read_jsonl
 from arc_encoder.tools.preparation.conversion import Row
 
@@ -110,13 +110,10 @@ def read_member(path: Path, member: str) -> Iterator[Row]:
         DataError: a line that is no JSON object.
     """
     with zipfile.ZipFile(path) as archive, archive.open(member) as raw:
-        for number, line in enumerate(io.TextIOWrapper(raw, encoding="utf-8"), start=1):
+        for number, line in enumerate(raw, start=1):
             if not line.strip():
                 continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}, {member}:{number}: not valid JSON ({error.msg})") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, {member}:{number}: expected a JSON object, found {type(row).__name__}")
+            problem, row = parse_line(line)
+            if problem is not None:
+                raise DataError(f"{path}, {member}:{number}: {problem}")
             yield row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def page_routes(engine: Engine, reader: DocumentReader, model: str) -> APIRouter
     factors = [] if own is None else sorted({*FACTORS, own, *trained_factors(reader.compressor.model)})
     html = (
         PAGE.read_text(encoding="utf-8")
-        .replace("__MODEL__", _attribute(model))
+        .replace("__MODEL__", escape(model))
         .replace("__FACTORS__", ",".join(f"{each:g}" for each in factors))
         .replace("__FACTOR__", "" if own is None else f"{own:g}")
     )
@@ -69,9 +70,3 @@ def page_routes(engine: Engine, reader: DocumentReader, model: str) -> APIRouter
         }
 
     return router
-
-
-def _attribute(text: str) -> str:
-    for sign, name in (("&", "&amp;"), ('"', "&quot;"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(sign, name)
-    return text
