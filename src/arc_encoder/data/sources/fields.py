@@ -5,13 +5,15 @@ A name with dots goes into nested fields: ``answers.text`` reads SQuAD's answers
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.data.records import Document, Question
+from arc_encoder.data.sources.files.line_index import Skipped
 
+R = TypeVar("R")
 QUESTION_FIELDS = ("question", "answers", "answer", "passages", "instruction", "document")
 
 
@@ -87,7 +89,7 @@ class DocumentFields:
             found = text_fault(self.text, value_at(record, self.text))
         return found
 
-    def document(self, record: Mapping[str, Any], where: str) -> Document:
+    def document(self, record: Mapping[str, Any], where: str, subset: str = "") -> Document:
         """The document of a sound record."""
         return Document(named(record, where), value_at(record, self.text))
 
@@ -158,3 +160,41 @@ class QuestionFields:
 
     def _answers(self, record: Mapping[str, Any]) -> tuple[str, ...]:
         return texts(value_at(record, self.names["answers"])) or texts(value_at(record, self.names["answer"]))
+
+
+class RecordSource(Generic[R]):
+    """Records of files or of a table, read when they are asked for.
+
+    Args:
+        name: of the source, for errors.
+        what: its records are.
+        rows: sound records by place: name of their file, place in it, and record; what they left out is `skipped`.
+        read: record, place and subset → what it says.
+        subset: name of the data set; None takes the beginning of the file's name.
+
+    Raises:
+        DataError: there is no record.
+    """
+
+    def __init__(
+        self, name: str, what: str, rows: Any, read: Callable[[Any, str, str], R], subset: str | None = None
+    ) -> None:
+        self._rows, self._read, self._subset = rows, read, subset
+        if not len(rows):
+            raise DataError(f"{name} holds no {what}")
+
+    @property
+    def skipped(self) -> Skipped:
+        """Lines or rows that were left out."""
+        found: Skipped = self._rows.skipped
+        return found
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> R:
+        name, where, record = self._rows[index]
+        return self._read(record, where, self._subset or name.split(".")[0])
+
+    def __iter__(self) -> Iterator[R]:
+        return (self[index] for index in range(len(self)))

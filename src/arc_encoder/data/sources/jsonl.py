@@ -16,7 +16,7 @@ import numpy as np
 
 from arc_encoder.core.errors import ConfigError, DataError, at_least
 from arc_encoder.data.records import Document, Question
-from arc_encoder.data.sources.fields import DocumentFields, QuestionFields, missing
+from arc_encoder.data.sources.fields import DocumentFields, QuestionFields, RecordSource, missing
 from arc_encoder.data.sources.files.line_index import Check, LineIndex, Skipped, index_lines, parse_line
 from arc_encoder.data.sources.files.packed import Bytes, open_bytes, open_text, unpacking, unreadable
 
@@ -134,7 +134,7 @@ class _Lines:
         return path.name, f"{path}:{line}", record
 
 
-class JsonlDocuments:
+class JsonlDocuments(RecordSource[Document]):
     """Documents of JSONL files.
 
     Args:
@@ -147,28 +147,12 @@ class JsonlDocuments:
     """
 
     def __init__(self, path: str, *, text_field: str = "text", on_error: OnError = "stop") -> None:
-        self.fields = DocumentFields(text_field)
-        self._lines = _Lines(path, self.fields.problem, self.fields.key, on_error=on_error)
-        if not len(self._lines):
-            raise DataError(f"{path} holds no document")
-
-    @property
-    def skipped(self) -> Skipped:
-        """Lines that were left out."""
-        return self._lines.skipped
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def __getitem__(self, index: int) -> Document:
-        _, where, record = self._lines[index]
-        return self.fields.document(record, where)
-
-    def __iter__(self) -> Iterator[Document]:
-        return (self[index] for index in range(len(self)))
+        fields = DocumentFields(text_field)
+        rows = _Lines(path, fields.problem, fields.key, on_error=on_error)
+        super().__init__(path, "document", rows, fields.document)
 
 
-class JsonlQuestions:
+class JsonlQuestions(RecordSource[Question]):
     """Questions of JSONL files, with fields question, answers (or answer), passages and perhaps instruction
     and document, the article that the passages were taken from.
 
@@ -193,25 +177,9 @@ class JsonlQuestions:
         on_error: OnError = "stop",
     ) -> None:
         at_least(1, "", "; leave it out to use every record", limit=limit)
-        self.fields, self.subset = QuestionFields(fields), subset
-        self._lines = _Lines(path, self.fields.problem, self.fields.key, on_error=on_error, limit=limit)
-        if not len(self._lines):
-            raise DataError(f"{path} holds no question")
-
-    @property
-    def skipped(self) -> Skipped:
-        """Lines that were left out."""
-        return self._lines.skipped
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def __getitem__(self, index: int) -> Question:
-        name, where, record = self._lines[index]
-        return self.fields.question(record, where, self.subset or name.split(".")[0])
-
-    def __iter__(self) -> Iterator[Question]:
-        return (self[index] for index in range(len(self)))
+        read = QuestionFields(fields)
+        rows = _Lines(path, read.problem, read.key, on_error=on_error, limit=limit)
+        super().__init__(path, "question", rows, read.question, subset)
 
 
 def check_on_error(on_error: str) -> None:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from arc_encoder.core.errors import DataError, at_least, needing
 from arc_encoder.data.records import Document, Question
-from arc_encoder.data.sources.fields import DocumentFields, QuestionFields
+from arc_encoder.data.sources.fields import DocumentFields, QuestionFields, RecordSource
 from arc_encoder.data.sources.files.line_index import Check, Skipped
 from arc_encoder.data.sources.jsonl import OnError, check_on_error, warn_of
 
@@ -51,7 +51,7 @@ class _Rows:
     def __len__(self) -> int:
         return self._size
 
-    def __getitem__(self, index: int) -> tuple[str, Mapping[str, Any]]:
+    def __getitem__(self, index: int) -> tuple[str, str, Mapping[str, Any]]:
         if not 0 <= index < self._size:
             raise IndexError(index)
         row = index if self._good is None else int(self._good[index])
@@ -60,58 +60,24 @@ class _Rows:
         problem = self.check(record)
         if problem is not None:
             raise DataError(f"{where}: {problem}; repair it, or leave such rows out", advice="skip")
-        return where, record
+        return self.name, where, record
 
 
-class TableDocuments:
+class TableDocuments(RecordSource[Document]):
     """Documents of a table."""
 
     def __init__(self, table: Any, name: str, fields: DocumentFields, on_error: OnError, limit: int | None) -> None:
-        self.fields, self._rows = fields, _Rows(table, name, fields.problem, on_error, limit)
-        if not len(self._rows):
-            raise DataError(f"{name} holds no document")
-
-    @property
-    def skipped(self) -> Skipped:
-        """Rows that were left out."""
-        return self._rows.skipped
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> Document:
-        where, record = self._rows[index]
-        return self.fields.document(record, where)
-
-    def __iter__(self) -> Iterator[Document]:
-        return (self[index] for index in range(len(self)))
+        super().__init__(name, "document", _Rows(table, name, fields.problem, on_error, limit), fields.document)
 
 
-class TableQuestions:
+class TableQuestions(RecordSource[Question]):
     """Questions of a table."""
 
     def __init__(
         self, table: Any, name: str, fields: QuestionFields, subset: str, on_error: OnError, limit: int | None
     ) -> None:
-        self.fields, self.subset = fields, subset
-        self._rows = _Rows(table, name, fields.problem, on_error, limit)
-        if not len(self._rows):
-            raise DataError(f"{name} holds no question")
-
-    @property
-    def skipped(self) -> Skipped:
-        """Rows that were left out."""
-        return self._rows.skipped
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> Question:
-        where, record = self._rows[index]
-        return self.fields.question(record, where, self.subset)
-
-    def __iter__(self) -> Iterator[Question]:
-        return (self[index] for index in range(len(self)))
+        rows = _Rows(table, name, fields.problem, on_error, limit)
+        super().__init__(name, "question", rows, fields.question, subset)
 
 
 def loaded(label: str, load: Callable[[Any], Any]) -> Any:
