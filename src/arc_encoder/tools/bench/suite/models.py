@@ -78,22 +78,22 @@ def idle_tokenizer() -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=words, bos_token="<s>", eos_token="</s>", pad_token="</s>")
 
 
-def continuation_batch(shape: Shape, samples: int, tokens: int) -> ArcBatch:
-    """BOS, `tokens` compressed tokens, and as many that continue them, at random."""
-    rows = torch.arange(samples)
-    text = torch.randint(2, shape.vocabulary, (samples, 1 + tokens))
-    targets = torch.ones_like(text, dtype=torch.bool)
+def random_batch(shape: Shape, *, samples: int = 1, context: int, text: int) -> ArcBatch:
+    """BOS, `context` compressed tokens (0 for none) and what follows of `text` tokens, at random."""
+    ids = torch.randint(2, shape.vocabulary, (samples, text))
+    rows = torch.arange(samples if context else 0)
+    targets = torch.ones_like(ids, dtype=torch.bool)
     targets[:, 0] = False
     return ArcBatch(
         task="continuation",
         decoder=DECODER,
         task_token=TaskToken.CONTINUE,
         sample_ids=tuple(map(str, range(samples))),
-        context_ids=torch.randint(2, shape.vocabulary, (samples, tokens)),
-        context_lengths=torch.full_like(rows, tokens),
+        context_ids=torch.randint(2, shape.vocabulary, (len(rows), context)),
+        context_lengths=torch.full_like(rows, context),
         context_rows=rows,
         context_positions=torch.ones_like(rows),
-        text_ids=text,
-        text_lengths=torch.full_like(rows, 1 + tokens),
+        text_ids=ids,
+        text_lengths=torch.full((samples,), text),
         target_mask=targets,
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
 from arc_encoder.core.batch import ArcBatch
-from arc_encoder.core.segments import TaskToken
 from arc_encoder.model.encoder.chunking import Chunking
 from arc_encoder.tools.bench.suite.figure import Figure, Measurement, in_turns
-from arc_encoder.tools.bench.suite.models import DECODER, Shape, random_arc_model
+from arc_encoder.tools.bench.suite.models import DECODER, Shape, random_arc_model, random_batch
 from arc_encoder.tools.planning.costs.work import prefill_work
 
 
@@ -62,15 +61,15 @@ class FirstToken(Measurement):
 
             return call
 
-        calls, work = {"text": ask(self._text(tokens), None)}, {}
+        calls, work = {"text": ask(random_batch(self.shape, context=0, text=1 + tokens + self.question), None)}, {}
         work["text"] = self._operations(model, tokens + self.question, 0, 0, None)
         for factor in self.factors:
-            cold = self._context(tokens)
+            cold = random_batch(self.shape, context=tokens, text=1 + self.question)
             with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
                 vectors, counts = model.compressor(
                     cold.context_ids, cold.context_lengths, DECODER, cold.task_token, factor
                 )
-            stored = self._context(tokens, vectors=vectors.to(dtype), vector_counts=counts)
+            stored = replace(cold, vectors=vectors.to(dtype), vector_counts=counts)
             positions = int(counts[0]) + 1 + self.question
             calls |= {f"×{factor}, cold": ask(cold, factor), f"×{factor}, stored": ask(stored, factor)}
             work[f"×{factor}, cold"] = self._operations(model, positions, 1, tokens, factor)
@@ -86,28 +85,4 @@ class FirstToken(Measurement):
     def _operations(self, model: Any, positions: int, contexts: int, tokens: int, factor: int | None) -> float:
         return sum(
             prefill_work(model, DECODER, contexts=contexts, context_tokens=tokens, positions=positions, factor=factor)
-        )
-
-    def _text(self, tokens: int) -> ArcBatch:
-        return self._batch(1 + tokens + self.question, context=0)
-
-    def _context(self, tokens: int, **vectors: Any) -> ArcBatch:
-        return self._batch(1 + self.question, context=tokens, **vectors)
-
-    def _batch(self, text: int, *, context: int, **vectors: Any) -> ArcBatch:
-        some = torch.full((min(context, 1),), 1)
-        ids = torch.randint(2, self.shape.vocabulary, (1, text))
-        return ArcBatch(
-            task="asked",
-            decoder=DECODER,
-            task_token=TaskToken.CONTINUE,
-            sample_ids=("0",),
-            context_ids=torch.randint(2, self.shape.vocabulary, (len(some), context)),
-            context_lengths=some * context,
-            context_rows=some * 0,
-            context_positions=some,
-            text_ids=ids,
-            text_lengths=torch.tensor([text]),
-            target_mask=torch.zeros_like(ids, dtype=torch.bool),
-            **vectors,
         )

@@ -11,7 +11,7 @@ import torch
 
 from arc_encoder.core.compute import peak_memory_gib, reset_peak_memory
 from arc_encoder.tools.bench.suite.figure import Figure, Measurement, in_turns
-from arc_encoder.tools.bench.suite.models import Shape, continuation_batch, random_arc_model
+from arc_encoder.tools.bench.suite.models import Shape, random_arc_model, random_batch
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -56,7 +56,7 @@ class TrainingStep(Measurement):
             model.checkpoint_activations()
             model.train()
         optimizer = torch.optim.AdamW(model.compressor.parameters(), lr=1e-4)
-        batch = continuation_batch(self.shape, self.samples, self.tokens)
+        batch = random_batch(self.shape, samples=self.samples, context=self.tokens, text=1 + self.tokens)
 
         def step() -> None:
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype is torch.bfloat16):
