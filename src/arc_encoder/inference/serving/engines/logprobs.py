@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from arc_encoder.inference.serving.engines.base import TokenLogprob
 
@@ -15,14 +16,8 @@ LOWEST = -9999.0  # told instead of minus infinity, which JSON does not have; as
 BYTE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
-def _letters() -> dict[str, int]:
-    """Byte-level tokenizers write each byte as a letter (GPT-2's table): printable ones as themselves, the others from 256 on."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return {chr(byte): byte for byte in plain} | {chr(256 + place): byte for place, byte in enumerate(others)}
-
-
-LETTERS = _letters()
+# Byte-level tokenizers write each byte as a letter.
+LETTERS = {letter: byte for byte, letter in bytes_to_unicode().items()}
 
 
 class TokenBytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import logging
 import os
 import secrets
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arc_encoder.core.errors import ConfigError
@@ -107,13 +107,13 @@ class Guard:
         except ApiError as error:
             notes["error"] = error.code or error.kind
             if not answered:
-                await _send(send_noted, error)
+                await _answer(error)(scope, receive, send_noted)
         except asyncio.CancelledError:
             raise
         except Exception as error:
             notes["error"] = without_text(error)
             if not answered:
-                await _send(send_noted, failed())
+                await _answer(failed())(scope, receive, send_noted)
         finally:
             seconds = time.perf_counter() - begun
             status = answered.get("status", 499)  # nobody was there any more
@@ -183,9 +183,5 @@ class Guard:
             ) from error
 
 
-async def _send(send: Send, error: ApiError) -> None:
-    content = json.dumps(error.body()).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-    headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+def _answer(error: ApiError) -> JSONResponse:
+    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 from arc_encoder.core.errors import DataError
 from arc_encoder.inference.generation.sampling import Sampling
@@ -59,11 +60,7 @@ class Jobs:
             parts=tuple(prompt),
             turns=turns,
             max_tokens=longest,
-            limit=self.limits.max_tokens,
-            n=body.n or 1,
-            ignore_eos=bool(body.ignore_eos),
-            sampling=_sampling(body),
-            seeded=body.seed is not None,
+            **self._common(body),
             stops=tuple(dict.fromkeys([*body.stops, *self.format.stops])),
             logprobs=logprobs,
         )
@@ -79,14 +76,21 @@ class Jobs:
         return Job(
             parts=(*parts, *([] if ids is None else [ids])),
             max_tokens=body.max_tokens if body.max_tokens is not None else 16,  # OpenAI's default
-            limit=self.limits.max_tokens,
-            n=body.n or 1,
-            ignore_eos=bool(body.ignore_eos),
-            sampling=_sampling(body),
-            seeded=body.seed is not None,
+            **self._common(body),
             stops=body.stops,
             logprobs=body.logprobs,
         )
+
+    def _common(self, body: GenerationBody) -> dict[str, Any]:
+        """What both kinds of job have; as OpenAI does, a draw is from the whole distribution where nothing is said."""
+        temperature = 1.0 if body.temperature is None else body.temperature
+        sampling = Sampling(
+            temperature=0.0 if temperature < COLDEST else temperature,
+            top_p=1.0 if body.top_p is None else body.top_p,
+            seed=secrets.randbits(62) if body.seed is None else body.seed,
+        )
+        number = {"limit": self.limits.max_tokens, "n": body.n or 1, "ignore_eos": bool(body.ignore_eos)}
+        return {**number, "sampling": sampling, "seeded": body.seed is not None}
 
     def _prompt(self, body: CompletionBody) -> tuple[list[str | DocumentSource], TokenIds | None]:
         """The parts of a completion's prompt, or its ids.
@@ -154,13 +158,3 @@ def _parts(message: Message) -> list[str | DocumentSource]:
     if isinstance(message.content, str):
         return [message.content]
     return [part.text if isinstance(part, TextPart) else part for part in message.content]
-
-
-def _sampling(body: GenerationBody) -> Sampling:
-    """The draw that is asked for; as OpenAI does, from the whole distribution where nothing is said."""
-    temperature = 1.0 if body.temperature is None else body.temperature
-    return Sampling(
-        temperature=0.0 if temperature < COLDEST else temperature,
-        top_p=1.0 if body.top_p is None else body.top_p,
-        seed=secrets.randbits(62) if body.seed is None else body.seed,
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -26,7 +27,9 @@ def openai_routes(engine: Engine, reader: DocumentReader, limits: Limits, metric
     jobs, responder = Jobs(reader, limits, model, engine.format), Responder(engine, metrics)
     begun = int(time.time())
 
-    async def answer(request: Request, body: GenerationBody, job: Job, shape: Shape) -> Response:
+    async def answer(request: Request, body: GenerationBody, made: Awaitable[Job], kind: type[Shape]) -> Response:
+        job = await made
+        shape = kind(model, logprobs=job.logprobs is not None)
         if not body.stream:
             return await responder.whole(request, job, shape)
         wanted = body.stream_options is not None and body.stream_options.include_usage
@@ -35,22 +38,12 @@ def openai_routes(engine: Engine, reader: DocumentReader, limits: Limits, metric
     @router.post("/chat/completions", responses=STREAM)
     async def chat(request: Request, body: ChatBody) -> Response:
         """Answer a chat whose messages may hold documents."""
-
-        async def made() -> Response:
-            job = await jobs.of_chat(body)
-            return await answer(request, body, job, ChatShape(model, logprobs=job.logprobs is not None))
-
-        return await unless_gone(request, made())
+        return await unless_gone(request, answer(request, body, jobs.of_chat(body), ChatShape))
 
     @router.post("/completions", responses=STREAM)
     async def complete(request: Request, body: CompletionBody) -> Response:
         """Go on with a prompt that may hold documents."""
-
-        async def made() -> Response:
-            job = await jobs.of_completion(body)
-            return await answer(request, body, job, CompletionShape(model, logprobs=job.logprobs is not None))
-
-        return await unless_gone(request, made())
+        return await unless_gone(request, answer(request, body, jobs.of_completion(body), CompletionShape))
 
     def served() -> dict[str, Any]:
         return {"id": model, "object": "model", "created": begun, "owned_by": "arc-encoder"}
