@@ -110,7 +110,7 @@ def test_another_codec_or_folder_is_refused(store: VectorStore, made: Made, tmp_
     (tmp_path / "full" / "file").write_text("")
     with pytest.raises(ConfigError, match="holds something that is no store"):
         VectorStore.create(tmp_path / "full", origin)
-    with pytest.raises(ConfigError, match="cannot be made"):
+    with pytest.raises(ConfigError, match="cannot be written"):
         VectorStore.create(tmp_path / "full" / "file" / "deeper", origin)
     with pytest.raises(CheckpointError, match="there is no store at"):
         VectorStore(tmp_path / "nowhere")

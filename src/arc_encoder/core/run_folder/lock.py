@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,16 +23,9 @@ def lock_run_folder(folder: Path) -> Iterator[None]:
     Raises:
         ConfigError: another command is at work there, or the folder cannot be written.
     """
-    try:
+    with writing(f"the run's folder {folder}", "choose another", advice="run-folder"):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / NAME)
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise _in_use(folder) from error
-    except OSError as error:
-        raise ConfigError(
-            f"the run's folder {folder} cannot be written ({error.strerror}); choose another", advice="run-folder"
-        ) from error
+        lock = _acquired(folder)
     try:
         yield
     finally:
@@ -47,14 +40,8 @@ def check_unlocked(folder: Path) -> None:
     """
     if not (folder / NAME).is_file() or any(os.environ.get(name, "0") != "0" for name in RANKS):
         return  # further processes of a run find the lock of its first one
-    lock = FileLock(folder / NAME)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise _in_use(folder) from error
-    except OSError:  # whoever cannot write there is told so later
-        return
-    lock.release()
+    with suppress(OSError):  # whoever cannot write there is told so later
+        _acquired(folder).release()
 
 
 @contextmanager
@@ -85,8 +72,13 @@ def lock_output(target: Path, lock: Path | None = None) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _in_use(folder: Path) -> ConfigError:
-    return ConfigError(
-        f"another process is at work in {folder}; wait until it ends, stop it, or choose another folder",
-        advice="run-folder",
-    )
+def _acquired(folder: Path) -> FileLock:
+    lock = FileLock(folder / NAME)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(
+            f"another process is at work in {folder}; wait until it ends, stop it, or choose another folder",
+            advice="run-folder",
+        ) from error
+    return lock

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from arc_encoder.core.atomic import write_text_atomically
-from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError, writing
 from arc_encoder.inference.encoding.contexts import CompressedContext, Origin, source_digest
 from arc_encoder.inference.storage.codecs.codecs import Codec, FloatCodec
 from arc_encoder.inference.storage.codecs.learned import fit_once, read_learned
@@ -75,14 +75,10 @@ class VectorStore:
             others = [each for each in found if each.name not in MADE_FIRST and not unfinished(each)]
             if others:
                 raise ConfigError(f"{place} holds something that is no store; choose another folder")
-            try:
+            with writing(f"the store {place}", "choose another folder"):
                 (place / "shards").mkdir(parents=True, exist_ok=True)
                 about = {"version": VERSION, "models": models, "codec": written}
                 write_text_atomically(place / "store.json", json.dumps(about, indent=1) + "\n")
-            except OSError as error:
-                raise ConfigError(
-                    f"the store {place} cannot be made ({error.strerror}); choose another folder"
-                ) from error
         store = cls(place)
         read_learned(place, store.codec)
         if not store.codec.fitted and chosen.fitted and type(chosen) is type(store.codec):
