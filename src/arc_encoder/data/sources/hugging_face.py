@@ -74,15 +74,9 @@ def hugging_face_questions(
     """Questions of a Hugging Face data set.
 
     Args:
-        path: hub name, or a folder that `save_to_disk` wrote.
-        name: configuration of the data set.
-        split: part of it.
-        revision: hub revision.
-        streaming: copy the first `limit` records and nothing else; the rest is not downloaded.
+        path, name, split, revision, streaming, limit, on_error: see `hugging_face_documents`.
         fields: other names for the fields, such as {"answers": "answers.text"}.
         subset: name of the data set for few-shot examples; None takes it from `path`.
-        limit: use only so many records.
-        on_error: what a bad record does: ``stop`` or ``skip``.
 
     Raises:
         DataError: it cannot be loaded, or holds a bad record.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from arc_encoder.core.errors import DataError
 from arc_encoder.evaluation.metrics.corpus import bleu_of, bleu_statistics
-from arc_encoder.evaluation.metrics.resampling import by_article
+from arc_encoder.evaluation.metrics.resampling import by_article, interval_of
 from arc_encoder.evaluation.reporting.reading.material import by_id, metrics_of, weight_of
 
 # metric of a whole corpus → (predictions, answers) → what is counted in each example; and its score
@@ -82,7 +82,8 @@ def compare(
         swapped = torch.rand(len(a), 1, generator=generator) < 0.5
         left, right = torch.where(swapped, b, a), torch.where(swapped, a, b)
         exchanged.append(score(left) - score(right))
-    low, high = _edges(_defined(differences))
+    known = torch.tensor(_defined(differences), dtype=torch.float64)
+    low, high = interval_of(known) if len(known) else (math.nan, math.nan)
     kept = _defined(exchanged)
     extreme = sum(abs(each) >= abs(observed) - 1e-9 for each in kept)
     return Comparison(metric, len(common), score(a), score(b), observed, low, high, (extreme + 1) / (len(kept) + 1))
@@ -91,14 +92,6 @@ def compare(
 def _defined(values: Sequence[float]) -> list[float]:
     """Those of draws in which both sides have an example with a weight; the others say nothing."""
     return [value for value in values if not math.isnan(value)]
-
-
-def _edges(differences: Sequence[float]) -> tuple[float, float]:
-    """The limits of the middle 95 % of the draws; unknown where there is no draw."""
-    if not differences:
-        return math.nan, math.nan
-    edges = torch.tensor(differences, dtype=torch.float64).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
-    return float(edges[0]), float(edges[1])
 
 
 def _counted(examples: Sequence[Example], metric: str) -> tuple[Tensor, Callable[[Tensor], float]]:
