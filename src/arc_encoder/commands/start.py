@@ -42,7 +42,8 @@ def start(name: str) -> None:
 
         if command.config is not None and answered(command.config):
             return
-        importlib.import_module(f"arc_encoder.commands.{command.module}").main()
+        module, _, entry = command.module.partition(":")
+        getattr(importlib.import_module(f"arc_encoder.commands.{module}"), entry or "main")()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from arc_encoder.commands.compressors import compress, serve
-from arc_encoder.commands.measurements import bench_serve
+from arc_encoder.commands.measurements import bench
 from tests.commands.conftest import Make
 from tests.tiny_runs import Command, environment
 
@@ -109,7 +109,7 @@ def test_bench_serve(make: Make, words: list[str], tmp_path: Path) -> None:
         "answer_tokens=4",
         "output=rows.json",
     ]
-    printed = make(bench_serve.main)(*words, *more)
+    printed = make(bench.serve)(*words, *more)
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert [(row["clients"], row["way"]) for row in rows] == [
         (clients, way) for clients in (1, 3) for way in ("text", "×4 cold", "×4 stored")
@@ -125,6 +125,6 @@ def test_bench_serve(make: Make, words: list[str], tmp_path: Path) -> None:
 
 
 def test_mistakes_of_bench_serve(make: Make, words: list[str]) -> None:
-    command = make(bench_serve.main)
+    command = make(bench.serve)
     assert "documents=[0]" in command.fails(*words, "documents=[0]")
     assert "window" in command.fails(*words, "documents=[100000]")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from arc_encoder.commands.measurements import plan_serve
+from arc_encoder.commands.measurements import plan
 from arc_encoder.tools.planning.configured import machine_of, parts_of
 from arc_encoder.tools.planning.costs.serving import document_sizes, weight_bytes
 from tests.commands.conftest import Make
@@ -21,7 +21,7 @@ def rows_of(printed: str) -> dict[str, list[str]]:
 
 
 def test_the_papers_models(make: Make, tmp_path: Path) -> None:
-    printed = make(plan_serve.main)("experiment=paper/finetune_arc4_llama", "document_tokens=1024")
+    printed = make(plan.serve)("experiment=paper/finetune_arc4_llama", "document_tokens=1024")
     assert "decoder 15.0 GiB" in printed
     found = rows_of(printed)
     assert list(found) == ["text", "×4", "×8"]
@@ -51,6 +51,6 @@ def test_keys_and_values_of_a_model_that_is_there(tiny_model: Path) -> None:
 
 
 def test_mistakes(make: Make) -> None:
-    assert "document_tokens='many'" in make(plan_serve.main).fails(
+    assert "document_tokens='many'" in make(plan.serve).fails(
         "experiment=paper/finetune_arc4_llama", "document_tokens=many"
     )

@@ -46,7 +46,7 @@ def test_a_store_reads_by_number(passages: Path, tmp_path: Path) -> None:
     store = PassageStore.write(str(passages), folder, words=4)
     expected = [piece for text in TEXTS for piece in split_words(text, 4)]
     assert list(store) == expected
-    assert PassageStore(folder)[1:3] == expected[1:3]
+    assert list(PassageStore(folder))[1:3] == expected[1:3]
     with pytest.raises(IndexError):
         store[len(expected)]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -34,7 +34,7 @@ def split_words(text: str, words: int | None) -> Iterator[str]:
         yield text[spans[start][0] : spans[last][1]]
 
 
-class PassageStore(Sequence[str]):
+class PassageStore:
     """The passages of a folder, by number."""
 
     def __init__(self, folder: Path) -> None:
@@ -44,13 +44,7 @@ class PassageStore(Sequence[str]):
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[number] for number in range(*index.indices(len(self)))]
+    def __getitem__(self, index: int) -> str:
         if not 0 <= index < len(self):
             raise IndexError(index)
         self.lines.seek(int(self.offsets[index]))

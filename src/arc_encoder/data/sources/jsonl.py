@@ -18,19 +18,7 @@ from arc_encoder.core.errors import ConfigError, DataError, at_least
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.sources.fields import DocumentFields, QuestionFields, RecordSource, missing
 from arc_encoder.data.sources.files.line_index import Check, LineIndex, Skipped, index_lines, parse_line
-from arc_encoder.data.sources.files.packed import Bytes, open_bytes, open_text, unpacking, unreadable
-
-__all__ = [
-    "JsonlDocuments",
-    "JsonlQuestions",
-    "OnError",
-    "check_on_error",
-    "list_files",
-    "matching_files",
-    "open_text",
-    "read_jsonl",
-    "warn_of",
-]
+from arc_encoder.data.sources.files.packed import Bytes, open_bytes, unpacking, unreadable
 
 OnError = Literal["stop", "skip"]
 

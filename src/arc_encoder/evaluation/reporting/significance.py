@@ -82,8 +82,8 @@ def compare(
         swapped = torch.rand(len(a), 1, generator=generator) < 0.5
         left, right = torch.where(swapped, b, a), torch.where(swapped, a, b)
         exchanged.append(score(left) - score(right))
-    known = torch.tensor(_defined(differences), dtype=torch.float64)
-    low, high = interval_of(known) if len(known) else (math.nan, math.nan)
+    drawn = torch.tensor(_defined(differences), dtype=torch.float64)
+    low, high = interval_of(drawn) if len(drawn) else (math.nan, math.nan)
     kept = _defined(exchanged)
     extreme = sum(abs(each) >= abs(observed) - 1e-9 for each in kept)
     return Comparison(metric, len(common), score(a), score(b), observed, low, high, (extreme + 1) / (len(kept) + 1))

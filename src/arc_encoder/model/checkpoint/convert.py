@@ -70,9 +70,10 @@ def convert(
         )
     model, written = _load(source, dtype, decoders, backbone)
     with writing(target), atomic_directory(target) as fresh:
-        note = "" if layout == "huggingface" else _write_released(model, fresh, written)
-        if layout == "huggingface":
-            note = _write(model, fresh, source, tokenizer, written, whole=whole)
+        if layout == "released":
+            kept: Any = model if written in (None, "int8") else model.to(getattr(torch, str(written)))
+            export_checkpoint(kept, fresh)
+        note = "" if layout == "released" else _write(model, fresh, source, tokenizer, written, whole=whole)
     return Converted(target, sum(parameter.numel() for parameter in model.parameters()), list(model.heads), note)
 
 
@@ -98,12 +99,6 @@ def _load(
             "model.safetensors, a released checkpoint, or a hub name"
         ) from error
     return model, stored_dtype(source) if ours and wanted is None else wanted
-
-
-def _write_released(model: ArcEncoderModel, folder: Path, dtype: str | None) -> str:
-    kept: Any = model if dtype in (None, "int8") else model.to(getattr(torch, str(dtype)))
-    export_checkpoint(kept, folder)
-    return ""
 
 
 def _write(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from arc_encoder.core.errors import ConfigError, DataError
-from arc_encoder.data.sources.jsonl import open_text
+from arc_encoder.data.sources.files.packed import open_text
 from arc_encoder.tools.preparation.conversion import Row
 from arc_encoder.tools.preparation.rows import members, read_member, read_rows
 

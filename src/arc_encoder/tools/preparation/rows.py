@@ -11,7 +11,8 @@ from typing import Any
 
 from arc_encoder.core.errors import DataError, needing
 from arc_encoder.data.sources.files.line_index import parse_line
-from arc_encoder.data.sources.jsonl import open_text, read_jsonl
+from arc_encoder.data.sources.files.packed import open_text
+from arc_encoder.data.sources.jsonl import read_jsonl
 from arc_encoder.tools.preparation.conversion import Row
 
 TABLES = (".csv", ".tsv")

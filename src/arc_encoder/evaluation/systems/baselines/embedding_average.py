@@ -51,18 +51,16 @@ class AveragedEmbeddings(System):
 
 
 @dataclass(frozen=True)
-class Unprojected:
-    """Vectors that have the decoder's width already."""
+class PlainHead:
+    """A head that adds and changes nothing, and its own projector: vectors have the decoder's width already."""
 
     out_dim: int
-
-
-@dataclass(frozen=True)
-class PlainHead:
-    """A head that adds and changes nothing."""
-
-    projector: Unprojected
     adapter: None = None
+
+    @property
+    def projector(self) -> PlainHead:
+        """Itself."""
+        return self
 
     def extra_vectors(self) -> int:
         """No task token."""
@@ -95,7 +93,7 @@ class EmbeddingAverage(nn.Module):
 
     def head(self, decoder: str) -> PlainHead:
         """The same for every decoder."""
-        return PlainHead(Unprojected(self._decoder[0].width))
+        return PlainHead(self._decoder[0].width)
 
     def compressed_length(self, tokens: int, factor: float | None = None) -> int:
         """Vectors of a context of `tokens` tokens."""

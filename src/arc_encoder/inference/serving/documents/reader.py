@@ -121,15 +121,6 @@ class DocumentReader:
         return text
 
     def _kept(self, id: str) -> CompressedContext:
-        unknown = not_found(
-            f"document {id!r} is not in the store of this gateway", param="documents", code="document_not_found"
-        )
-        damaged = ApiError(
-            500,
-            f"the vectors of document {id!r} cannot be read from the store",
-            kind="server_error",
-            code="store_damaged",
-        )
         if self.store is None:
             raise not_found(
                 "this gateway has no store, so documents have no ids; send the text",
@@ -144,10 +135,11 @@ class DocumentReader:
                 return CompressedContext(context.vectors.clone(), context.origin, context.fidelity)
             except ArcError as error:  # whose message names folders of the server
                 if id not in self.store:  # never there, or deleted in this moment
-                    raise unknown from error
+                    raise _unknown(id) from error
                 problem = error
             time.sleep(READ_SECONDS)  # deleted, its shard removed, and added again since
-        raise damaged from problem
+        message = f"the vectors of document {id!r} cannot be read from the store"
+        raise ApiError(500, message, kind="server_error", code="store_damaged") from problem
 
     async def _text(self, number: int, source: DocumentSource) -> str:
         if source.text is not None:
@@ -157,11 +149,7 @@ class DocumentReader:
             try:
                 text = await asyncio.get_running_loop().run_in_executor(self._lookups, self.store.text, source.id)
             except ArcError as error:
-                raise not_found(
-                    f"document {source.id!r} is not in the store of this gateway",
-                    param="documents",
-                    code="document_not_found",
-                ) from error
+                raise _unknown(source.id) from error
         if text is None:
             raise refused(f"document {number} has no text that could be read; only its vectors are here", param="read")
         return text
@@ -183,6 +171,12 @@ class DocumentReader:
     def _cut(self, text: str, positions: int) -> str:
         ids = text_ids(text, self.decoder.tokenizer)
         return text if len(ids) <= positions else str(self.decoder.tokenizer.decode(ids[:positions]))
+
+
+def _unknown(id: str) -> ApiError:
+    return not_found(
+        f"document {id!r} is not in the store of this gateway", param="documents", code="document_not_found"
+    )
 
 
 async def _ready(context: CompressedContext) -> CompressedContext:
