@@ -11,8 +11,7 @@ from arc_encoder.core.errors import DataError
 from arc_encoder.data.records import Question
 from arc_encoder.inference import Compressor
 from arc_encoder.inference.fallback.probe import AnswerProbe
-from arc_encoder.tools.studies.falling_back import Point, at, auc, curve, losses
-from arc_encoder.tools.studies.lost_answers import measured, study_lost_answers, tables
+from arc_encoder.tools.studies.lost_answers import Point, at, auc, curve, losses, measured, study_lost_answers, tables
 from arc_encoder.tools.studies.readings import Readings, drawn
 from tests.inference.conftest import compressor, folder, language_model
 from tools.measure.storage_scores import scores

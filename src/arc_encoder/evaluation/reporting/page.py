@@ -14,10 +14,9 @@ from arc_encoder.evaluation.reporting.figures import PLOTS
 from arc_encoder.evaluation.reporting.figures.axes import save
 from arc_encoder.evaluation.reporting.reading.material import Material
 from arc_encoder.evaluation.reporting.reading.summary import asked_in
-from arc_encoder.evaluation.reporting.tables.cost_tables import cost_table_of
+from arc_encoder.evaluation.reporting.tables.cost_tables import cost_table_of, share_table
 from arc_encoder.evaluation.reporting.tables.result_tables import span
 from arc_encoder.evaluation.reporting.tables.score_tables import score_table
-from arc_encoder.evaluation.reporting.tables.share_tables import share_table
 from arc_encoder.evaluation.reporting.tables.table_files import Table
 from arc_encoder.evaluation.reporting.tables.training_table import training_table
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from arc_encoder.core.errors import CheckpointError, ConfigError
-from arc_encoder.model.language_models.gguf import weights as weights_file
+from arc_encoder.model.language_models.gguf import folder as weights_file
 from arc_encoder.model.language_models.gguf.folder import room_for, write_folder
 from arc_encoder.model.language_models.gguf.reader import GgufFile
 from tests.tiny_gguf import FAMILIES, logits_of, model_of, write_gguf

@@ -7,10 +7,8 @@ from typing import Any
 
 from arc_encoder.evaluation.reporting.figures.cost import cost_against_length
 from arc_encoder.evaluation.reporting.figures.curves import learning_curves
-from arc_encoder.evaluation.reporting.figures.factor import score_against_factor
-from arc_encoder.evaluation.reporting.figures.factor_pairs import factor_pairs
-from arc_encoder.evaluation.reporting.figures.needle import needle_heat_map
-from arc_encoder.evaluation.reporting.figures.stored import score_against_bytes
+from arc_encoder.evaluation.reporting.figures.heat_maps import factor_pairs, needle_heat_map
+from arc_encoder.evaluation.reporting.figures.scores import score_against_bytes, score_against_factor
 from arc_encoder.evaluation.reporting.figures.variants import variants_compared
 from arc_encoder.evaluation.reporting.reading.material import Material
 

@@ -1,4 +1,4 @@
-"""Random models of a given shape: time and memory do not depend on what weights say."""
+"""Random models of a given shape, since time and memory do not depend on what weights say; and what matrix products allow them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from arc_encoder.model.decoder.frozen_decoder import FrozenDecoder
 from arc_encoder.model.encoder.pooling import MeanPooling
 from arc_encoder.model.heads.projectors import MLPProjector
 from arc_encoder.model.language_models.grouped_attention import use_grouped_attention
+from arc_encoder.tools.bench.suite.figure import in_turns
 
 DECODER = "decoder"
 
@@ -97,3 +98,19 @@ def random_batch(shape: Shape, *, samples: int = 1, context: int, text: int) -> 
         text_lengths=torch.full((samples,), text),
         target_mask=targets,
     )
+
+
+def product_speed(shape: Shape, rows: int, dtype: torch.dtype, rounds: int = 5) -> float:
+    """Operations a second of the products of one layer: `rows` tokens by width by 4 × width, and back."""
+    wide = 4 * shape.width
+    left, up, down = (
+        torch.randn(*size, dtype=dtype) for size in ((rows, shape.width), (shape.width, wide), (wide, shape.width))
+    )
+    seconds = in_turns({"both": lambda: left @ up @ down}, rounds)["both"]
+    return 4.0 * rows * shape.width * wide / seconds
+
+
+def forward_operations(model: torch.nn.Module, tokens: int) -> float:
+    """Operations of a forward pass outside attention scores: two for each weight of a matrix and token."""
+    weights = sum(each.weight.numel() for each in model.modules() if isinstance(each, torch.nn.Linear))
+    return 2.0 * weights * tokens

@@ -1,10 +1,11 @@
-"""What an engine is given, and what it has to do.
+"""What an engine is given and has to do, and the one that works in this process; several share the work under torchrun.
 
 To add one: subclass `Engine`, and name the class in a YAML file of `configs/engine`.
 """
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from arc_encoder.data.records import Document
 from arc_encoder.inference.compressor import Compressor
-from arc_encoder.inference.storage.corpus.corpus import Outcome
+from arc_encoder.inference.storage.corpus.corpus import Outcome, compress_corpus
 from arc_encoder.inference.storage.store import VectorStore
 
 
@@ -59,3 +60,22 @@ class Engine(ABC):
         Raises:
             DataError: a document that cannot be compressed, or an id that comes twice with different texts.
         """
+
+
+class LocalEngine(Engine):
+    """This process, or every n-th document for each of n processes that torchrun started."""
+
+    def compress(
+        self, job: CorpusJob, compressor: Compressor, store: VectorStore, documents: Iterator[Document]
+    ) -> Outcome:
+        return compress_corpus(
+            compressor,
+            documents,
+            store,
+            factor=job.factor,
+            batch_size=job.batch_size,
+            keep_text=job.keep_text,
+            fidelity=job.fidelity,
+            stop_on_error=job.stop_on_error,
+            part=(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))),
+        )

@@ -9,8 +9,14 @@ import torch
 
 from arc_encoder.model.encoder.chunking import Chunking
 from arc_encoder.tools.bench.suite.figure import Figure, Measurement, in_turns
-from arc_encoder.tools.bench.suite.models import DECODER, Shape, random_body, random_compressor
-from arc_encoder.tools.bench.suite.products import forward_operations, product_speed
+from arc_encoder.tools.bench.suite.models import (
+    DECODER,
+    Shape,
+    forward_operations,
+    product_speed,
+    random_body,
+    random_compressor,
+)
 
 
 @dataclass

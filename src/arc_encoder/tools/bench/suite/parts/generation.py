@@ -8,8 +8,7 @@ import torch
 
 from arc_encoder.core.compute import peak_memory_gib, reset_peak_memory
 from arc_encoder.tools.bench.suite.figure import Figure, Measurement, in_turns
-from arc_encoder.tools.bench.suite.models import DECODER, Shape, random_arc_model
-from arc_encoder.tools.bench.suite.products import forward_operations, product_speed
+from arc_encoder.tools.bench.suite.models import DECODER, Shape, forward_operations, product_speed, random_arc_model
 
 
 @dataclass
