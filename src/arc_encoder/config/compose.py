@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 
 from arc_encoder.config.paths import configs_folder
 from arc_encoder.core.errors import ConfigError
@@ -41,6 +42,16 @@ def composing(config_dir: str | Path | None = None, *, root: str | Path | None =
     finally:
         GlobalHydra.instance().clear()
         GlobalHydra.instance().hydra = running
+
+
+def composed(config_name: str, overrides: Sequence[str]) -> DictConfig:
+    """Another configuration than that of the Hydra command that is running, whose `--config-dir` counts too.
+
+    Raises:
+        HydraException: the overrides do not compose.
+    """
+    with composing(config_dir_of_run()):
+        return compose(config_name, overrides=list(overrides))
 
 
 def config_dir_of_run() -> str | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -17,7 +16,7 @@ from omegaconf import DictConfig
 from arc_encoder.config.building.benchmarks import benchmarks_of
 from arc_encoder.config.building.settings import set_up_process
 from arc_encoder.config.building.training import train_from_config
-from arc_encoder.config.compose import composing, config_dir_of_run
+from arc_encoder.config.compose import composed
 from arc_encoder.config.validation.check import check_config
 from arc_encoder.config.validation.keys import keys_of
 from arc_encoder.core.atomic import atomic_directory
@@ -130,25 +129,18 @@ def _training(config: DictConfig, experiment: str, steps: int, run: Path, own: I
         *own,
     ]
     try:
-        composed = _compose(overrides)
+        training = composed("train", overrides)
     except HydraException as error:
         raise ConfigError(
             f"the training {experiment} cannot be composed with {', '.join([f'decoder_name={config.decoder_name}', *config.overrides, *own])}: {error}"
         ) from error
-    check_config(composed, keys=keys_of("train"))
-    return composed
+    check_config(training, keys=keys_of("train"))
+    return training
 
 
 def factors_of(config: DictConfig) -> list[int]:
     """The pooling factors that are fine-tuned and evaluated."""
     return [config.factor, 2 * config.factor]
-
-
-def _compose(overrides: list[str], name: str = "train") -> DictConfig:
-    """Compose another configuration inside a running Hydra command."""
-    folder = config_dir_of_run()
-    with composing(folder):
-        return compose(name, overrides=overrides)
 
 
 def _evaluate(config: DictConfig, run: Path) -> tuple[list[Row], list[Cost]]:
@@ -164,11 +156,11 @@ def _evaluate(config: DictConfig, run: Path) -> tuple[list[Row], list[Cost]]:
         f"benchmark.limit={config.limit}",
         "paths.run=.",
     ]
-    composed = _compose(chosen, "eval")
+    asked = composed("eval", chosen)
     rows, costs = evaluate(
-        {name: instantiate(node) for name, node in composed.systems.items()},
-        [benchmark for benchmark, _ in benchmarks_of(composed)],
-        {config.decoder_name: partial(instantiate, composed.decoders[config.decoder_name])},
+        {name: instantiate(node) for name, node in asked.systems.items()},
+        [benchmark for benchmark, _ in benchmarks_of(asked)],
+        {config.decoder_name: partial(instantiate, asked.decoders[config.decoder_name])},
         run / "finetune" / "compressor",
         factors=factors_of(config),
         folder=run,

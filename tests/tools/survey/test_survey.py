@@ -13,8 +13,9 @@ import pytest
 from arc_encoder.data.batching.collator import DecoderText
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.tasks import FewShot, Reconstruction
-from arc_encoder.tools.survey import Lengths, Measure, SourceReport, survey_source
-from arc_encoder.tools.survey.report import printable, shortened
+from arc_encoder.tools.survey.counting import Lengths, Measure
+from arc_encoder.tools.survey.report import SourceReport, printable, shortened
+from arc_encoder.tools.survey.survey import survey_source
 from tests.tiny_chat import LLAMA_2, chat_tokenizer
 from tests.tiny_models import tiny_tokenizer
 

@@ -13,7 +13,7 @@ from arc_encoder.config.building.compressors import build_decoders
 from arc_encoder.config.compose import composing
 from arc_encoder.config.paths import configs_folder, register_resolvers
 from arc_encoder.core.compute import choose_device
-from arc_encoder.core.errors import ArcError, ConfigError
+from arc_encoder.core.errors import ArcError, ConfigError, at_least
 from arc_encoder.evaluation.session.session import open_session
 from arc_encoder.model.decoder.load import FrozenDecoder
 
@@ -69,16 +69,13 @@ def model_of(settings: dict[str, Any]) -> Any:
 def _number(settings: dict[str, Any], name: str, default: int, *, minimum: int) -> int:
     """A whole number of the arguments."""
     given = settings.get(name)
-    if given is None or given == "":
-        return default
     try:
-        value = int(str(given))
+        value = default if given in (None, "") else int(str(given))
     except ValueError as error:
         raise ConfigError(
             f"model_args: {name}={given} is no whole number; give one such as {name}={default}"
         ) from error
-    if value < minimum:
-        raise ConfigError(f"model_args: {name}={value} must be at least {minimum}")
+    at_least(minimum, "model_args", **{name: value})
     return value
 
 

@@ -6,17 +6,17 @@ import json
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from arc_encoder.config.compose import composing, config_dir_of_run
+from arc_encoder.config.compose import composed, config_dir_of_run
 from arc_encoder.config.overrides import check_command_line
 from arc_encoder.config.validation.keys import keys_of
 from arc_encoder.config.validation.suggestions import suggest
@@ -143,23 +143,18 @@ def cache_identities() -> Callable[[Sequence[str]], str]:
     `truncate_layers=0` is the same training as no word about it where that is the default. Where it writes does
     not matter, where it reads does. Overrides that do not compose stand for themselves; `check_stages` says what is wrong with them.
     """
-    known: dict[tuple[str, ...], str] = {}
 
-    def identify(overrides: Sequence[str]) -> str:
-        words = tuple(overrides)
-        if words not in known:
-            try:
-                with composing(config_dir_of_run()):
-                    config = compose("train", overrides=list(words))
-                kept: Any = OmegaConf.to_container(config, resolve=False)
-                kept.pop("experiment_name", None)
-                kept["paths"] = {key: path for key, path in kept["paths"].items() if key not in ("run", "logs")}
-                known[words] = json.dumps(kept, sort_keys=True)
-            except (HydraException, OmegaConfBaseException):
-                known[words] = words_of(words)
-        return known[words]
+    @cache
+    def identify(*words: str) -> str:
+        try:
+            kept: Any = OmegaConf.to_container(composed("train", words), resolve=False)
+        except (HydraException, OmegaConfBaseException):
+            return words_of(words)
+        kept.pop("experiment_name", None)
+        kept["paths"] = {key: path for key, path in kept["paths"].items() if key not in ("run", "logs")}
+        return json.dumps(kept, sort_keys=True)
 
-    return identify
+    return lambda overrides: identify(*overrides)
 
 
 def check_stages(stages: list[Stage], *, first_seed: int, shared: Sequence[str] = ()) -> None:

@@ -12,6 +12,7 @@ from arc_encoder.config.compose import config_dir_of_run
 from arc_encoder.config.paths import configs_folder
 from arc_encoder.core.atomic import check_writable
 from arc_encoder.core.errors import ConfigError, check_number, writing
+from arc_encoder.data.sources.jsonl import check_on_error
 from arc_encoder.tools.preparation.recipe import Job, Prepared, Recipe
 from arc_encoder.tools.preparation.separation import Separation
 from arc_encoder.tools.preparation.writing import held_out_of, manifest_of
@@ -27,8 +28,7 @@ def prepare(config: DictConfig, *, name: str, command: str) -> list[Prepared]:
     for key in ("top", "limit", "passage_words"):
         if config[key] is not None:
             check_number(key, config[key], lowest=1)
-    if config.on_error not in ("stop", "skip"):
-        raise ConfigError(f"on_error={config.on_error!r} is unknown; choose stop or skip")
+    check_on_error(config.on_error)
     recipe: Recipe = instantiate(config.recipe, _convert_="all")
     corpus = Path(config.paths.corpus)
     output = Path(config.output or (corpus / "finetuning" if recipe.parts else corpus / f"{name}.jsonl.gz"))

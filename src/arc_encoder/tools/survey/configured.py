@@ -20,7 +20,9 @@ from arc_encoder.data.tasks import Continuation, FewShot, Reconstruction
 from arc_encoder.model.checkpoint.released.source import check_folder_exists
 from arc_encoder.model.language_models.downloads.library import config_at, local_path
 from arc_encoder.model.language_models.layouts.tokenizer import load_tokenizer
-from arc_encoder.tools.survey import Measure, SourceReport, survey_source
+from arc_encoder.tools.survey.counting import Measure
+from arc_encoder.tools.survey.report import SourceReport
+from arc_encoder.tools.survey.survey import survey_source
 
 NUMBERS = {"shots": 0, "max_passages": 1, "limit": 1, "samples": 0, "examples": 0}  # with the lowest of each
 JSONL = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".json.gz", ".json")
