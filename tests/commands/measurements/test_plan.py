@@ -48,10 +48,10 @@ def test_mistakes(run: Command) -> None:
     assert "utilisation=2" in run.fails("utilisation=2.0")
     assert "trainer.precision='bf16-true' is unknown" in run.fails("trainer.precision=bf16-true")
     assert "does not say how many GPUs" in run.fails("trainer.devices=auto")
-    assert "gpus=2.5: expected a whole number" in run.fails("gpus=2.5")
-    assert "gpu_memory_gib='much': expected a number" in run.fails("gpu_memory_gib=much")
+    assert "gpus=2.5 must be a whole number" in run.fails("gpus=2.5")
+    assert "gpu_memory_gib='much' must be a number from 0 on" in run.fails("gpu_memory_gib=much")
     assert "sharded='perhaps': expected true, false or null" in run.fails("sharded=perhaps")
-    assert "answer_tokens=0 must be at least 1" in run.fails("answer_tokens=0")
+    assert "answer_tokens=0 must be a whole number from 1 on" in run.fails("answer_tokens=0")
     assert "there is no 'gpu_memory'" in run.fails("gpu_memory=3")
 
 

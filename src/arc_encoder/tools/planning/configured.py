@@ -6,7 +6,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from arc_encoder.core.compute import compute_dtype
-from arc_encoder.core.errors import ConfigError
+from arc_encoder.core.errors import ConfigError, check_number
 from arc_encoder.data.tasks import Task
 from arc_encoder.tools.planning.costs.workload import Lengths, Workload, batch_of
 from arc_encoder.tools.planning.estimate import Estimate, Machine, estimate
@@ -25,10 +25,8 @@ def check_numbers(config: DictConfig) -> None:
         ConfigError: naming the key.
     """
     for key in (*WHOLE, *NUMBERS):
-        value, kinds = config[key], (int,) if key in WHOLE else (int, float)
-        if (value is None and key == "gpus") or (isinstance(value, kinds) and not isinstance(value, bool)):
-            continue
-        raise ConfigError(f"{key}={value!r}: expected a {'whole ' if key in WHOLE else ''}number")
+        if key != "gpus" or config[key] is not None:
+            check_number(key, config[key], lowest=int(key in WHOLE), whole=key in WHOLE)
     if config.sharded not in (None, True, False):
         raise ConfigError(f"sharded={config.sharded!r}: expected true, false or null")
 
