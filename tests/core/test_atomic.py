@@ -134,3 +134,17 @@ def test_a_directory_that_fails_leaves_the_earlier_one(tmp_path: Path) -> None:
         write()
     assert names(tmp_path) == ["d"]
     assert (target / "deep" / "a").read_text() == "one"
+
+
+def test_files_are_readable_as_the_umask_says(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        with atomic_path(tmp_path / "file.safetensors") as part:
+            part.touch(mode=0o600)
+        with atomic_directory(tmp_path / "folder") as fresh:
+            fresh.mkdir()
+            (fresh / "model.safetensors").touch(mode=0o600)
+    finally:
+        os.umask(umask)
+    for file in (tmp_path / "file.safetensors", tmp_path / "folder" / "model.safetensors"):
+        assert file.stat().st_mode & 0o777 == 0o644

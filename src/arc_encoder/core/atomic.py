@@ -33,6 +33,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     fresh = target.with_name(f"{own}{os.getpid()}{UNFINISHED}")
     try:
         yield fresh
+        readable_as_usual([fresh])
         _sync(fresh)
         os.replace(fresh, target)
     finally:
@@ -81,6 +82,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield fresh
+        readable_as_usual(fresh.rglob("*.safetensors"))
         for file in fresh.rglob("*"):
             if file.is_file():
                 _sync(file)
@@ -119,7 +121,7 @@ def check_writable(folder: Path) -> None:
 
 
 def readable_as_usual(files: Iterable[Path]) -> None:
-    """Let others read files as the user's umask says, which some libraries do not."""
+    """Let others read files as the user's umask says; safetensors writes them for their owner alone."""
     umask = os.umask(0)
     os.umask(umask)
     for file in files:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from arc_encoder.core.atomic import atomic_path, check_writable, readable_as_usual
+from arc_encoder.core.atomic import atomic_path, check_writable
 from arc_encoder.core.errors import ConfigError, DataError, writing
 from arc_encoder.data.records import Document
 from arc_encoder.inference import Compressor
@@ -86,5 +86,4 @@ def write_single_file(
     hint = "make room, or choose another file"
     with writing(output, hint, kind=DataError, errors=(SafetensorError,)), atomic_path(output) as part:
         save_file({"vectors": torch.cat(vectors), "offsets": offsets}, part, metadata=metadata)
-        readable_as_usual([part])  # the library writes files that only their owner may read
     return Outcome(len(ids), vectors=int(offsets[-1]), failed=failed)
