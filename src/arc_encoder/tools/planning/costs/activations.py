@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from arc_encoder.model.decoder.output_layer.cross_entropy import BLOCK
 from arc_encoder.model.language_models.activation_checkpointing import layers_of
 from arc_encoder.tools.planning.costs.blocks import FLOAT, Block
 from arc_encoder.tools.planning.costs.workload import Workload, chunks, context_vectors, merged_positions, stage_lengths
@@ -25,6 +26,7 @@ class Activations:
         decoder: kept by the decoder.
         casts: weights in the compute dtype.
         logits: of the targets, with their gradients.
+        block: of some of these logits, in float32 while their cross-entropy is computed.
         gradients: of activations, the most that is alive at once in a block of the decoder; with
             checkpointing what this block computes again is part of it.
         encoder_gradients: the same in a block of the encoder, when nothing is left of the decoder.
@@ -35,6 +37,7 @@ class Activations:
     decoder: int
     casts: int
     logits: int
+    block: int
     gradients: int
     encoder_gradients: int
     checkpointing: bool = False
@@ -42,7 +45,8 @@ class Activations:
     @property
     def peak(self) -> int:
         """Most of it at one time: when the logits are made or go backward, or a block after them."""
-        made, backward = self.casts + self.logits // 2, max(self.logits, self.gradients)
+        made = self.casts + self.logits // 2 + self.block
+        backward = max(self.logits + self.block, self.gradients)
         if self.checkpointing:
             return self.encoder + max(self.decoder + max(made, backward), self.encoder_gradients)
         return self.encoder + self.casts + max(self.decoder + backward, self.encoder_gradients)
@@ -65,11 +69,13 @@ def activations(
     vectors = batch.samples * batch.contexts * (context_vectors(parts, batch) + 1)
     projector = parts.compressor.head(decoder).projector
     encoder += vectors * compute * (projector.in_dim + int(getattr(projector, "bottleneck", 0)))
+    logits = batch.samples * batch.targets * int(text.vocab_size)
     return Activations(
         encoder=encoder,
         decoder=frozen,
         casts=_casts(parts, decoder, compute),
-        logits=2 * compute * batch.samples * batch.targets * int(text.vocab_size),
+        logits=2 * compute * logits,
+        block=FLOAT * min(logits, BLOCK) * (2 if compute < FLOAT else 1),  # before and after the subtraction
         gradients=passing,
         encoder_gradients=again,
         checkpointing=checkpointing,
