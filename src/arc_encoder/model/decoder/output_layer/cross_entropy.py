@@ -44,7 +44,7 @@ class _CrossEntropies(torch.autograd.Function):
         return norms - logits.gather(1, targets[:, None])[:, 0].to(exact)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor, None]:
         logits, targets, norms = ctx.saved_tensors
         found = torch.empty_like(logits)
