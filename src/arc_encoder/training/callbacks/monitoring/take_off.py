@@ -70,7 +70,7 @@ class TakeOff(Callback):
         if (batch_idx + 1) % trainer.accumulate_grad_batches:  # the step is not done yet
             return
         assert isinstance(pl_module, ArcLightningModule)
-        with Evaluating(pl_module):
+        with Evaluating(pl_module), trainer.precision_plugin.forward_context():
             if not self._probes:
                 self._probes = self._make_probes(pl_module, data)
             shares = {name: probe.share(_loss(pl_module, probe.batch)) for name, probe in self._probes.items()}
