@@ -60,3 +60,27 @@ def test_a_known_decoder_and_an_empty_folder_are_refused(published: Path, tmp_pa
         extend_arc_model(str(published), PROJECTOR, {"old": tiny_decoder()})
     with pytest.raises(CheckpointError, match="there is no such folder"):
         extend_arc_model(str(tmp_path / "nothing"), PROJECTOR, {"new": tiny_decoder()})
+
+
+def test_a_head_may_begin_as_another_one(published: Path) -> None:
+    chat = tiny_decoder()
+    chat.chat = True
+    model, _ = extend_arc_model(str(published), PROJECTOR, {"chat": chat, "again": tiny_decoder()}, head_from="old")
+    compressor = model.compressor
+    ids, lengths = random_contexts([9, 25])
+    chats, lengths_of_chats = compressor(ids, lengths, "chat", TaskToken.CONTINUE)
+    olds, _ = compressor(ids, lengths, "old", TaskToken.CONTINUE)
+    again, _ = compressor(ids, lengths, "again", TaskToken.CONTINUE)
+    assert torch.equal(again, olds)
+    assert all(torch.equal(chats[i, :n], olds[i, :n]) for i, n in enumerate(lengths_of_chats))
+    assert not compressor.head("chat").task_tokens
+    with torch.no_grad():
+        next(compressor.head("chat").projector.parameters()).add_(1.0)
+    assert torch.equal(compressor(ids, lengths, "old", TaskToken.CONTINUE)[0], olds)
+
+
+def test_a_head_of_nobody_or_of_another_width_is_refused(published: Path) -> None:
+    with pytest.raises(ConfigError, match="no decoder of this ARC-Encoder; it serves old"):
+        extend_arc_model(str(published), PROJECTOR, {"new": tiny_decoder()}, head_from="older")
+    with pytest.raises(ConfigError, match="width 32, but decoder 'new' reads 48"):
+        extend_arc_model(str(published), PROJECTOR, {"new": tiny_decoder(width=48)}, head_from="old")
