@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from arc_encoder.commands.catalogue import COMMANDS
 from arc_encoder.commands.nested import NESTED
 from arc_encoder.config.building.benchmarks import benchmarks_of
-from arc_encoder.config.paths import bundled_folder, configs_folder
+from arc_encoder.config.paths import configs_folder
 from arc_encoder.config.validation.check import find_problems
 from arc_encoder.config.validation.keys import keys_of
 from arc_encoder.data import ArcDataModule
@@ -42,6 +42,7 @@ from arc_encoder.model.encoder.pooling import Pooling
 from arc_encoder.model.heads.decoder_adapter import DecoderLora
 from arc_encoder.model.heads.projectors import Projector
 from arc_encoder.model.heads.starts import Start
+from arc_encoder.model.language_models.downloads.places import bundled_folder
 from arc_encoder.tools.preparation import Recipe
 from arc_encoder.training.objectives import Objective
 from arc_encoder.training.optim.optimizer import OptimSettings
@@ -82,9 +83,9 @@ PREPARED = [
 
 # Benchmarks that ask a file of the user's → the recipe that makes it.
 FILES = {
-    option: str(yaml.safe_load((CONFIGS / f"{option}.yaml").read_text())["prepare"])
+    option: str(yaml.safe_load((CONFIGS / f"{option}.yaml").read_text())["source"]["prepare"])
     for option in GROUPS
-    if option.startswith("benchmark/") and "\nprepare:" in (CONFIGS / f"{option}.yaml").read_text()
+    if option.startswith("benchmark/") and "\n  prepare:" in (CONFIGS / f"{option}.yaml").read_text()
 }
 
 # They start from a trained ARC-Encoder.
@@ -185,7 +186,7 @@ def test_every_option_composes_and_binds(option: str) -> None:
         ]
         return
     if option == "benchmark/local":
-        assert [problem.split("give a name")[0] for problem in follow] == ["benchmarks.local: benchmark: "]
+        assert [problem.split("give the path")[0] for problem in follow] == ["benchmarks.local: benchmark: "]
         return
     assert follow == []
     assert unset == sorted(str(key) for key in missing_keys(config))

@@ -93,3 +93,9 @@ def test_a_module_of_ones_own_is_told_where_a_module_is_now(tmp_path: Path, monk
 
 def test_a_compressor_of_an_earlier_version_keeps_its_settings() -> None:
     assert ArcEncoderConfig(length_groups=3).length_buckets == 3
+
+
+def test_a_file_of_questions_has_settings_of_its_own() -> None:
+    assert current_key("benchmarks.mine.path") == "benchmarks.mine.source.path"
+    assert current_key("benchmarks.mine.examples_path") == "benchmarks.mine.source.examples_path"
+    assert current_key("benchmarks.mine.shots") == "benchmarks.mine.shots"

@@ -17,7 +17,7 @@ from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.batching.collator import ArcCollator, DecoderText
 from arc_encoder.data.tasks import Continuation
-from arc_encoder.evaluation.benchmarks import ContinuationLoss, QuestionAnswering
+from arc_encoder.evaluation.benchmarks import ContinuationLoss, QuestionAnswering, QuestionFile
 from arc_encoder.evaluation.benchmarks.base import beginning_of
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Arc, ClosedBook, OpenBook, System, Truncate
@@ -109,7 +109,7 @@ def test_questions_of_a_file(tmp_path: Path, session: Session, name: str) -> Non
     lines = "".join(json.dumps(record) + "\n" for record in records)
     path = tmp_path / name
     path.write_bytes(gzip.compress(lines.encode()) if name.endswith(".gz") else lines.encode())
-    made = QuestionAnswering(path=str(path), shots=2, limit=None, max_new_tokens=2)
+    made = QuestionAnswering(source=QuestionFile(str(path)), shots=2, limit=None, max_new_tokens=2)
     assert made.name == name
     asked, drawn = [q.question for q in made.questions], {q.question for q in made.examples_of(0)}
     assert (len(asked), len(drawn)) == (3, 2)
@@ -121,14 +121,14 @@ def test_a_limit_takes_questions_from_all_over_a_file(tmp_path: Path) -> None:
     records = [{"question": f"Q{i}?", "answers": ["a"], "passages": ["p"]} for i in range(40)]
     path = tmp_path / "mine.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    made = QuestionAnswering(path=str(path), shots=0, limit=4)
+    made = QuestionAnswering(source=QuestionFile(str(path)), shots=0, limit=4)
     assert [q.question for q in made.questions] == ["Q0?", "Q10?", "Q20?", "Q30?"]
-    assert len(QuestionAnswering(path=str(path), shots=0, limit=100).questions) == 40
+    assert len(QuestionAnswering(source=QuestionFile(str(path)), shots=0, limit=100).questions) == 40
 
 
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(DataError, match=r"no file matches '/nowhere\.jsonl'"):
-        QuestionAnswering("local", path="/nowhere.jsonl")
+        QuestionFile("/nowhere.jsonl")
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,6 @@ def test_benchmarks_that_hold_questions_out_say_where_examples_may_come_from() -
             (node,) = compose("eval", overrides=[f"benchmark={file.stem}", "paths.run=."]).benchmarks.values()
         if node.get("shots") and not node.get("examples"):
             seen += 1
-            assert node.get("examples_path", "missing") is None, file.name
+            assert node.source.get("examples_path", "missing") is None, file.name
             assert node.version >= 2, file.name
     assert seen == 18

@@ -12,7 +12,7 @@ import pytest
 
 from arc_encoder.core.errors import ConfigError, DataError
 from arc_encoder.data.records import Question
-from arc_encoder.evaluation.benchmarks import QuestionAnswering
+from arc_encoder.evaluation.benchmarks import QuestionAnswering, QuestionFile
 from arc_encoder.evaluation.protocols import Chosen, Strict
 from arc_encoder.evaluation.protocols.drawing import LARGEST_POOL, held_out
 from tests.evaluation.conftest import Questions
@@ -151,9 +151,8 @@ def test_examples_of_a_training_file(tmp_path: Path) -> None:
     for name, count in (("train", 20), ("test", 6)):
         records = [{"question": f"{name} {i}?", "answers": ["a"], "passages": [f"{name} {i}"]} for i in range(count)]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    made = QuestionAnswering(
-        path=str(tmp_path / "test.jsonl"), examples_path=str(tmp_path / "train.jsonl"), shots=3, limit=None
-    )
+    source = QuestionFile(str(tmp_path / "test.jsonl"), examples_path=str(tmp_path / "train.jsonl"))
+    made = QuestionAnswering(source=source, shots=3, limit=None)
     assert [q.question for q in made.questions] == [f"test {i}?" for i in range(6)]
     assert all(q.question.startswith("train") for number in range(6) for q in made.examples_of(number))
 
@@ -166,7 +165,9 @@ def test_a_limit_that_asks_nothing_is_refused() -> None:
 @pytest.mark.parametrize("count", [12, 30, 2000])
 def test_the_same_questions_are_asked_at_every_number_of_shots_of_a_command(count: int) -> None:
     def asked(shots: int, max_shots: int) -> list[str]:
-        made = Strict().choose("colours", Questions(count), None, shots=shots, limit=None, seed=0, max_shots=max_shots)
+        protocol = Strict()
+        protocol.max_shots = max_shots
+        made = protocol.choose("colours", Questions(count), None, shots=shots, limit=None, seed=0)
         assert len(made.examples_of(0)) == shots
         return [question.id for question in made.questions]
 

@@ -16,14 +16,17 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from arc_encoder.core.errors import ConfigError
 from arc_encoder.data.sources.jsonl import list_files
 from arc_encoder.evaluation.benchmarks import Benchmark
+from arc_encoder.evaluation.protocols import Strict
 
 FILES = ("path", "examples_path", "checkpoint", "model", "encoder_tokenizer")  # settings that name files or folders
+FILE = ("path", "examples_path", "on_error")  # settings of a file of questions that `benchmark.<key>` sets
 MODEL_FILES = ("*.safetensors", "*.json", "*.model")
 LOCAL = {  # configs/benchmark/local.yaml, where a file is named and no benchmark
     "_target_": "arc_encoder.evaluation.benchmarks.QuestionAnswering",
     "limit": None,
     "overflow": "shorten",
     "version": 2,
+    "source": {"_target_": "arc_encoder.evaluation.benchmarks.QuestionFile"},
 }
 
 
@@ -46,17 +49,29 @@ def benchmark_nodes(config: DictConfig) -> dict[str, DictConfig]:
                 f"{', '.join(nodes)}: make '# @package benchmarks.{name}' its first line"
             )
         return {name: OmegaConf.create(common)}
-    files = [name for name, node in nodes.items() if node.get("path") is not None]
+    files = [name for name, node in nodes.items() if (file := _file(node)) is not None and file.get("path") is not None]
     if "path" in common and (len(nodes) != 1 or not files):  # not the place of a chosen benchmark's own file
         nodes = {"local": nodes.get("local") or OmegaConf.create(LOCAL)}
     if not nodes:
         raise ConfigError("no benchmark was chosen: give benchmark=toy_qa, or a file with benchmark.path=<file.jsonl>")
     found: dict[str, DictConfig] = {}
     for name, node in nodes.items():
-        taken = inspect.signature(get_object(node["_target_"])).parameters
-        changes = {key: value for key, value in common.items() if key in taken}
+        changes: dict[str, Any] = {key: common[key] for key in _taken(node) & set(common)}
+        if (file := _file(node)) is not None:
+            changes["source"] = _changed(file, {key: common[key] for key in FILE if key in common})
         found[name] = _changed(node, changes)
     return found
+
+
+def _file(node: DictConfig) -> DictConfig | None:
+    """The file of questions that a benchmark asks, if it asks one."""
+    source = node.get("source")
+    return source if source is not None and "examples_path" in _taken(source) else None
+
+
+def _taken(node: DictConfig) -> set[str]:
+    """Names of the settings that the class of a node takes."""
+    return set(inspect.signature(get_object(node["_target_"])).parameters)
 
 
 def benchmarks_of(config: DictConfig) -> Iterator[tuple[Benchmark, str]]:
@@ -67,17 +82,17 @@ def benchmarks_of(config: DictConfig) -> Iterator[tuple[Benchmark, str]]:
     Raises:
         ConfigError, DataError: what a benchmark says about its settings.
     """
-    protocol = instantiate(config.protocol) if config.get("protocol") else None
-    rules = OmegaConf.to_container(config.protocol, resolve=True) if protocol else None
+    protocol = instantiate(config.protocol) if config.get("protocol") else Strict()
+    rules: Any = OmegaConf.to_container(config.protocol, resolve=True) if config.get("protocol") else {}
+    several = config.get("shots") or []
+    protocol.max_shots = rules["max_shots"] = max(several) if len(several) > 1 else 0
     for node in benchmark_nodes(config).values():
-        taken = inspect.signature(get_object(node["_target_"])).parameters
-        max_shots = max(config.get("shots") or [0])  # the same questions at every number of shots
-        held = {"max_shots": max_shots} if max_shots and "max_shots" in taken and len(config.shots) > 1 else {}
-        more = {"protocol": protocol} if protocol is not None and "protocol" in taken else {}
+        taken = _taken(node)
+        more = {"protocol": protocol} if "protocol" in taken else {}
         for shots in (list(config.get("shots") or []) if "shots" in taken else []) or [None]:
             for number, seed in enumerate((list(config.get("seeds") or []) if "seed" in taken else []) or [None]):
                 changes = {key: value for key, value in (("shots", shots), ("seed", seed)) if value is not None}
-                variant = _changed(node, held | changes)
+                variant = _changed(node, changes)
                 settings = [OmegaConf.to_container(variant, resolve=True), rules if more else None]
                 benchmark: Benchmark = instantiate(variant, **more)
                 if number == 0 or benchmark.draws:

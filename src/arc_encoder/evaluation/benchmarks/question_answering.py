@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from arc_encoder.core.errors import ConfigError, DataError, at_least
 from arc_encoder.core.segments import Role, Sample, Segment
 from arc_encoder.data.prompts import SEPARATOR, joined_passages
 from arc_encoder.data.records import Question, Source
-from arc_encoder.data.sources.jsonl import JsonlQuestions, OnError, list_files
 from arc_encoder.evaluation.benchmarks.base import Benchmark, ExampleResult, beginning_of, measures
 from arc_encoder.evaluation.benchmarks.fitting import (
     CHOICES,
@@ -21,9 +19,9 @@ from arc_encoder.evaluation.benchmarks.fitting import (
     fitted,
     warn_of_shortened,
 )
+from arc_encoder.evaluation.benchmarks.question_file import QuestionFile
 from arc_encoder.evaluation.metrics.scoring import LOSS, Scoring
 from arc_encoder.evaluation.protocols import Layout, Protocol, Strict
-from arc_encoder.evaluation.protocols.drawing import Some
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Prompt, System
 
@@ -32,17 +30,10 @@ class QuestionAnswering(Benchmark):
     """Questions with k answered examples in front; the answer is cut at the first blank line.
 
     Args:
-        name: how results call it; with `path` and no name, the path does.
+        name: how results call it; of a `QuestionFile` the file's own name does.
         source: the questions.
         examples: where examples are drawn from; None holds some questions of `source` out for them.
-        path: JSONL file with question, passages and answers, instead of `source`.
-        prepare: the recipe of ``arc-data prepare`` that makes this file, for who does not have it.
-        examples_path: likewise, instead of `examples`: a training split, for instance.
-        on_error: what a broken line of `path` or `examples_path` does: ``stop``, or ``skip`` with a warning.
-        only: ask only questions of `path` that hold this text, for files of several kinds.
         shots: examples in a prompt, the same for every system.
-        max_shots: where examples come from the questions themselves, at least this many are held out, so that the
-            same questions are asked at every number of shots up to it; None holds out what `shots` needs.
         limit: how many questions are asked; None asks all (fewer where examples come from the same source).
         metrics: which scores.
         max_new_tokens: longest answer.
@@ -55,7 +46,7 @@ class QuestionAnswering(Benchmark):
         version: raised whenever scores become incomparable.
 
     Raises:
-        ConfigError: neither source nor path, an unknown metric, or a number that is too small.
+        ConfigError: no questions, or no name for them, an unknown metric, or a number that is too small.
         DataError: not enough questions for the shots, or a question without an accepted answer.
     """
 
@@ -65,13 +56,7 @@ class QuestionAnswering(Benchmark):
         source: Source[Question] | None = None,
         *,
         examples: Source[Question] | None = None,
-        path: str | None = None,
-        prepare: str | None = None,
-        examples_path: str | None = None,
-        on_error: OnError = "stop",
-        only: str | None = None,
         shots: int = 5,
-        max_shots: int | None = None,
         limit: int | None = 500,
         metrics: Sequence[str] = ("exact_match", "f1"),
         max_new_tokens: int = 64,
@@ -81,23 +66,13 @@ class QuestionAnswering(Benchmark):
         overflow: Overflow = "stop",
         version: int = 1,
     ) -> None:
-        if path is not None:
-            if prepare is not None and not list_files(path):
-                raise DataError(
-                    f"benchmark {name}: {path} is not there",
-                    advice="prepare",
-                    recipe=prepare,
-                )
-            source, examples, name = (
-                _asking(JsonlQuestions(path, on_error=on_error), only, path),
-                None,
-                name or Path(path).name,
-            )
-            self.asked_from = Path(path).name
-        if examples_path is not None:
-            examples = _asking(JsonlQuestions(examples_path, on_error=on_error), only, examples_path)
+        if isinstance(source, QuestionFile):
+            name, examples = name or source.name, source.examples or examples
+            self.asked_from = source.name
         if source is None or name is None:
-            raise ConfigError("benchmark: give a name and a source of questions, or the path of a JSONL file")
+            raise ConfigError(
+                "benchmark: give a name and a source of questions, or the path of a JSONL file as source.path"
+            )
         self.name, self.version, self.seed = name, version, seed
         self.shots: int = shots
         self.max_new_tokens = max_new_tokens
@@ -109,16 +84,7 @@ class QuestionAnswering(Benchmark):
         at_least(1, f"benchmark {name}", max_new_tokens=max_new_tokens)
         rules = protocol or Strict()
         self.protocol, self.layout, self.draws = rules.name, layout or rules, rules.draws and shots > 0
-        chosen = rules.choose(
-            name,
-            source,
-            examples,
-            shots=shots,
-            limit=limit,
-            seed=seed,
-            max_shots=max_shots or 0,
-            spread=path is not None,
-        )
+        chosen = rules.choose(name, source, examples, shots=shots, limit=limit, seed=seed, spread=bool(self.asked_from))
         self.examples_of = chosen.examples_of
         self.questions = [replace(question, answers=rules.accepted(name, question)) for question in chosen.questions]
         unanswered = [question.id for question in self.questions if not any(map(str.strip, question.answers))]
@@ -264,15 +230,6 @@ class QuestionAnswering(Benchmark):
             shown = "\n".join(prompt.shown[-own:] if own else ())
             seen |= {"shown": beginning_of(shown)} if shown != document else {}
         return seen
-
-
-def _asking(source: Source[Question], only: str | None, path: str) -> Source[Question]:
-    if only is None:
-        return source
-    places = [i for i in range(len(source)) if only in source[i].question]
-    if not places:
-        raise DataError(f"no question in {path} holds the text {only!r}")
-    return Some(source, places)
 
 
 def _lead(sample: Sample) -> str:

@@ -47,10 +47,12 @@ class Protocol(Layout):
     Attributes:
         name: how results call it; results of two protocols are not comparable.
         draws: whether its choice of examples depends on the seed.
+        max_shots: of the whole evaluation: what is asked should be the same at every number of shots up to it.
     """
 
     name: str
     draws: bool = True
+    max_shots: int = 0
 
     @abstractmethod
     def choose(
@@ -62,7 +64,6 @@ class Protocol(Layout):
         shots: int,
         limit: int | None,
         seed: int,
-        max_shots: int = 0,
         spread: bool = False,
     ) -> Chosen:
         """Questions and examples.
@@ -74,7 +75,6 @@ class Protocol(Layout):
             shots: examples in front of a question.
             limit: how many questions are asked; None asks all.
             seed: of what is drawn.
-            max_shots: of the command; what is asked should be the same for all of them.
             spread: of a file, whose neighbours are often about the same article, `limit` takes questions from all over.
 
         Raises:

@@ -37,7 +37,6 @@ class Paper(Protocol):
         shots: int,
         limit: int | None,
         seed: int,
-        max_shots: int = 0,
         spread: bool = False,
     ) -> Chosen:
         if len(source) <= shots:

@@ -46,11 +46,10 @@ class Strict(Protocol):
         shots: int,
         limit: int | None,
         seed: int,
-        max_shots: int = 0,
         spread: bool = False,
     ) -> Chosen:
         there = len(source) if pool is None else len(pool)
-        max_shots = shots if pool is not None else max(shots, max_shots)
+        max_shots = shots if pool is not None else max(shots, self.max_shots)
         needed = max_shots + (pool is None)
         if len(source) < 1 or there < needed:
             raise DataError(
