@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from arc_encoder.config.paths import bundled_folder
 from arc_encoder.data.synthetic.toy_world import ToyWorld
+from arc_encoder.model.language_models.downloads.places import bundled_folder
 from tools.toy_models.lm_text import LanguageModelRows
 
 KINDS = ["questions", "renamed", "joined", "joined_many", "twice", "articles", "summaries", "translations"]

@@ -97,7 +97,6 @@ def scores(
     rows = [["text", "", f"{size:,.0f}", *answered(dict(zip(texts, texts, strict=True)))]]
     for factor in factors:
         contexts = compressor.encode(texts, factor=factor)
-        width = contexts[0].vectors.shape[1]
         for name in tqdm(codecs, desc=f"×{factor:g}", unit="codec"):
             codec = CODECS[name]()
             codec.fit(torch.cat([context.vectors for context in contexts]))
@@ -105,7 +104,8 @@ def scores(
                 text: replace(context, vectors=codec.decode(codec.encode(context.vectors)))
                 for text, context in zip(texts, contexts, strict=True)
             }
-            size = codec.bytes_of(width) * sum(len(kept[text]) for text in documents) / len(documents)
+            row = sum(tensor.nbytes for tensor in codec.encode(contexts[0].vectors[:1]).values())
+            size = row * sum(len(kept[text]) for text in documents) / len(documents)
             rows.append([f"×{factor:g}", name, f"{size:,.0f}", *answered(kept)])
     return table(["factor", "codec", "bytes a document", "score", "95 %"], rows)
 

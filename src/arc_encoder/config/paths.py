@@ -14,8 +14,6 @@ from arc_encoder.model.language_models.downloads.places import (
     shipped_folder,
 )
 
-__all__ = ["bundled_folder", "configs_folder", "register_resolvers"]
-
 
 def configs_folder() -> Path:
     """The folder of the configuration groups."""

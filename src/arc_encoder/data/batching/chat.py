@@ -80,52 +80,43 @@ def read_template(tokenizer: PreTrainedTokenizerBase, *, bos: bool = True) -> Ch
         ConfigError: no template, one that fails, or one that does not write both turns as they are given.
     """
     user, answer = {"role": "user", "content": USER}, {"role": "assistant", "content": ANSWER}
-    whole = _render(tokenizer, [user, answer])
+    whole = rendered(tokenizer, [user, answer], add_generation_prompt=False)
     found = re.fullmatch(f"(.*){USER}(.*){ANSWER}(.*)", whole, re.DOTALL)
     if found is None or whole.count(USER) != 1 or whole.count(ANSWER) != 1:
         raise ConfigError(
             f"the chat template of {_name(tokenizer)!r} must write a user's turn and an answer once each and in this order, but it made {whole!r} of {USER!r} and {ANSWER!r}; switch chat off for this decoder"
         )
     before, between, after = found.groups()
-    prompt = _render(tokenizer, [user], add_generation_prompt=True).partition(USER)[2]
+    prompt = rendered(tokenizer, [user]).partition(USER)[2]
     lead = between.removeprefix(prompt) if between.startswith(prompt) else ""
     lead = lead if lead.isspace() else ""
-    opening = _pieces(before, tokenizer, Role.PLAIN)
+    opening = template_pieces(before, tokenizer)
     if bos and not (opening and opening[0].special and opening[0].text == tokenizer.bos_token):
         opening.insert(0, Segment(str(tokenizer.bos_token), Role.PLAIN, special=True))
-    closing = _pieces(after, tokenizer, Role.TARGET)
+    closing = template_pieces(after, tokenizer, Role.TARGET)
     closing.append(Segment(str(tokenizer.eos_token), Role.TARGET, special=True))
     end = next(i for i, segment in enumerate(closing) if segment.special)
     return ChatTemplate(
         opening=tuple(opening),
-        answering=tuple(_pieces(between.removesuffix(lead), tokenizer, Role.PLAIN)),
+        answering=tuple(template_pieces(between.removesuffix(lead), tokenizer)),
         lead=lead,
         spaced=tokenizer.tokenize("a")[0].startswith("▁"),
         closing=tuple(closing[: end + 1]),
     )
 
 
-def rendered(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> str:
+def _name(tokenizer: PreTrainedTokenizerBase) -> str:
+    return getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
+
+
+def rendered(
+    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], *, add_generation_prompt: bool = True
+) -> str:
     """A chat of several turns as the template writes it, up to where the assistant begins.
 
     Raises:
         ConfigError: no template, or one that refuses these messages.
     """
-    return _render(tokenizer, messages, add_generation_prompt=True)
-
-
-def template_pieces(text: str, tokenizer: PreTrainedTokenizerBase) -> list[Segment]:
-    """A piece of what a template wrote, cut at the tokenizer's special tokens."""
-    return _pieces(text, tokenizer, Role.PLAIN)
-
-
-def _name(tokenizer: PreTrainedTokenizerBase) -> str:
-    return getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
-
-
-def _render(
-    tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]], *, add_generation_prompt: bool = False
-) -> str:
     if not tokenizer.chat_template:
         raise ConfigError(
             f"tokenizer of {_name(tokenizer)!r} has no chat template, which chat needs; choose an instruct model, or switch chat off for this decoder"
@@ -153,8 +144,8 @@ def _without_clock(template: str) -> str:
     return f"{{% macro {CLOCK}(format) %}}{{{{ format{fixed} }}}}{{% endmacro %}}{template}"
 
 
-def _pieces(text: str, tokenizer: PreTrainedTokenizerBase, role: Role) -> list[Segment]:
-    """A template's text, cut at the tokenizer's special tokens."""
+def template_pieces(text: str, tokenizer: PreTrainedTokenizerBase, role: Role = Role.PLAIN) -> list[Segment]:
+    """A piece of what a template wrote, cut at the tokenizer's special tokens."""
     added = {token.content: token for token in tokenizer.added_tokens_decoder.values() if token.special}
     patterns = []
     for name in sorted({*added, *tokenizer.all_special_tokens}, key=len, reverse=True):

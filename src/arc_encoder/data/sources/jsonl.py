@@ -17,8 +17,8 @@ import numpy as np
 from arc_encoder.core.errors import ConfigError, DataError, at_least
 from arc_encoder.data.records import Document, Question
 from arc_encoder.data.sources.fields import DocumentFields, QuestionFields, RecordSource, missing
-from arc_encoder.data.sources.files.line_index import Check, LineIndex, Skipped, index_lines, parse_line
-from arc_encoder.data.sources.files.packed import Bytes, open_bytes, unpacking, unreadable
+from arc_encoder.data.sources.files.line_index import Check, LineIndex, Skipped, good_lines, index_lines, parse_line
+from arc_encoder.data.sources.files.packed import Bytes, lines_of, open_bytes
 
 OnError = Literal["stop", "skip"]
 
@@ -58,27 +58,14 @@ def read_jsonl(
     """
     check_on_error(on_error)
     skipped = Skipped()
+
+    def problem(record: Mapping[str, Any]) -> str | None:
+        return missing(record, required) or (check(record) if check else None)
+
     try:
         for path in matching_files(pattern):
-            number = 0
-            try:
-                with unpacking(path) as stream:
-                    for number, line in enumerate(stream, start=1):
-                        if not line.strip():
-                            continue
-                        problem, record = parse_line(line)
-                        problem = problem or missing(record, required) or (check(record) if check else None)
-                        if problem is None:
-                            yield f"{path}:{number}", record
-                        elif on_error == "stop":
-                            raise DataError(
-                                f"{path}:{number}: {problem}; repair the line, or leave such lines out",
-                                advice="skip-lines",
-                            )
-                        else:
-                            skipped.add(f"{path}:{number}: {problem}")
-            except unreadable() as error:
-                raise DataError(f"{path} cannot be read after line {number}: {error}") from error
+            for *_, number, record in good_lines(path, lines_of(path), problem, skipped, stop=on_error == "stop"):
+                yield f"{path}:{number}", record
     finally:  # also when the reader stops early
         warn_of(skipped)
 

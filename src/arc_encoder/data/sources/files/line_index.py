@@ -9,7 +9,7 @@ import json
 import struct
 from array import array
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,16 +84,18 @@ def index_lines(path: Path, content: Bytes, check: Check, key: str, *, limit: in
     """
     if not isinstance(content, OnDisk) or content.state[0] < LARGE:
         found, skipped = array("q"), Skipped()
-        for entry in _good_lines(path, content, check, limit, skipped, stop):
-            found.extend(entry)
+        for offset, length, number, _ in good_lines(path, content.lines(), check, skipped, limit=limit, stop=stop):
+            found.extend((offset, length, number))
         return LineIndex(InMemory(found.tobytes()), len(found) // COLUMNS, skipped)
 
     def make(target: Path) -> None:
         skipped = Skipped()
-        with target.open("wb") as file:
+        bar = tqdm(total=content.state[0], unit="B", unit_scale=True, desc=f"reading {path.name}", leave=False)
+        with target.open("wb") as file, bar:
             buffer = array("q")
-            for entry in _good_lines(path, content, check, limit, skipped, stop):
-                buffer.extend(entry)
+            for offset, length, number, _ in good_lines(path, content.lines(), check, skipped, limit=limit, stop=stop):
+                buffer.extend((offset, length, number))
+                bar.update(offset + length - bar.n)
                 if len(buffer) >= FLUSH:
                     buffer.tofile(file)
                     del buffer[:]
@@ -119,30 +121,30 @@ def _read_index(file: Path) -> LineIndex:
     return LineIndex(OnDisk(file), (size - 8 - length) // ROW.size, Skipped(count, first))
 
 
-def _good_lines(
-    path: Path, content: Bytes, check: Check, limit: int | None, skipped: Skipped, stop: bool
-) -> Iterator[tuple[int, int, int]]:
+def good_lines(
+    path: Path, lines: Iterable[bytes], check: Check, skipped: Skipped, *, limit: int | None = None, stop: bool
+) -> Iterator[tuple[int, int, int, dict[str, Any]]]:
+    """Offset, length and number of each line of a file that is sound, and the object in it; `skipped` counts the others.
+
+    Raises:
+        DataError: a bad line, where `stop` says so; a file that cannot be read.
+    """
     offset, number, good = 0, 0, 0
-    size = content.state[0] if isinstance(content, OnDisk) else 0
     try:
-        with tqdm(
-            total=size, unit="B", unit_scale=True, desc=f"reading {path.name}", leave=False, disable=size < LARGE
-        ) as bar:
-            for number, line in enumerate(content.lines(), start=1):
-                if line.strip():
-                    problem, record = parse_line(line)
-                    problem = problem or check(record)
-                    if problem is None:
-                        yield offset, len(line), number
-                        good += 1
-                        if limit is not None and good >= limit:
-                            return
-                    elif stop:
-                        raise DataError(_message(f"{path}:{number}: {problem}"), advice="skip-lines")
-                    else:
-                        skipped.add(f"{path}:{number}: {problem}")
-                offset += len(line)
-                bar.update(len(line))
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                problem, record = parse_line(line)
+                problem = problem or check(record)
+                if problem is None:
+                    yield offset, len(line), number, record
+                    good += 1
+                    if limit is not None and good >= limit:
+                        return
+                elif stop:
+                    raise DataError(_message(f"{path}:{number}: {problem}"), advice="skip-lines")
+                else:
+                    skipped.add(f"{path}:{number}: {problem}")
+            offset += len(line)
     except unreadable() as error:
         raise DataError(f"{path} cannot be read after line {number}: {error}") from error
 

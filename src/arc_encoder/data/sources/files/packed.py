@@ -143,6 +143,12 @@ def unpacking(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file in order, decompressed by its ending; it is opened when the first is asked for."""
+    with unpacking(path) as stream:
+        yield from stream
+
+
 def open_text(path: Path) -> TextIO:
     """Open a text file for reading, decompressing by its ending.
 

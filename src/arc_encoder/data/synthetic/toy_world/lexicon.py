@@ -11,24 +11,7 @@ import random
 from dataclasses import dataclass, field
 from itertools import product
 
-PERSON_STARTS = (
-    "Mi",
-    "Ta",
-    "Bre",
-    "Ko",
-    "Zan",
-    "Lu",
-    "Fe",
-    "Dra",
-    "Oli",
-    "Sor",
-    "Nal",
-    "Gri",
-    "Wen",
-    "Pa",
-    "Hul",
-    "Jo",
-)
+PERSON_STARTS = tuple("Mi Ta Bre Ko Zan Lu Fe Dra Oli Sor Nal Gri Wen Pa Hul Jo".split())
 PERSON_MIDDLES = ("", "ra", "li", "no", "vi", "ma")
 PERSON_ENDS = ("ra", "len", "to", "vik", "sa", "min", "dor", "ya", "k", "nel")
 FAMILY_STARTS = ("Ash", "Bol", "Crom", "Dun", "Fal", "Hem", "Kel", "Mor")

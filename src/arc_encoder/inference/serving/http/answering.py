@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -22,33 +21,22 @@ from arc_encoder.inference.serving.protocol.errors import ApiError, failed, time
 from arc_encoder.inference.serving.protocol.shapes import Shape
 
 
-@dataclass(frozen=True)
-class DocumentCost:
-    """What the documents of a prompt cost."""
+def usage_of(parts: Sequence[Part], end: Finished) -> dict[str, Any]:
+    """The usage object of an answer.
 
-    vectors: int
-    tokens: int
-
-    @classmethod
-    def of(cls, parts: Sequence[Part]) -> DocumentCost:
-        """Of the compressed documents of a prompt."""
-        contexts = [part for part in parts if isinstance(part, CompressedContext)]
-        return cls(sum(map(len, contexts)), sum(context.origin.tokens for context in contexts))
-
-    def usage(self, prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
-        """The usage object of an answer.
-
-        `prompt_tokens` is what the decoder reads: text and vectors. `ratio` is document tokens for each vector.
-        """
-        return {
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "total_tokens": prompt_tokens + completion_tokens,
-            "text_tokens": prompt_tokens - self.vectors,
-            "vectors": self.vectors,
-            "document_tokens": self.tokens,
-            "ratio": round(self.tokens / self.vectors, 3) if self.vectors else None,
-        }
+    `prompt_tokens` is what the decoder reads: text and vectors. `ratio` is document tokens for each vector.
+    """
+    contexts = [part for part in parts if isinstance(part, CompressedContext)]
+    vectors, tokens = sum(map(len, contexts)), sum(context.origin.tokens for context in contexts)
+    return {
+        "prompt_tokens": end.prompt_tokens,
+        "completion_tokens": end.completion_tokens,
+        "total_tokens": end.prompt_tokens + end.completion_tokens,
+        "text_tokens": end.prompt_tokens - vectors,
+        "vectors": vectors,
+        "document_tokens": tokens,
+        "ratio": round(tokens / vectors, 3) if vectors else None,
+    }
 
 
 T = TypeVar("T")
@@ -122,15 +110,11 @@ class Responder:
                 yield event
 
     def _counted(self, request: Request, job: Job, end: Finished) -> dict[str, Any]:
-        cost = DocumentCost.of(job.parts)
-        usage = cost.usage(end.prompt_tokens, end.completion_tokens)
-        self.metrics.text_tokens.inc(usage["text_tokens"])
-        self.metrics.vectors.inc(cost.vectors)
-        self.metrics.document_tokens.inc(cost.tokens)
-        self.metrics.completion_tokens.inc(end.completion_tokens)
-        request.scope[NOTES].update(
-            {name: usage[name] for name in ("text_tokens", "vectors", "document_tokens", "completion_tokens")}
-        )
+        usage = usage_of(job.parts, end)
+        counted = ("text_tokens", "vectors", "document_tokens", "completion_tokens")
+        for name in counted:
+            getattr(self.metrics, name).inc(usage[name])
+        request.scope[NOTES].update({name: usage[name] for name in counted})
         return usage
 
 

@@ -45,13 +45,8 @@ class ApiKeys:
             keys += found
         self._keys = [key.encode() for key in keys]
 
-    @property
-    def needed(self) -> bool:
-        """Whether there are any; without, everybody may ask."""
-        return bool(self._keys)
-
     def opens(self, header: bytes | None) -> bool:
-        """Whether an Authorization header carries a key; all are compared, in constant time."""
+        """Whether an Authorization header carries a key; all are compared, in constant time. Without any, everybody may ask."""
         if not self._keys:
             return True
         scheme, _, key = (header or b"").partition(b" ")

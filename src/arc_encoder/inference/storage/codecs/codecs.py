@@ -38,10 +38,6 @@ class Codec(Registered, ABC, kind="codec"):
         joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         return list(self.decode(joined).split(counts))
 
-    @abstractmethod
-    def bytes_of(self, width: int) -> int:
-        """Bytes of a vector of that width."""
-
     @property
     def fitted(self) -> bool:
         """Whether vectors can be kept; what has to learn first from the first ones is not."""
@@ -85,9 +81,6 @@ class FloatCodec(Codec):
     def decode_parts(self, parts: Sequence[Mapping[str, Tensor]]) -> list[Tensor]:
         return [part["vectors"] for part in parts]  # as they are in the memory-mapped file, not copied
 
-    def bytes_of(self, width: int) -> int:
-        return width * getattr(torch, self.dtype).itemsize
-
 
 class Int8Codec(Codec):
     """Each vector in whole numbers from −127 to 127, with its largest value as scale."""
@@ -98,6 +91,3 @@ class Int8Codec(Codec):
 
     def decode(self, rows: Mapping[str, Tensor]) -> Tensor:
         return rows["vectors"].float() * rows["scale"]
-
-    def bytes_of(self, width: int) -> int:
-        return width + 4

@@ -134,10 +134,6 @@ class ProductCodec(Codec):
         self._table = self._learned["centroids"].to(kind)
         self._back = self._learned["mean"].to(kind), self._learned["into"].T.contiguous().to(kind)
 
-    def bytes_of(self, width: int) -> int:
-        """Bytes of a vector; before `fit`, as if the vectors spanned the whole width."""
-        return len(self._learned["centroids"]) if self.fitted else max(1, round(width * self.bits / 8))
-
     def _check(self) -> None:
         if not self.fitted:
             raise ConfigError("codec: product quantisation has not learned anything yet; call fit first")

@@ -24,12 +24,12 @@ SETTINGS = ("bos", "chat")
 def identity_of(decoder: FrozenDecoder) -> dict[str, Any]:
     """What `config.json` says of a decoder: its name if it has one, digest of its weights, and how its texts begin."""
     named = {} if decoder.name is None else {"name": decoder.name}
-    return {**named, "weights": weights_digest(decoder), "bos": decoder.bos, "chat": decoder.chat}
-
-
-def weights_digest(decoder: FrozenDecoder) -> str:
-    """SHA-256 of a sample of every weight, names and shapes included."""
-    return sampled_digest(decoder.model.named_parameters())
+    return {
+        **named,
+        "weights": sampled_digest(decoder.model.named_parameters()),
+        "bos": decoder.bos,
+        "chat": decoder.chat,
+    }
 
 
 def sampled_digest(weights: Iterable[tuple[str, Tensor]]) -> str:
@@ -66,7 +66,7 @@ def check_decoder_identity(name: str, decoder: FrozenDecoder, trained: Mapping[s
             f"set decoders.{name} as it was trained, unless you mean to compare",
             stacklevel=3,
         )
-    if weights_digest(decoder) == trained["weights"]:
+    if sampled_digest(decoder.model.named_parameters()) == trained["weights"]:
         return
     own, called = (f" ({each})" if each else "" for each in (decoder.name, trained.get("name")))
     message = (

@@ -33,7 +33,6 @@ class Checkpoint:
         folder: where it is.
         embedder, bridge: weights of encoder and projectors, in Meta's names.
         settings: of the encoder: pooling, truncation, task tokens.
-        bridge_settings: of the projectors.
         model: the transformer's params.json entries, if the checkpoint holds them.
         params: the whole settings file, so that an export can repeat what is not understood.
     """
@@ -42,7 +41,6 @@ class Checkpoint:
     embedder: Tensors
     bridge: Tensors
     settings: Mapping[str, Any]
-    bridge_settings: Mapping[str, Any]
     model: Mapping[str, Any] | None
     params: Mapping[str, Any]
 
@@ -135,7 +133,6 @@ def _separate(folder: Path) -> Checkpoint:
         Tensors(tensor_files(folder / "embedder")),
         Tensors(tensor_files(folder / "bridge_module")),
         params["embedder_params"],
-        params["bridge_module"],
         params.get("model_args"),
         params,
     )
@@ -154,7 +151,6 @@ def _single(folder: Path) -> Checkpoint | None:
         Tensors(files, "embedder."),
         Tensors(files, "bridge_module."),
         settings,
-        bridge,
         params.get("model_args"),
         params,
     )

@@ -8,7 +8,8 @@ model's own pooling factor. An encoder has *taken off* when the share reaches `t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +71,7 @@ class TakeOff(Callback):
         if (batch_idx + 1) % trainer.accumulate_grad_batches:  # the step is not done yet
             return
         assert isinstance(pl_module, ArcLightningModule)
-        with Evaluating(pl_module), trainer.precision_plugin.forward_context():
+        with evaluating(pl_module), trainer.precision_plugin.forward_context():
             if not self._probes:
                 self._probes = self._make_probes(pl_module, data)
             shares = {name: probe.share(_loss(pl_module, probe.batch)) for name, probe in self._probes.items()}
@@ -119,20 +120,16 @@ class TakeOff(Callback):
         self.took_off_at = state_dict["took_off_at"]
 
 
-class Evaluating:
+@contextmanager
+def evaluating(module: ArcLightningModule) -> Iterator[None]:
     """Within it nothing is learned, and no dropout draws random numbers."""
-
-    def __init__(self, module: ArcLightningModule) -> None:
-        self.module, self.quiet = module, torch.no_grad()
-
-    def __enter__(self) -> None:
-        self.training = self.module.training
-        self.module.eval()
-        self.quiet.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        self.quiet.__exit__(*error)
-        self.module.train(self.training)
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(training)
 
 
 def _loss(module: ArcLightningModule, batch: ArcBatch) -> float:

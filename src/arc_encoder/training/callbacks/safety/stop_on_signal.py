@@ -69,7 +69,9 @@ class StopOnSignal(Callback):
             self._stop_if_asked(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._restore()
+        for each, handler in self._before.items():
+            signal.signal(each, handler if handler is not None else signal.SIG_DFL)
+        self._before = {}
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         self._before = {}  # Lightning puts the earlier handlers back; a second signal must not break the save
@@ -83,7 +85,8 @@ class StopOnSignal(Callback):
         if not number:
             return
         # Lightning kills the whole run when a process that it started itself leaves with another status than 0.
-        follower = isinstance(_environment(trainer), LightningEnvironment) and not trainer.is_global_zero
+        environment = getattr(trainer.strategy, "cluster_environment", None)
+        follower = isinstance(environment, LightningEnvironment) and not trainer.is_global_zero
         raise Interrupted(
             f"stopped by {signal.Signals(number).name} after optimizer step {trainer.global_step}",
             status=0 if follower else AGAIN,
@@ -105,12 +108,3 @@ class StopOnSignal(Callback):
                 flush=True,
             )
         self.received = int(number)
-
-    def _restore(self) -> None:
-        for each, handler in self._before.items():
-            signal.signal(each, handler if handler is not None else signal.SIG_DFL)
-        self._before = {}
-
-
-def _environment(trainer: L.Trainer) -> Any:
-    return getattr(trainer.strategy, "cluster_environment", None)
