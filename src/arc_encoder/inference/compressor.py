@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from arc_encoder.core.atomic import atomic_directory
-from arc_encoder.core.errors import CheckpointError, ConfigError, DataError, check_number, writing
+from arc_encoder.core.errors import CheckpointError, ConfigError, DataError, check_number
 from arc_encoder.data.prompts import DOCUMENT, asked
 from arc_encoder.inference.encoding.contexts import CompressedContext, Context, Origin
 from arc_encoder.inference.encoding.encode import DocumentEncoder
@@ -28,7 +25,7 @@ from arc_encoder.inference.generation.stops import stop_texts
 from arc_encoder.model.arc_model import ArcForCausalLM
 from arc_encoder.model.checkpoint.loading import load_arc_encoder
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
-from arc_encoder.model.checkpoint.published.tokenizer import comes_with
+from arc_encoder.model.checkpoint.saving import save_compressor
 from arc_encoder.model.decoder.load import FrozenDecoder, load_decoder
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -131,25 +128,13 @@ class Compressor(DocumentEncoder):
     def save_pretrained(self, folder: str | Path, *, dtype: str | None = None, whole: bool = False) -> None:
         """Write model and tokenizer as a Hugging Face folder, atomically: it is complete, or what it was before.
 
-        The tokenizer is left out where the backbone that the folder refers to brings the same.
-
         Args:
             folder: made if it is not there; other files in it stay.
             dtype, whole: see `ArcEncoderModel.save_pretrained`.
 
-        Raises:
-            CheckpointError: it cannot be written; what was there is untouched.
-            ConfigError: an unknown dtype.
+        Raises: see `save_compressor`.
         """
-        target = Path(folder).resolve()
-        hint = "what was there is untouched. Make room, or choose a folder that you may write to"
-        kind, errors = CheckpointError, (SafetensorError,)
-        with writing(f"the compressor {folder}", hint, kind=kind, errors=errors), atomic_directory(target) as fresh:
-            if target.is_dir():
-                shutil.copytree(target, fresh, ignore=shutil.ignore_patterns("*.safetensors*", "tokenizer*"))
-            self.model.save_pretrained(fresh, dtype=dtype, whole=whole)
-            if whole or not comes_with(self.model.config.origin, self.tokenizer):
-                self.tokenizer.save_pretrained(fresh)
+        save_compressor(self.model, self.tokenizer, folder, dtype=dtype, whole=whole)
 
     @property
     def pooling_factor(self) -> float | None:
