@@ -132,12 +132,13 @@ def test_every_system_is_evaluated_through_the_template(system: System, monkeypa
     arc = arc_of(chat_decoder(LLAMA_2))
     session = Session(arc, collator_of(arc), "decoder", batch_size=2, progress=False)
     batches = []
-    generate = ArcForCausalLM.generate
+    merge = ArcForCausalLM.merge
     monkeypatch.setattr(
-        ArcForCausalLM, "generate", lambda self, batch, **o: batches.append(batch) or generate(self, batch, **o)
+        ArcForCausalLM, "merge", lambda self, batch, **o: batches.append(batch) or merge(self, batch, **o)
     )
     results = QuestionAnswering("things", QUESTIONS, shots=2, limit=3, max_new_tokens=4).run(system, session)
     assert len(results) == 3
+    assert batches
     tokenizer = session.decoder.tokenizer
     for batch in batches:
         for ids, length in zip(batch.text_ids, batch.text_lengths.tolist(), strict=True):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +18,10 @@ from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import CheckpointError, ConfigError, DataError
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.decoder_identity import check_decoder_identity
+from arc_encoder.model.decoder.generation.prefix import counts_slots, left_padded, shared_beginning
 from arc_encoder.model.decoder.load import FrozenDecoder
 from arc_encoder.model.decoder.output import ArcOutput, Prediction, norm_ratio
 from arc_encoder.model.decoder.output_layer.cross_entropy import cross_entropies
-from arc_encoder.model.decoder.prefix import Prefix, counts_slots, left_padded, shared_beginning
 from arc_encoder.model.heads.decoder_adapter import DecoderAdapter
 from arc_encoder.model.language_models.activation_checkpointing import checkpoint_layers
 from arc_encoder.model.language_models.rotary_scaling import has_rotary_scaling
@@ -246,29 +245,6 @@ class ArcForCausalLM(nn.Module):
                 criteria=criteria,
             )
         return decoder.texts(ids, batch.end_ids)
-
-    @torch.no_grad()
-    def generate_after(self, prefix: Prefix | None, batch: ArcBatch, **options: Any) -> tuple[list[str], Prefix]:
-        """Greedy answers to prompts that all begin alike, up to the end of their contexts: that part is read once.
-
-        Args:
-            prefix: the part read before, as this function gave it for another batch; None reads it now.
-            batch: the prompts.
-            options: see `FrozenDecoder.generate`.
-
-        Returns:
-            the answers, and the part that was read.
-        """
-        decoder = self.decoder(batch.decoder)
-        embeddings, layout = self.merge(batch)
-        length = int(layout.vector_positions[layout.vector_valid & (layout.vector_rows == 0)[:, None]].max()) + 1
-        with self.decoder_adapter_of(batch.decoder):
-            if prefix is None:
-                prefix = decoder.read_prefix(embeddings[:1, :length])
-            ids = decoder.generate(
-                *left_padded(embeddings, layout.mask, length), end_ids=batch.end_ids, prefix=prefix, **options
-            )
-        return decoder.texts(ids, batch.end_ids), prefix
 
 
 def _check_length(batch: ArcBatch, layout: Layout, window: int) -> None:

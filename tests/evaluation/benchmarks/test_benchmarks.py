@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,17 +142,19 @@ def test_a_missing_file_is_named() -> None:
         ("", "", 0.0),
     ],
 )
-def test_an_answer_ends_at_the_first_blank_line(session: Session, generated: str, answer: str, score: float) -> None:
+def test_an_answer_ends_at_the_first_blank_line(
+    session: Session, monkeypatch: pytest.MonkeyPatch, generated: str, answer: str, score: float
+) -> None:
     asked: list[dict[str, Any]] = []
 
-    def generate(batch: Any, **options: Any) -> list[str]:
+    def generate(model: Any, name: str, take: Any, **options: Any) -> Iterator[tuple[int, str]]:
         asked.append(options)
-        return [generated] * len(batch.sample_ids)
+        yield from enumerate([generated] * len(take([]).sample_ids))
 
-    session.model.generate = generate  # type: ignore[method-assign]
+    monkeypatch.setattr("arc_encoder.evaluation.session.answers.generate_all", generate)
     session.factor = 8
     result = benchmark(limit=1, max_new_tokens=7).run(Arc(), session)[0]
-    assert asked == [{"max_new_tokens": 7, "factor": 8, "stop": "\n\n"}]
+    assert asked == [{"max_new_tokens": 7, "factor": 8, "stop": ["\n\n"]}]
     assert result.details == {
         "document": "Passage 0 of q0.",
         "question": "Which colour has q0?",
@@ -161,21 +164,23 @@ def test_an_answer_ends_at_the_first_blank_line(session: Session, generated: str
     assert result.scores["exact_match"] == score
 
 
-def test_answers_belong_to_their_questions_whatever_the_order_of_batches(session: Session) -> None:
-    """Batches are sorted by length; the prompt's last question comes back as its answer."""
+def test_answers_belong_to_their_questions_whatever_the_order_of_batches(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts are sorted by length; the prompt's last question comes back as its answer."""
 
-    def generate(batch: Any, **_: Any) -> list[str]:
-        texts = session.decoder.tokenizer.batch_decode(
-            [ids[:length] for ids, length in zip(batch.text_ids, batch.text_lengths, strict=True)]
-        )
-        return [text.rsplit("has ", 1)[1].split("?")[0] for text in texts]
+    def generate(model: Any, name: str, take: Any, **_: Any) -> Iterator[tuple[int, str]]:
+        batches = iter(lambda: take([]), None)
+        ids = [row[:length] for each in batches for row, length in zip(each.text_ids, each.text_lengths, strict=True)]
+        texts = enumerate(session.decoder.tokenizer.batch_decode(ids))
+        yield from reversed([(place, text.rsplit("has ", 1)[1].split("?")[0]) for place, text in texts])
 
     class Uneven(Questions):
         def __getitem__(self, index: int) -> Any:
             found = super().__getitem__(index)
             return type(found)(found.id, found.question, (found.id,), ("x" * (1 + 7 * index % 5) * 9,), found.subset)
 
-    session.model.generate = generate  # type: ignore[method-assign]
+    monkeypatch.setattr("arc_encoder.evaluation.session.answers.generate_all", generate)
     made = QuestionAnswering("colours", Uneven(12), shots=1, metrics=["exact_match"])
     results = made.run(OpenBook(), session)
     assert [result.id for result in results] == [q.id for q in made.questions]
@@ -342,7 +347,9 @@ def test_what_is_too_long_is_told_before_answers_are_generated(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session.decoder, "_window", 220)
-    monkeypatch.setattr(type(session.model), "generate", lambda *args, **kwargs: pytest.fail("generated"))
+    monkeypatch.setattr(
+        "arc_encoder.evaluation.session.answers.generate_all", lambda *args, **kwargs: pytest.fail("generated")
+    )
     made = benchmark(limit=2, metrics=("exact_match", "answer_token_loss"), source=Long(12, words=(100,)))
     with pytest.raises(DataError, match="does not fit the window of 220"):
         made.run(OpenBook(), session)

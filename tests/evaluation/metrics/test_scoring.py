@@ -147,7 +147,7 @@ def test_the_loss_of_the_accepted_answer(session: Session, system: Any) -> None:
 
 
 def test_the_loss_alone_generates_nothing(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(type(session.model), "generate", None)
+    monkeypatch.setattr("arc_encoder.evaluation.session.answers.generate_all", None)
     made = QuestionAnswering("colours", Questions(6), shots=1, metrics=["answer_token_loss"])
     assert set(made.run(OpenBook(), session)[0].scores) == {"answer_token_loss"}
 

@@ -7,6 +7,7 @@ import torch
 
 pytest.importorskip("lm_eval", reason="needs the extra lm-eval")
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from arc_encoder.data.batching.collator import ArcCollator, DecoderText
 from arc_encoder.evaluation.runs.harness import HarnessModel
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.model.arc_model import ArcForCausalLM
+from arc_encoder.model.decoder.generation.refill import Refill
 from arc_encoder.model.decoder.load import FrozenDecoder
 from tests.tiny_models import tiny_language_model, tiny_tokenizer
 
@@ -74,11 +76,12 @@ def test_answers_end_at_their_own_stop_and_length(session: Session, monkeypatch:
     model = HarnessModel(session, keep=30, max_new_tokens=7)
     calls: list[tuple[int, int, Any]] = []
 
-    def say(self: Any, batch: Any, *, max_new_tokens: int, stop: Any, **kwargs: Any) -> list[str]:
-        calls.append((len(batch.sample_ids), max_new_tokens, stop))
-        return ["one\ntwo"[:max_new_tokens]] * len(batch.sample_ids)
+    def say(model: Any, name: str, take: Any, *, max_new_tokens: int, stop: Any, **_: Any) -> Iterator[tuple[int, str]]:
+        prompts = len(take([]).sample_ids)
+        calls.append((prompts, max_new_tokens, stop))
+        yield from enumerate(["one\ntwo"[:max_new_tokens]] * prompts)
 
-    monkeypatch.setattr(type(session.model), "generate", say)
+    monkeypatch.setattr("arc_encoder.evaluation.session.answers.generate_all", say)
     asked = [
         Asked(LONG, {"until": ["\n"]}),
         Asked(LONG, {"until": "w", "max_gen_toks": 6}),
@@ -87,7 +90,7 @@ def test_answers_end_at_their_own_stop_and_length(session: Session, monkeypatch:
         Asked(LONG, {"until": ["w", "e"]}),
     ]
     assert model.generate_until(asked) == ["one", "one\nt", "on", "one", "on"]
-    assert calls == [(2, 7, ("\n",)), (1, 6, ("w",)), (1, 2, None), (1, 7, ("w", "e"))]
+    assert calls == [(2, 7, ("\n",)), (1, 6, ("w",)), (1, 2, ()), (1, 7, ("w", "e"))]
     with pytest.raises(ConfigError, match="asks for sampling"):
         model.generate_until([Asked(LONG, {"do_sample": True})])
 
@@ -95,14 +98,13 @@ def test_answers_end_at_their_own_stop_and_length(session: Session, monkeypatch:
 def test_nothing_is_generated_after_a_stop_text(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     model = HarnessModel(session, keep=30, max_new_tokens=40)
     lengths: list[int] = []
-    generate = type(session.decoder).generate
+    drop = Refill.drop
 
-    def listen(self: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
-        ids = generate(self, *args, **kwargs)
-        lengths.append(ids.shape[1])
-        return ids
+    def listen(self: Refill) -> list[tuple[int, str]]:
+        lengths.extend(len(each.ids) for each in self.running if each.ended)
+        return drop(self)
 
-    monkeypatch.setattr(type(session.decoder), "generate", listen)
+    monkeypatch.setattr(Refill, "drop", listen)
     (whole,) = model.generate_until([Asked(LONG, {"until": []})])
     readable = [place for place, letter in enumerate(whole) if letter != "\ufffd"]
     stop = whole[readable[0]]

@@ -22,6 +22,7 @@ from arc_encoder.evaluation.benchmarks.fitting import (
 from arc_encoder.evaluation.benchmarks.question_file import QuestionFile
 from arc_encoder.evaluation.metrics.scoring import LOSS, Scoring
 from arc_encoder.evaluation.protocols import Layout, Protocol, Strict
+from arc_encoder.evaluation.session.answers import answers
 from arc_encoder.evaluation.session.session import Session
 from arc_encoder.evaluation.systems import Prompt, System
 
@@ -131,21 +132,16 @@ class QuestionAnswering(Benchmark):
         )
         samples = [each.prompt.sample for each in prompts]
         losses = self._losses(samples, session) if self.scoring.wants_loss else {}  # first: it says what is too long
-        answers: dict[int, str] = {}
+        said = self._answers(samples, session) if self.scoring.wants_answers else [""] * len(samples)
+        return [self._result(i, prompts[i], said[i], losses.get(i), session, budgets) for i in range(len(samples))]
+
+    def _answers(self, samples: Sequence[Sample], session: Session) -> list[str]:
+        """What the decoder says after each prompt."""
 
         def length(sample: Sample) -> int:
             return session.size(sample) + self.max_new_tokens
 
-        for numbers in session.batches(samples, length, self.name) if self.scoring.wants_answers else ():
-            batch = session.collate([samples[i] for i in numbers], self.name)
-            texts = session.model.generate(
-                batch, max_new_tokens=self.max_new_tokens, factor=session.factor, stop=SEPARATOR
-            )
-            answers.update(zip(numbers, texts, strict=True))
-        return [
-            self._result(i, prompts[i], answers.get(i, ""), losses.get(i), session, budgets)
-            for i in range(len(samples))
-        ]
+        return answers(session, samples, length, self.name, max_new_tokens=self.max_new_tokens, stop=[SEPARATOR])
 
     def _room(self, question: Question, session: Session) -> int | None:
         """Decoder positions that are left for a prompt beside its answer; None is no limit.

@@ -17,6 +17,7 @@ from arc_encoder.core.errors import ConfigError, at_least
 from arc_encoder.core.segments import Role, Sample, Segment, TaskToken
 from arc_encoder.data.batching.tokens import token_ids, token_spans
 from arc_encoder.evaluation.benchmarks.fitting import Reader
+from arc_encoder.evaluation.session.answers import answers
 from arc_encoder.evaluation.session.session import Session
 
 TASK = "lm-eval"
@@ -79,16 +80,22 @@ class HarnessModel(LM):
         alike: dict[tuple[tuple[str, ...], int], list[int]] = {}  # those that may be generated together
         for number, (_, settings) in enumerate(asked):
             alike.setdefault((_until(settings), self._length(settings)), []).append(number)
-        answers: dict[int, str] = {}
+        found: dict[int, str] = {}
         for (until, length), members in alike.items():
-            for places in self.session.batches([samples[i] for i in members], self.session.size, TASK):
-                numbers = [members[place] for place in places]
-                batch = self.session.collate([samples[i] for i in numbers], TASK)
-                texts = self.session.model.generate(
-                    batch, max_new_tokens=length, factor=self.session.factor, stop=until or None
-                )
-                answers.update(zip(numbers, (_cut(text, until) for text in texts), strict=True))
-        return [answers[i] for i in range(len(samples))]
+
+            def positions(sample: Sample, most: int = length) -> int:
+                return self.session.size(sample) + most
+
+            texts = answers(
+                self.session,
+                [samples[i] for i in members],
+                positions,
+                TASK,
+                max_new_tokens=length,
+                stop=until,
+            )
+            found.update(zip(members, (_cut(text, until) for text in texts), strict=True))
+        return [found[i] for i in range(len(samples))]
 
     @property
     def tokenizer_name(self) -> str:

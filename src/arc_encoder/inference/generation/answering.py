@@ -17,7 +17,9 @@ from arc_encoder.inference.generation.sampling import Sampling
 from arc_encoder.inference.generation.stops import cut, cut_pieces
 from arc_encoder.inference.generation.streaming import Abandoned, Pieces, pieces_of
 from arc_encoder.model.arc_model import ArcForCausalLM
-from arc_encoder.model.decoder.prefix import Prefix, counts_slots
+from arc_encoder.model.decoder.generation.all_answers import generate_all
+from arc_encoder.model.decoder.generation.waiting import Waiting
+from arc_encoder.model.splice import Layout
 
 ROOM = 64  # positions that are left for an answer
 
@@ -42,33 +44,26 @@ class Answering:
     ) -> list[str]:
         """One answer to each prompt."""
         times = repetitions(prompts) if sampling.temperature > 0 else [0] * len(prompts)
-        found: list[str] = []
-        for start in range(0, len(prompts), batch_size):
-            part = slice(start, start + batch_size)
-            found += self.arc.generate(
-                self._batch(prompts[part], start),
-                max_new_tokens=max_new_tokens,
-                stop=stops,
-                processors=sampling.processors(times[part]),
-            )
-        return [cut(text, stops) for text in found]
+        draws = [sampling.processors([time]) for time in times]
+        return self._answers(prompts, stops, max_new_tokens, batch_size, processors=draws)
 
     def answers_after_one_beginning(
         self, prompts: Sequence[Parts], *, stops: Sequence[str], max_new_tokens: int, batch_size: int
     ) -> list[str]:
-        """One answer to each of several prompts that are the same up to the end of their document."""
-        if counts_slots(self.decoder.model.config):
-            plain = Sampling()
-            return self.answers(
-                prompts, sampling=plain, stops=stops, max_new_tokens=max_new_tokens, batch_size=batch_size
-            )
-        found: list[str] = []
-        prefix: Prefix | None = None
-        for start in range(0, len(prompts), batch_size):
-            batch = self._batch(prompts[start : start + batch_size], start)
-            texts, prefix = self.arc.generate_after(prefix, batch, max_new_tokens=max_new_tokens, stop=stops)
-            found += texts
-        return [cut(text, stops) for text in found]
+        """One answer to each of several prompts that are the same up to the end of their document, which is read once."""
+        return self._answers(prompts, stops, max_new_tokens, batch_size, alike=_up_to_the_vectors)
+
+    def _answers(
+        self, prompts: Sequence[Parts], stops: Sequence[str], max_new_tokens: int, batch_size: int, **options: Any
+    ) -> list[str]:
+        waiting = Waiting([1] * len(prompts), rows=batch_size)  # their number alone is limited
+
+        def take(running: Sequence[int]) -> ArcBatch | None:
+            places = waiting.take(running)
+            return self._batch([prompts[place] for place in places], places.start) if places else None
+
+        found = dict(generate_all(self.arc, self.name, take, max_new_tokens=max_new_tokens, stop=stops, **options))
+        return [cut(found[place], stops) for place in range(len(prompts))]
 
     def pieces(self, prompt: Parts, *, sampling: Sampling, stops: Sequence[str], max_new_tokens: int) -> Iterator[str]:
         """The answer to one prompt while it is generated; what fails there is raised here."""
@@ -128,3 +123,9 @@ def repetitions(prompts: Sequence[Parts]) -> list[int]:
         times.append(seen.get(key, 0))
         seen[key] = times[-1] + 1
     return times
+
+
+def _up_to_the_vectors(layout: Layout) -> int:
+    """Positions up to the last vector of the first prompt."""
+    first = layout.vector_valid & (layout.vector_rows == 0)[:, None]
+    return int(layout.vector_positions[first].max()) + 1

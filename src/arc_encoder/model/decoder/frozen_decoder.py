@@ -25,10 +25,10 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 
 from arc_encoder.core.errors import ConfigError, DataError
+from arc_encoder.model.decoder.generation.prefix import Prefix, counts_slots
+from arc_encoder.model.decoder.generation.roomy_cache import MOST_ROOM, roomy_cache, with_room
 from arc_encoder.model.decoder.output_layer.chosen_logits import forward_at, give_contiguous
 from arc_encoder.model.decoder.placement import Placement
-from arc_encoder.model.decoder.prefix import Prefix, counts_slots
-from arc_encoder.model.decoder.roomy_cache import MOST_ROOM, roomy_cache, with_room
 from arc_encoder.model.decoder.support import check_decoder
 
 

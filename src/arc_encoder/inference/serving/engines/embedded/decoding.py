@@ -22,8 +22,8 @@ from arc_encoder.inference.serving.engines.embedded.answer import Answer
 from arc_encoder.inference.serving.engines.embedded.kv_rows import EMPTY, Row, Rows, check_cache
 from arc_encoder.inference.serving.engines.logprobs import TokenBytes
 from arc_encoder.inference.serving.prompts.prompt import Run, length_of
+from arc_encoder.model.decoder.generation.prefix import counts_slots
 from arc_encoder.model.decoder.output_layer.chosen_logits import forward_at
-from arc_encoder.model.decoder.prefix import counts_slots
 
 Key = tuple[tuple[int, ...] | str, ...]
 

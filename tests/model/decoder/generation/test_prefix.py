@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from arc_encoder.model.decoder.prefix import SHORTEST, left_padded, shared_beginning
+from arc_encoder.model.decoder.generation.prefix import SHORTEST, left_padded, shared_beginning
 
 
 def rows(lengths: list[int], alike: int, width: int = 4) -> tuple[torch.Tensor, torch.Tensor]:

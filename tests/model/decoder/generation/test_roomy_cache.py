@@ -7,7 +7,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
-from arc_encoder.model.decoder.roomy_cache import RoomyLayer, roomy_cache, with_room
+from arc_encoder.model.decoder.generation.roomy_cache import RoomyLayer, roomy_cache, with_room
 from tests.tiny_models import tiny_language_model
 
 

@@ -1,0 +1,1 @@
+"""Prompts continued: keys and values that are kept, shared, grown, and given to new prompts."""
