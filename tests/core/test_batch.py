@@ -45,7 +45,7 @@ def test_to_moves_every_tensor() -> None:
         if isinstance(value, torch.Tensor):
             assert other.is_meta
             assert other.shape == value.shape
-        else:
+        elif field.name != "counts":
             assert other == value
 
 
@@ -54,3 +54,10 @@ def test_pin_memory() -> None:
     batch = make_batch([[("plain", [1]), ("context", [5, 6]), ("target", [3])]]).pin_memory()
     assert batch.text_ids.is_pinned()
     assert batch.context_ids.is_pinned()
+
+
+def test_a_batch_is_counted_before_it_leaves_main_memory() -> None:
+    batch = make_batch([[("plain", [1]), ("context", [5, 6]), ("target", [3])]])
+    there = batch.to("meta").to("meta")  # where no value can be asked for
+    assert (there.encoder_tokens, there.text_tokens, there.target_tokens, there.tokens) == (2, 2, 1, 4)
+    assert (batch.encoder_tokens, batch.text_tokens, batch.target_tokens, batch.tokens) == (2, 2, 1, 4)

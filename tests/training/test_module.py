@@ -118,6 +118,29 @@ def test_every_task_and_decoder_has_its_own_curve(fit: Fit, tmp_path: Any) -> No
     assert {batch.decoder for batch in batches} == {"first", "second"}
 
 
+def test_what_comes_between_two_log_entries_is_not_lost(fit: Fit, tmp_path: Any) -> None:
+    data = data_module()
+    data.tasks["again"] = Reconstruction(Texts(["something else"]), share=1.0)
+    losses: dict[str, float] = {}
+    newest: list[dict[str, float]] = []
+
+    class Losses(Callback):
+        def on_train_batch_end(
+            self, trainer: Any, pl_module: Any, outputs: Any, batch: ArcBatch, batch_idx: int
+        ) -> None:
+            losses[batch.task] = float(outputs["loss"])
+            newest.append(dict(losses))
+
+    trainer, _ = fit(Losses(), data=data, steps=8, logger=CSVLogger(tmp_path), log_every_n_steps=2)
+    rows = [row for row in rows_of(trainer) if row["train/loss"]]
+    assert len(rows) == 4
+    for row, expected in zip(
+        rows, newest[1::2], strict=True
+    ):  # tasks take turns, so one of them is never logged itself
+        found = {task: float(row[f"train/loss/{task}"]) for task in ("reconstruction", "again")}
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_validation_weighs_batches_by_their_targets(fit: Fit) -> None:
     validation = {"held_out": Reconstruction(Texts(["x", "a considerably longer text", "yy", "of middle length"]))}
     data = data_module(validation=validation, batch_size=1, validation_batches=4)

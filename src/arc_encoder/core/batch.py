@@ -21,6 +21,21 @@ from arc_encoder.core.segments import TaskToken
 
 
 @dataclass(frozen=True)
+class Counts:
+    """Numbers of a batch that logs ask for at every step; counted in main memory, so that nobody waits for a GPU to tell.
+
+    Attributes:
+        encoder_tokens: that the encoder reads.
+        text_tokens: of the decoder's text.
+        target_tokens: in the loss.
+    """
+
+    encoder_tokens: int
+    text_tokens: int
+    target_tokens: int
+
+
+@dataclass(frozen=True)
 class ArcBatch:
     """Token ids of one batch, for one task and one decoder.
 
@@ -42,6 +57,7 @@ class ArcBatch:
         end_ids: decoder token ids that end an answer, besides EOS (a chat template's end of turn).
         vectors: (C, M, E) what the contexts were compressed into before, padded; None compresses `context_ids` now.
         vector_counts: (C,) how many of them are real, where there are any.
+        counts: what was counted before the batch was put on a GPU.
     """
 
     task: str
@@ -60,6 +76,7 @@ class ArcBatch:
     reference: ArcBatch | None = None
     vectors: Tensor | None = None
     vector_counts: Tensor | None = None
+    counts: Counts | None = None
 
     def with_vectors(self, vectors: Sequence[Tensor]) -> ArcBatch:
         """The same batch with the vectors (M, E) of each of its contexts, in their order."""
@@ -68,8 +85,10 @@ class ArcBatch:
         return replace(self, vectors=padded, vector_counts=None if padded is None else counts)
 
     def to(self, device: torch.device | str) -> ArcBatch:
-        """The same batch with every tensor on `device`."""
-        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+        """The same batch with every tensor on `device`; it is counted before it leaves main memory."""
+        moved = self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+        leaves = self.counts is None and self.text_ids.device.type == "cpu"
+        return replace(moved, counts=self._count()) if leaves else moved
 
     def pin_memory(self) -> ArcBatch:
         """The same batch in page-locked memory (used by the data loader on CUDA machines)."""
@@ -82,20 +101,28 @@ class ArcBatch:
         reference = None if self.reference is None else self.reference._changed(change)
         return replace(self, **tensors, reference=reference)
 
+    def _count(self) -> Counts:
+        return Counts(int(self.context_lengths.sum()), int(self.text_lengths.sum()), int(self.target_mask.sum()))
+
     @property
     def target_tokens(self) -> int:
         """Number of tokens in the loss."""
-        return int(self.target_mask.sum())
+        return (self.counts or self._count()).target_tokens
 
     @property
     def encoder_tokens(self) -> int:
         """Number of tokens that the encoder reads."""
-        return int(self.context_lengths.sum())
+        return (self.counts or self._count()).encoder_tokens
+
+    @property
+    def text_tokens(self) -> int:
+        """Number of tokens of the decoder's text."""
+        return (self.counts or self._count()).text_tokens
 
     @property
     def tokens(self) -> int:
         """Number of text tokens read by encoder and decoder."""
-        return self.encoder_tokens + int(self.text_lengths.sum())
+        return self.encoder_tokens + self.text_tokens
 
 
 def pad_rows(rows: list[list[int]], value: int = 0) -> tuple[Tensor, Tensor]:

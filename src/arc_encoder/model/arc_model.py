@@ -161,8 +161,8 @@ class ArcForCausalLM(nn.Module):
             loss_sum=loss_sum.to(batch.text_ids.device),
             target_tokens=batch.target_mask.sum(),
             correct_tokens=(logits.detach().argmax(-1) == targets).sum().to(batch.text_ids.device),
-            vectors=int(layout.vector_valid.sum()),
-            positions=int(layout.mask.sum()),
+            vectors=layout.vector_valid.sum(),
+            positions=layout.mask.sum(),
             slots=layout.mask.numel(),
         )
 

@@ -18,6 +18,9 @@ from arc_encoder.training.optim.optimizer import OptimSettings, make_optimizer
 from arc_encoder.training.optim.trainable import set_trainable
 from arc_encoder.training.sharding import ShardedStrategy, shard
 
+# Figures that each process has of its own batch; the others are means over all processes.
+OWN = ("train/token_accuracy", "train/padding_waste", "train/norm_ratio", "train/pooling_factor")
+
 
 class ArcLightningModule(L.LightningModule):
     """Trains encoder, projectors and task tokens; the decoders stay as they are.
@@ -37,6 +40,7 @@ class ArcLightningModule(L.LightningModule):
         self._validated_step = -1  # optimizer step of the last complete validation
         self._just_resumed = False
         self._sharded = False
+        self._figures: dict[str, tuple[Tensor | float, int]] = {}  # for the logs: newest value, and samples
 
     def configure_model(self) -> None:
         """Divide the weights among the processes, where the strategy asks for it.
@@ -74,18 +78,33 @@ class ArcLightningModule(L.LightningModule):
         share = tokens if self.trainer.world_size == 1 else torch.as_tensor(self.all_gather(tokens)).float().mean()
         share = share.clamp(min=1)
         minimised, loss = found.minimised / share, output.loss_sum.detach() / share
-        size = len(batch.sample_ids)
         # The mean of the ranks' losses is the loss of the whole batch; a batch holds one task and one decoder on all ranks.
-        for name in ("train/loss", f"train/loss/{batch.task}", f"train/loss_by_decoder/{batch.decoder}"):
-            self.log(name, loss, prog_bar=name == "train/loss", batch_size=size, sync_dist=True)
-        self.log(f"train/token_accuracy/{batch.task}", output.correct_tokens / tokens.clamp(min=1), batch_size=size)
-        for name, term in found.terms.items():
-            self.log(f"train/{name}/{batch.task}", term / share, batch_size=size, sync_dist=True)
-        self.log("train/padding_waste", 1 - output.positions / output.slots, batch_size=size)
-        self.log(f"train/norm_ratio/{batch.decoder}", output.norm_ratio, batch_size=size)
+        figures: dict[str, Tensor | float] = {
+            "train/loss": loss,
+            f"train/loss/{batch.task}": loss,
+            f"train/loss_by_decoder/{batch.decoder}": loss,
+            f"train/token_accuracy/{batch.task}": output.correct_tokens / tokens.clamp(min=1),
+            **{f"train/{name}/{batch.task}": term / share for name, term in found.terms.items()},
+            "train/padding_waste": 1 - output.positions / output.slots,
+            f"train/norm_ratio/{batch.decoder}": output.norm_ratio,
+        }
         if batch.factor is not None:
-            self.log("train/pooling_factor", float(batch.factor), batch_size=size)
+            figures["train/pooling_factor"] = float(batch.factor)
+        self._figures |= {name: (value, len(batch.sample_ids)) for name, value in figures.items()}
+        self._log_figures()
         return minimised
+
+    def _log_figures(self) -> None:
+        """Hand the newest figures to Lightning in the steps that its logger writes, and in the last.
+
+        Doing it at every step takes as long as a small model's batch. None is for Lightning's bar (`prog_bar`), which would
+        read it from the GPU at every step.
+        """
+        step, every = self.trainer.global_step + 1, self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if step != self.trainer.max_steps and (not every or step % every):
+            return
+        for name, (value, size) in self._figures.items():
+            self.log(name, value, batch_size=size, sync_dist=not name.startswith(OWN))
 
     def on_train_batch_start(self, batch: ArcBatch, batch_idx: int) -> None:
         self._just_resumed = False

@@ -180,3 +180,11 @@ def test_a_rate_of_zero_stays_zero() -> None:
         made["optimizer"].step()
         made["lr_scheduler"]["scheduler"].step()
     assert not math.isnan(made["optimizer"].param_groups[-1]["lr"])
+
+
+def test_pytorch_chooses_how_adamw_steps_but_not_fused() -> None:
+    """On GPUs that is `foreach`; fused gradients cannot be clipped by Lightning under 16-mixed."""
+    optimizer = make_optimizer(tiny_compressor(), settings(), 10)["optimizer"]
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert optimizer.defaults["foreach"] is None
+    assert optimizer.defaults["fused"] is None

@@ -29,8 +29,8 @@ class ArcOutput:
     loss_sum: Tensor
     target_tokens: Tensor
     correct_tokens: Tensor
-    vectors: int
-    positions: int
+    vectors: Tensor
+    positions: Tensor
     slots: int
     norm_ratio: Tensor
 

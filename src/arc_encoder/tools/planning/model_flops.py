@@ -78,7 +78,7 @@ def batch_work(model: ArcForCausalLM, batch: ArcBatch) -> int:
         samples=samples,
         contexts=contexts,
         context_tokens=max(1, round(batch.encoder_tokens / (samples * contexts))),
-        plain_tokens=round((int(batch.text_lengths.sum()) - targets) / samples),
+        plain_tokens=round((batch.text_tokens - targets) / samples),
         targets=round(targets / samples),
         factor=batch.factor,
     )

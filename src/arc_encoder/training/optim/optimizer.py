@@ -79,7 +79,11 @@ def one_cycle(step: int, *, steps: int, warmup_steps: int, final_share: float) -
 
 
 def make_optimizer(compressor: ArcEncoderModel, settings: OptimSettings, steps: int) -> dict[str, Any]:
-    """AdamW and its schedule, in the form that Lightning expects."""
+    """AdamW and its schedule, in the form that Lightning expects.
+
+    PyTorch chooses how it steps: on a GPU many tensors in one kernel (`foreach`), on a CPU one after the other. Not `fused`:
+    Lightning refuses to clip the gradients of a fused optimizer under 16-mixed, and the step is a small part of a batch.
+    """
     heads = compressor.decoder_heads()
     parts: dict[str, tuple[float, list[nn.Parameter]]] = {
         "encoder": (settings.encoder_lr, _trained(compressor.encoder.parameters())),
@@ -109,7 +113,7 @@ def make_optimizer(compressor: ArcEncoderModel, settings: OptimSettings, steps: 
                         "name": f"{name}{'' if decays else '_vectors'}",
                     }
                 )
-    optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
+    optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps, foreach=None, fused=None)
 
     def schedule(rate: float) -> Any:
         final = min(1.0, settings.final_lr / rate) if rate > 0 else 1.0

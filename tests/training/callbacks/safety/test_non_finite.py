@@ -71,6 +71,56 @@ def test_the_batch_is_named_and_the_last_good_step_kept(fit: Fit, tmp_path: Path
     assert same(weights(resumed), weights(whole))
 
 
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_steps_that_are_looked_at_together_are_named_and_never_saved(fit: Fit, tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "checkpoints"
+    checkpoint = StepCheckpoint(str(folder), every_n_train_steps=2)
+    with pytest.raises(NonFiniteError) as caught:
+        fit(Spoil(2, what=what), NonFinite(every_n_steps=50), checkpoint, steps=9, enable_checkpointing=True)
+    text = str(caught.value)
+    assert text.startswith("optimizer step 3: the loss is ")
+    assert "batch 2 (task reconstruction, decoder decoder, samples text-" in text
+    assert "The weights are spoilt since then" in text
+    assert [file.name for file in folder.iterdir()] == ["step=2.ckpt"]  # that of step 4 was due when it was found
+    kept = torch.load(folder / "step=2.ckpt", weights_only=True)["state_dict"]
+    assert all(tensor.isfinite().all() for tensor in kept.values())
+    _, resumed = fit(NonFinite(), steps=9, resume=folder / "step=2.ckpt")
+    _, whole = fit(steps=9)
+    assert same(weights(resumed), weights(whole))
+
+
+def test_so_many_steps_are_looked_at_together(fit: Fit) -> None:
+    seen = Record(lambda trainer, module: trainer.global_step)
+    with pytest.raises(NonFiniteError, match="optimizer step 2: "):
+        fit(Spoil(1), NonFinite(every_n_steps=3), seen, steps=9, val_check_interval=9)
+    assert len(seen.seen) == 3  # found before the third step was made
+    with pytest.raises(NonFiniteError, match="optimizer step 9: "):
+        fit(Spoil(8), NonFinite(every_n_steps=50), steps=9)
+    with pytest.raises(NonFiniteError, match="optimizer step 2: "):
+        fit(Spoil(1), NonFinite(every_n_steps=50), steps=9, val_check_interval=4)
+    fit(NonFinite(every_n_steps=50), steps=3)
+
+
+def test_another_failure_does_not_save_weights_that_are_spoilt(fit: Fit, tmp_path: Path) -> None:
+    class Fails(Callback):
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            if batch_idx == 4:
+                raise RuntimeError("something else")
+
+    folder = tmp_path / "checkpoints"
+    checkpoint = StepCheckpoint(str(folder), every_n_train_steps=100)
+    with pytest.raises(NonFiniteError, match="optimizer step 3: "):
+        fit(Spoil(2), NonFinite(every_n_steps=50), Fails(), checkpoint, steps=9, enable_checkpointing=True)
+    assert not list(folder.glob("*"))
+
+
+def test_who_leaves_steps_out_looks_at_each() -> None:
+    with pytest.raises(ConfigError, match="every_n_steps=2 would find a bad step after it was made"):
+        NonFinite("skip", every_n_steps=2)
+    with pytest.raises(ConfigError, match="every_n_steps=0"):
+        NonFinite(every_n_steps=0)
+
+
 def test_without_it_the_weights_are_lost(fit: Fit) -> None:
     _, module = fit(Spoil(2, what="gradient"), steps=4)
     assert any(tensor.isnan().any() for tensor in weights(module).values())

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 
 from arc_encoder.core.errors import CheckpointError
+from arc_encoder.training.callbacks.safety.non_finite import SpoiltWeightsError
 from arc_encoder.training.checkpoints.checkpoint_files import list_checkpoints, remove, sweep_unfinished
 
 
@@ -98,8 +99,9 @@ class StepCheckpoint(AgreedCheckpoint):
         """Nothing: a run is one epoch, and its last step is saved by then."""
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        # A write that failed would fail again; half a step is no state to continue from; a second Ctrl-C is in a hurry.
-        if self._half_done or isinstance(exception, CheckpointError | KeyboardInterrupt):
+        # A write that failed would fail again; half a step is no state to continue from, and neither are spoilt weights; a
+        # second Ctrl-C is in a hurry.
+        if self._half_done or isinstance(exception, CheckpointError | KeyboardInterrupt | SpoiltWeightsError):
             return
         if self.save_top_k == 0 or not self._should_save_on_exception(trainer):
             return
