@@ -62,7 +62,12 @@ def is_held_out(entity: str, relation: str, position: int) -> bool:
     Every eighth value is, counted from a stable hash of (entity, relation), so that each
     entity has held-out values of each relation on every machine.
     """
-    return (zlib.crc32(f"{entity}|{relation}".encode()) + position) % HELD_OUT_PART == 0
+    return position % HELD_OUT_PART == first_held_out(entity, relation)
+
+
+def first_held_out(entity: str, relation: str) -> int:
+    """The first position that is; each `HELD_OUT_PART`-th after it is too."""
+    return -zlib.crc32(f"{entity}|{relation}".encode()) % HELD_OUT_PART
 
 
 class ToyWorld:
@@ -156,10 +161,10 @@ class ToyWorld:
         if self.split == "new_names":
             allowed = [value for value in values if value != entity]
         else:
-            wanted = self.split == "held_out"
-            allowed = [
-                value
-                for position, value in enumerate(values)
-                if value != entity and is_held_out(entity, relation.name, position) == wanted
-            ]
+            first = first_held_out(entity, relation.name)
+            chosen = list(values[first::HELD_OUT_PART])
+            if self.split == "train":
+                chosen = list(values)
+                del chosen[first::HELD_OUT_PART]
+            allowed = [value for value in chosen if value != entity]
         return rng.choice(allowed)
