@@ -204,9 +204,7 @@ def test_a_value_for_a_key_without_one_is_taken(run: Command, base: list[str], t
 
 def test_questions_of_one_s_own_need_a_path(make: Make) -> None:
     errors = make(evaluate.main).fails("system=open_book", "benchmark=local")
-    assert lines(errors) == [
-        "benchmarks.local: benchmark: give a name and a source of questions, or the path of a JSONL file"
-    ]
+    assert lines(errors) == ["benchmarks.local: benchmark: give the path of a JSONL file with questions"]
 
 
 def test_a_group_of_one_s_own(run: Command, base: list[str], tmp_path: Path) -> None:
