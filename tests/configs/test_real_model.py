@@ -14,7 +14,10 @@ from arc_encoder.tools.planning.configured import UNREAD, parts_of
 from arc_encoder.tools.planning.parts import count
 from tests.tiny_runs import composed
 
-EXPERIMENTS = sorted(file.stem for file in (configs_folder() / "experiment" / "smollm2").glob("*.yaml"))
+ADDED = "chat"  # adds a decoder to a trained compressor, whose encoder it takes
+EXPERIMENTS = sorted(
+    file.stem for file in (configs_folder() / "experiment" / "smollm2").glob("*.yaml") if file.stem != ADDED
+)
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +42,11 @@ def test_can_be_built_on_the_meta_device(name: str) -> None:
     parts = parts_of(config)
     assert len(parts.compressor.encoder.backbone.layers) == 30 - config.model.encoder.truncate_layers
     assert count(parts.decoders["smollm2_135m"].parameters()) == 134_515_008
+
+
+def test_the_chat_form_begins_as_the_plain_one() -> None:
+    config = composed([f"experiment=smollm2/{ADDED}", "paths.run=.", f"ckpt={configs_folder()}"])
+    assert find_problems(config, keys=keys_of("train"), ignored=("data.", "model.init_from")) == []
+    assert list(config.decoders) == ["smollm2_135m_instruct"]
+    assert config.model.head_from == "smollm2_135m"
+    assert not config.optim.train_encoder
