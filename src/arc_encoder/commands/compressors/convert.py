@@ -21,6 +21,7 @@ def run(config: DictConfig) -> None:
     found = convert(
         config.input,
         config.output,
+        average_with=list(config.average_with),
         decoders=None if config.decoders is None else list(config.decoders),
         **{key: config[key] for key in same},
     )

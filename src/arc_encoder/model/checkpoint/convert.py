@@ -11,6 +11,7 @@ import torch
 
 from arc_encoder.core.atomic import atomic_directory
 from arc_encoder.core.errors import CheckpointError, ConfigError, writing
+from arc_encoder.model.checkpoint.averaging import average_into
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
 from arc_encoder.model.checkpoint.published.folder import DTYPES, stored_dtype
 from arc_encoder.model.checkpoint.published.tokenizer import comes_with, encoder_tokenizer
@@ -45,13 +46,15 @@ def convert(
     tokenizer: str | None = None,
     whole: bool = False,
     overwrite: bool = False,
+    average_with: Sequence[str | Path] = (),
 ) -> Converted:
-    """Write an ARC-Encoder in another layout or dtype.
+    """Write an ARC-Encoder in another layout or dtype, or the mean of several.
 
     Args:
         layout: ``huggingface``, or ``released``, that of the method's authors.
         dtype: float32, bfloat16, float16 or int8; as it is stored by default.
         whole: write the backbone's untrained weights too, which are otherwise taken from the backbone.
+        average_with: others of the same architecture, with which the weights of `source` are averaged.
 
     Raises:
         ConfigError: settings that cannot work, or an output that exists.
@@ -69,6 +72,7 @@ def convert(
             f"{target} exists already; choose another folder, or let it be overwritten", advice="overwrite"
         )
     model, written = _load(source, dtype, decoders, backbone)
+    average_into(model, {str(each): _load(each, "float32", decoders, backbone)[0] for each in average_with})
     with writing(target), atomic_directory(target) as fresh:
         if layout == "released":
             kept: Any = model if written in (None, "int8") else model.to(getattr(torch, str(written)))
