@@ -42,6 +42,15 @@ def test_step_and_first_token_are_measured(tmp_path: Path) -> None:
     assert "×8" in report
 
 
+def test_padded_and_packed_contexts_are_measured(tmp_path: Path) -> None:
+    results = checked(tmp_path, "packing")
+    rows = results["parts"]["packing"]["result"]
+    assert [(row["way"], row["tokens"]) for row in rows] == [("padded", 128), ("buckets", 88), ("packed", 80)]
+    assert all(row["forward_ms"] > 0 and row["step_ms"] > 0 for row in rows)
+    assert all(row["difference"] < 0.05 for row in rows)
+    assert "| packed" in gpu_report(results)
+
+
 def test_a_part_that_fails_is_told_and_does_not_end_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> None:
         raise RuntimeError("out of memory")
@@ -86,6 +95,6 @@ def test_the_script_runs_everything_and_writes_both_files(tmp_path: Path) -> Non
     )
     assert ended.returncode == 0, ended.stderr
     found = json.loads((tmp_path / "out" / "gpu.json").read_text())
-    assert set(found["parts"]) == {"golden", "step", "first_token", "quickstart"}
+    assert set(found["parts"]) == {"golden", "step", "packing", "first_token", "quickstart"}
     assert set(found["parts"]["quickstart"]["result"]["surviving_share"]) == {"4", "8"}
     assert (tmp_path / "out" / "gpu.md").read_text().strip() in ended.stdout

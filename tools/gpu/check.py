@@ -1,4 +1,4 @@
-"""What this project does on one GPU: golden cases, the quickstart, a training step, the time to the first token."""
+"""What this project does on one GPU: golden cases, the quickstart, a training step, packed contexts, the first token."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ import transformers
 from arc_encoder.tools.parity.suite import run_suite
 from tools.gpu.first_token import measure_first_token
 from tools.gpu.models import paper, tiny
+from tools.gpu.packing import measure_packing
 from tools.gpu.training_step import measure_step
 
 SIZES = {"paper": paper, "tiny": tiny}
-PARTS = ("golden", "step", "first_token", "quickstart")
+PARTS = ("golden", "step", "packing", "first_token", "quickstart")
 GOLDEN = {"float32": 10.0, "bfloat16": 20000.0}  # factor on the tolerances, which are those of float32 on a CPU
 
 
@@ -43,6 +44,7 @@ def check_gpu(
     work: dict[str, Callable[[], Any]] = {
         "golden": lambda: check_golden(golden, device),
         "step": lambda: measure_step(models, device),
+        "packing": lambda: measure_packing(models, device),
         "first_token": lambda: measure_first_token(models, device),
         "quickstart": lambda: run_quickstart(output / "quickstart", device, words),
     }

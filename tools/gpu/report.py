@@ -16,6 +16,7 @@ def gpu_report(results: Mapping[str, Any]) -> str:
     for name, write in (
         ("golden", _golden),
         ("step", _step),
+        ("packing", _packing),
         ("first_token", _first_token),
         ("quickstart", _quickstart),
     ):
@@ -56,6 +57,24 @@ def _step(found: dict[str, Any]) -> str:
         ["loss is finite", "yes" if found["loss_is_finite"] else "NO"],
     ]
     return table(["training step", ""], rows)
+
+
+def _packing(rows: list[dict[str, Any]]) -> str:
+    header = ["contexts", "tokens computed", "forward (ms)", "with gradients (ms)", "peak memory (GiB)", "difference"]
+    return table(
+        header,
+        [
+            [
+                r["way"],
+                str(r["tokens"]),
+                f"{r['forward_ms']:.1f}",
+                f"{r['step_ms']:.1f}",
+                _number(r["peak_memory_gib"]),
+                f"{r['difference']:.1e}",
+            ]
+            for r in rows
+        ],
+    )
 
 
 def _first_token(rows: list[dict[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 """`tools/gpu_check.sh`: what this project does on one GPU, in one command without a network.
 
-Golden cases in float32 and bfloat16, the quickstart, a training step and the time to the first token at the paper's
-sizes with random weights. It writes gpu.json and gpu.md. `--size tiny --device cpu` runs the same on a CPU in a minute.
+Golden cases in float32 and bfloat16, the quickstart, and at the paper's sizes with random weights a training step,
+contexts padded and packed, and the time to the first token. It writes gpu.json and gpu.md. `--size tiny --device cpu` runs the same on a CPU in a minute.
 """
 
 from __future__ import annotations

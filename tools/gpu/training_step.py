@@ -47,13 +47,13 @@ def measure_step(size: Size, device: torch.device, *, steps: int = 3) -> dict[st
         torch.cuda.reset_peak_memory_stats(device)
     seconds = []
     for _ in range(steps + 1):  # the first warms up
-        start = _now(device)
+        start = now(device)
         with torch.autocast(device.type, dtype=torch.bfloat16):
             loss = model(_batch(size, chosen, device)).loss
         loss.backward()
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        seconds.append(_now(device) - start)
+        seconds.append(now(device) - start)
     second = statistics.median(seconds[1:])
     flops = plan.batches[0].work[True]
     peak = get_available_flops(device, torch.bfloat16) if device.type == "cuda" else None
@@ -94,7 +94,8 @@ def _batch(size: Size, batch_size: int, device: torch.device) -> ArcBatch:
     )
 
 
-def _now(device: torch.device) -> float:
+def now(device: torch.device) -> float:
+    """Seconds of a clock, once everything that is queued on the device has been computed."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

@@ -41,6 +41,7 @@ def build_arc_model(
     *,
     chunking: Chunking | None = None,
     length_buckets: int = 16,
+    packed: bool = False,
     task_tokens: bool = True,
     decoder_adapter: DecoderLora | None = None,
     start: Callable[..., Start] | None = None,
@@ -58,6 +59,8 @@ def build_arc_model(
         decoders: frozen decoders by name.
         chunking: how long contexts are cut.
         length_buckets: contexts of a batch are encoded in at most this many buckets of similar length.
+        packed: let the layers in front of the pooling blocks read the contexts of a batch in one row without padding, for
+            GPUs; elsewhere it is a slow reference. Nothing of it is saved.
         task_tokens: whether each decoder gets a pair of task tokens; one that is given a chat template gets none,
             its instructions take their place (Pilchen et al., 2025, §4.3).
         decoder_adapter: low-rank changes that are trained beside each decoder's frozen weights, for baselines that
@@ -73,6 +76,7 @@ def build_arc_model(
 
     Raises:
         CheckpointError: weights that do not fit.
+        ConfigError: a backbone that cannot read packed contexts.
     """
     backbone, tokenizer = encoder.load()
     width, vocabulary = int(backbone.config.hidden_size), rows_of(backbone.get_input_embeddings())
@@ -99,6 +103,8 @@ def build_arc_model(
         length_buckets=length_buckets,
         layer_mix=layer_mix,
     )
+    if packed:
+        compressor.encoder.pack()
     compressor.config.origin = origin_of(encoder.path, compressor.state_dict())
     compressor.config.rotary_scaling = any(has_rotary_scaling(decoder.model.config) for decoder in decoders.values())
     fresh = list(decoders)

@@ -28,7 +28,7 @@ from arc_encoder.model.checkpoint.released.load import load_checkpoint
 from arc_encoder.model.checkpoint.released.source import decoder_names, released_checkpoint
 from arc_encoder.model.encoder.chunking import Chunking, join_chunks
 from arc_encoder.model.encoder.encoder import PoolingEncoder
-from arc_encoder.model.encoder.length_buckets import encode_in_buckets
+from arc_encoder.model.encoder.padding.length_buckets import encode_in_buckets
 from arc_encoder.model.encoder.pooling import Pooling
 from arc_encoder.model.heads.decoder_adapter import DecoderAdapter
 from arc_encoder.model.heads.head import DecoderHead
@@ -54,9 +54,8 @@ class ArcEncoderModel(PreTrainedModel):
     def __init__(self, config: ArcEncoderConfig, backbone: PreTrainedModel | None = None) -> None:
         super().__init__(config)
         if backbone is None:
-            settings = {
-                key: value for key, value in config.backbone.items() if key != "dtype"
-            }  # the model's own counts
+            settings = dict(config.backbone)
+            settings.pop("dtype", None)  # the model's own counts
             backbone = AutoModel.from_config(AutoConfig.for_model(settings.pop("model_type"), **settings))
         pooling = Pooling.from_settings(config.pooling["name"], config.pooling["settings"])
         self.encoder = PoolingEncoder(backbone, pooling, causal=config.causal, layer_mix=config.layer_mix)
@@ -233,7 +232,8 @@ class ArcEncoderModel(PreTrainedModel):
         """
         chunks = self.chunking.cut(ids, lengths)
         encode = partial(self.encoder if start is None else partial(self._with_means, start=start), factor=factor)
-        vectors, counts = encode_in_buckets(encode, chunks.ids, chunks.lengths, self.config.length_buckets)
+        buckets = self.encoder.max_buckets(self.config.length_buckets)
+        vectors, counts = encode_in_buckets(encode, chunks.ids, chunks.lengths, buckets)
         return join_chunks(vectors, counts, chunks.context, len(lengths))
 
     def _with_means(self, ids: Tensor, lengths: Tensor, *, start: Start, factor: float | None) -> tuple[Tensor, Tensor]:

@@ -3,11 +3,14 @@
 Shape legend: C contexts, L tokens, M vectors, D width.
 
 Contexts are rows of a batch, each with positions from 0 on, so they never see each other
-(Pilchen et al., 2025, §3.2).
+(Pilchen et al., 2025, §3.2). `PoolingEncoder.pack` puts them into one row without padding instead, up to the first block
+that pools.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +21,7 @@ from arc_encoder.core.errors import ConfigError
 from arc_encoder.model.encoder.adapters import Adapter, NoAdapter
 from arc_encoder.model.encoder.chunking import check_lengths
 from arc_encoder.model.encoder.layer_mix import LayerMix
+from arc_encoder.model.encoder.padding.packing import Packed, check_packable, document_mask
 from arc_encoder.model.encoder.pooled_block import PooledBlock
 from arc_encoder.model.encoder.pooling import MeanPooling, Pooling
 from arc_encoder.model.encoder.pooling.grouping import balanced_groups, gather_groups
@@ -61,6 +65,7 @@ class PoolingEncoder(nn.Module):
         self.pooling, self.causal = pooling, causal
         self.adapter: Adapter = NoAdapter()
         self.mix: LayerMix | None = None
+        self.packed = False
         self._full_attention(config)
         use_grouped_attention(backbone)
         pooling.setup(self.width)
@@ -82,6 +87,40 @@ class PoolingEncoder(nn.Module):
         """
         adapter.attach(self.backbone)
         self.adapter = adapter
+
+    @torch.no_grad()
+    def pack(self) -> None:
+        """From now on, let the layers in front of the pooling blocks read contexts in one row without padding.
+
+        It is a way to compute: weights stay as they are, and nothing of it is saved. A batch in which nothing is padded
+        is computed as before.
+
+        Raises:
+            ConfigError: a backbone that cannot, or that then computes something else.
+        """
+        embed = self.backbone.get_input_embeddings()
+        check_packable(self.backbone, embed.weight.device)
+        rows = torch.tensor([2, 5, 3], device=embed.weight.device)
+        embeddings = embed(torch.arange(15, device=rows.device).view(3, 5) % embed.weight.shape[0])
+        real = torch.arange(5, device=rows.device) < rows[:, None]
+        self.packed = False
+        with self._unpooled() as blocks:
+            padded = self._run(embeddings, rows, [rows] * (blocks + 1))[real]
+            self.packed = True
+            try:
+                differ = float((self._run(embeddings, rows, [rows] * (blocks + 1))[real] - padded).abs().max())
+            except (AttributeError, RuntimeError, TypeError, ValueError):  # layers that take no such row
+                differ = float("inf")
+        if not differ <= 1e-2 * float(padded.abs().max()):
+            self.packed = False
+            raise ConfigError(
+                f"{type(self.backbone).__name__} cannot read packed contexts: its layers then differ by {differ:.3g} (values up "
+                f"to {float(padded.abs().max()):.3g}), so something else than attention joins tokens. Leave packed switched off"
+            )
+
+    def max_buckets(self, configured: int) -> int:
+        """Buckets in which a batch is encoded at most: as `configured`, or one where contexts are packed."""
+        return 1 if self.packed else configured
 
     @property
     def width(self) -> int:
@@ -116,16 +155,23 @@ class PoolingEncoder(nn.Module):
         return members.sum(2) / groups.mask.sum(2, keepdim=True).clamp(min=1)
 
     def _run(self, embeddings: Tensor, rows: Tensor, stages: list[Tensor]) -> Tensor:
-        place = torch.arange(embeddings.shape[1], device=embeddings.device)
-        mask = (place < rows[:, None]).long() if bool((rows < embeddings.shape[1]).any()) else None
         extra: dict[str, Any] = {} if self.causal else {"is_causal": False}
         if self.mix is not None:
             extra["layer_states"] = []
-        output = self.backbone(
-            inputs_embeds=embeddings, attention_mask=mask, use_cache=False, stage_lengths=stages, **extra
-        )
+        packed = None
+        if bool((rows < embeddings.shape[1]).any()):
+            if self.packed:
+                check_packable(self.backbone, embeddings.device)
+                packed = Packed.of(rows)
+                embeddings = packed.pack(embeddings)
+                mask = document_mask(packed.documents, self.causal)
+                extra |= {"attention_mask": mask, "position_ids": packed.positions, "packed": packed}
+            else:
+                place = torch.arange(embeddings.shape[1], device=embeddings.device)
+                extra["attention_mask"] = (place < rows[:, None]).long()
+        output = self.backbone(inputs_embeds=embeddings, use_cache=False, stage_lengths=stages, **extra)
         hidden: Tensor = output.last_hidden_state
-        return hidden
+        return hidden if packed is None or len(stages) > 1 else packed.unpack(hidden)  # without a block that unpacks
 
     @torch.no_grad()
     def _probe(self, stages: list[Tensor]) -> Tensor:
@@ -136,25 +182,32 @@ class PoolingEncoder(nn.Module):
 
     def _check_blocks(self, plain: Tensor, steps: int) -> None:
         """Refuse a family whose blocks, with factor 1, do not compute what its layers compute."""
-        blocks = self.backbone.layers[len(self.backbone.layers) - steps :]
         try:
-            for block in blocks:  # the block is judged, not what a pooling makes of one token
-                block.use(MeanPooling(1, where=self.pooling.where))
-            pooled = self._probe([torch.full((1,), 6, device=plain.device)] * (steps + 1))
+            with self._unpooled():
+                pooled = self._probe([torch.full((1,), 6, device=plain.device)] * (steps + 1))
         except (AttributeError, RuntimeError, TypeError, ValueError) as error:  # parts of other names, shapes or roles
             raise ConfigError(
                 f"{type(self.backbone).__name__} cannot be an encoder: its layer cannot be run as a pooled block ({error}). "
                 f"Supported backbones: {SUPPORTED}"
             ) from error
-        finally:
-            for block in blocks:
-                block.use(self.pooling)
         worst, scale = float((pooled - plain).abs().max()), float(plain.abs().max())
         if not worst <= 1e-2 * scale:
             raise ConfigError(
                 f"{type(self.backbone).__name__} cannot be an encoder: with factor 1 its pooled block differs from its plain "
                 f"layer by {worst:.3g} (values up to {scale:.3g}). Supported backbones: {SUPPORTED}"
             )
+
+    @contextmanager
+    def _unpooled(self) -> Iterator[int]:
+        """With blocks that keep every row; gives their number."""
+        blocks = [layer for layer in self.backbone.layers if isinstance(layer, PooledBlock)]
+        try:
+            for block in blocks:  # layers are judged, not what a pooling makes of one token
+                block.use(MeanPooling(1, where=self.pooling.where))
+            yield len(blocks)
+        finally:
+            for block in blocks:
+                block.use(self.pooling)
 
     def _full_attention(self, config: PretrainedConfig) -> None:
         """Let every layer see the whole context: no causal mask, no sliding window."""

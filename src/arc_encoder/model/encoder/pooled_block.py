@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from arc_encoder.model.encoder.padding.packing import Packed
 from arc_encoder.model.encoder.pooling import Pooling
 from arc_encoder.model.encoder.pooling.grouping import balanced_groups
 
@@ -75,13 +76,18 @@ class PooledBlock(GradientCheckpointingLayer):
         position_embeddings: Rotary | None = None,
         *,
         stage_lengths: list[Tensor],
+        packed: Packed | None = None,
         **kwargs: Any,
     ) -> Tensor:
         """(C, L, D) → (C, M, D), where L and M are the longest contexts before and after this block.
 
-        `stage_lengths` holds the number of rows (C,) of each context at every stage.
+        `stage_lengths` holds the number of rows (C,) of each context at every stage. Of `packed` contexts the first of
+        these blocks gets (1, N, D), all their tokens in one row.
         """
         assert position_embeddings is not None
+        if packed is not None:
+            hidden_states = packed.unpack(hidden_states) if self.stage == 0 else hidden_states
+            position_embeddings = packed.unpack_rotary(position_embeddings)
         pooling = self._pooling[0]
         before, after = stage_lengths[self.stage], stage_lengths[self.stage + 1]
         if pooling.where == "between":

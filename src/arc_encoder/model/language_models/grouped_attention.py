@@ -1,10 +1,11 @@
-"""Attention on a CPU in the two cases where PyTorch's own kernel is slow there.
+"""Attention on a CPU in the two cases where PyTorch's own kernel is slow there, and with a mask of blocks anywhere.
 
 - A few new tokens against many kept keys, as in generation: in bfloat16 the kernel takes twice as long.
 - bfloat16 with gradients: the kernel's backward does not use the processor's bfloat16 products.
 
-In both, the query heads that share a head of keys are multiplied with it at once, and no key is repeated. Everything
-else, and every other device, goes to PyTorch's kernel as before. Figures: docs/results/speed.md.
+In both, the query heads that share a head of keys are multiplied with it at once, and no key is repeated. Where the
+mask is one of blocks, as packed contexts have it on a GPU, `flex_attention` computes. Everything else, and every other
+device, goes to PyTorch's kernel as before. Figures: docs/results/speed.md.
 
 Shape legend: B rows, H query heads, K key heads, G = H/K, L queries, T keys, D width of a head.
 """
@@ -15,7 +16,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.flex_attention import flex_attention_forward
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
@@ -35,7 +38,7 @@ def grouped_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor | BlockMask | None,
     *,
     dropout: float = 0.0,
     scaling: float | None = None,
@@ -50,7 +53,7 @@ def grouped_attention(
         key: (B, K, T, D).
         value: (B, K, T, D).
         attention_mask: (B or 1, 1 or H, L, T): bool, True where a key is seen, or added to the scores; None sees all
-            keys, or all earlier ones if `is_causal`.
+            keys, or all earlier ones if `is_causal`. Or a mask of blocks.
         dropout: of the weights.
         scaling: of the scores; D^-1/2 by default.
         is_causal: instead of the layer's own.
@@ -59,8 +62,21 @@ def grouped_attention(
     Returns:
         (B, L, H, D), and no weights.
     """
-    autocast = query.device.type == "cpu" and torch.is_autocast_enabled("cpu")
-    dtype = torch.get_autocast_dtype("cpu") if autocast else query.dtype
+    kind = query.device.type
+    autocast = kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind)
+    dtype = torch.get_autocast_dtype(kind) if autocast else query.dtype
+    if isinstance(attention_mask, BlockMask):  # autocast does not reach into it: rotary angles leave queries in float32
+        found = flex_attention_forward(
+            module,
+            query.to(dtype),
+            key.to(dtype),
+            value.to(dtype),
+            attention_mask,
+            dropout=dropout,
+            scaling=scaling,
+            **options,
+        )
+        return found[0], None
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     plain = not dropout and all(options.get(name) is None for name in ("softcap", "position_bias", "cache", "s_aux"))
     if not (plain and _is_faster(query, key, dtype)):
@@ -79,8 +95,8 @@ def grouped_attention(
         attention_mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril(key.shape[2] - query.shape[2])
         attention_mask = attention_mask[None, None]
     with torch.autocast("cpu", enabled=False):
-        found = _attend(query.to(dtype), key.to(dtype), value.to(dtype), attention_mask, scaling)
-    return found.transpose(1, 2).contiguous(), None
+        attended = _attend(query.to(dtype), key.to(dtype), value.to(dtype), attention_mask, scaling)
+    return attended.transpose(1, 2).contiguous(), None
 
 
 def _is_faster(query: Tensor, key: Tensor, dtype: torch.dtype) -> bool:

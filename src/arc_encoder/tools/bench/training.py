@@ -23,7 +23,7 @@ from arc_encoder.data.batching.collator import texts_of
 from arc_encoder.data.batching.datamodule import ArcDataModule
 from arc_encoder.evaluation.reporting.tables.markdown import table
 from arc_encoder.model.checkpoint.pretrained import ArcEncoderModel
-from arc_encoder.model.encoder.length_buckets import bucket_count, padded_tokens
+from arc_encoder.model.encoder.padding.length_buckets import bucket_count, padded_tokens
 from arc_encoder.training.module import ArcLightningModule
 from arc_encoder.training.optim.optimizer import make_optimizer
 
@@ -120,7 +120,8 @@ def padding_of(batches: Iterable[ArcBatch], compressor: ArcEncoderModel) -> Padd
         chunks = compressor.chunking.cut(batch.context_ids, batch.context_lengths)
         lengths = chunks.lengths.tolist()
         total.encoder_tokens += sum(lengths)
-        total.encoder_slots += padded_tokens(lengths, bucket_count(lengths, compressor.config.length_buckets))
+        buckets = bucket_count(lengths, compressor.config.length_buckets)
+        total.encoder_slots += sum(lengths) if compressor.encoder.packed else padded_tokens(lengths, buckets)
         extra = compressor.head(batch.decoder).extra_vectors()
         positions = batch.text_lengths.tolist()
         for row, length in zip(batch.context_rows.tolist(), batch.context_lengths.tolist(), strict=True):

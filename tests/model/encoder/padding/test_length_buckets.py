@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from arc_encoder.model.encoder.length_buckets import bucket_count, encode_in_buckets, padded_tokens
+from arc_encoder.model.encoder.padding.length_buckets import bucket_count, encode_in_buckets, padded_tokens
 from tests.tiny_models import random_contexts, tiny_compressor
 
 LENGTHS = [13, 1, 30, 8, 29, 2, 14]
