@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
 
 from arc_encoder.evaluation.session.vector_cache import VectorCache
 from arc_encoder.model.arc_model import ArcForCausalLM
@@ -20,6 +23,8 @@ from arc_encoder.tools.planning.costs.activations import first_trained
 from arc_encoder.tools.planning.costs.blocks import Block
 from arc_encoder.tools.planning.costs.workload import Workload, chunks, context_vectors, merged_positions, stage_lengths
 from arc_encoder.tools.planning.parts import Parts, count
+
+_BLOCKS: WeakKeyDictionary[nn.Module, Block] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,14 @@ def work(parts: Parts, decoder: str, batch: Workload) -> Work:
 
 def blocks_of(model: Any) -> list[Block]:
     """The blocks of a language model."""
-    return [Block.of(model.config, layer) for layer in layers_of(model)]
+    return [block_of(model.config, layer) for layer in layers_of(model)]
+
+
+def block_of(config: Any, layer: nn.Module) -> Block:
+    """The sizes of a layer, which are looked up once: training asks for them at every step."""
+    if layer not in _BLOCKS:
+        _BLOCKS[layer] = Block.of(config, layer)
+    return _BLOCKS[layer]
 
 
 def decoder_forward(model: Any, positions: int, *, sequences: int = 1) -> tuple[int, int]:
@@ -87,7 +99,7 @@ def encoder_forward(parts: Parts, batch: Workload) -> int:
     plan, layers = stage_lengths(parts, length, batch.factor), encoder.backbone.layers
     total = 0
     for number, layer in enumerate(layers):
-        block, stage = Block.of(encoder.backbone.config, layer), number - (len(layers) - len(plan) + 1)
+        block, stage = block_of(encoder.backbone.config, layer), number - (len(layers) - len(plan) + 1)
         rows, queries = (plan[0], plan[0]) if stage < 0 else (plan[stage], plan[stage + 1])
         keys = 2 * block.width * block.key_heads * block.head_width  # keys and values are made of every row
         total += 2 * sequences * (keys * rows + (block.matrices - keys) * queries)
