@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import CSVLogger
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.data.tasks import Reconstruction
 from arc_encoder.model.arc_model import ArcForCausalLM
+from arc_encoder.training.callbacks import GradientNorms, NonFinite
 from arc_encoder.training.module import ArcLightningModule
 from tests.tiny_models import make_batch, numbers, tiny_arc_model
 from tests.tiny_runs import table
@@ -178,3 +179,9 @@ def test_decoders_stay_frozen_and_out_of_train_mode(fit: Fit) -> None:
     assert module.model.compressor.training
     assert not module.model.decoder("decoder").model.training
     assert not any(p.requires_grad for p in module.model.decoders.parameters())
+
+
+def test_nothing_is_logged_where_no_interval_is_set(data: ArcDataModule) -> None:
+    trainer, _ = fit(GradientNorms(), NonFinite(), data=data, steps=2, log_every_n_steps=0)
+    assert trainer.global_step == 2
+    assert not any(name.startswith("gradient_norm") for name in trainer.logged_metrics)

@@ -22,6 +22,11 @@ from arc_encoder.training.sharding import ShardedStrategy, shard
 OWN = ("train/token_accuracy", "train/padding_waste", "train/norm_ratio", "train/pooling_factor")
 
 
+def log_interval(trainer: Any) -> int:
+    """Optimizer steps between two entries of the logs, 0 for none. Lightning's `Trainer` has it without declaring it."""
+    return int(trainer.log_every_n_steps)
+
+
 class ArcLightningModule(L.LightningModule):
     """Trains encoder, projectors and task tokens; the decoders stay as they are.
 
@@ -100,7 +105,7 @@ class ArcLightningModule(L.LightningModule):
         Doing it at every step takes as long as a small model's batch. None is for Lightning's bar (`prog_bar`), which would
         read it from the GPU at every step.
         """
-        step, every = self.trainer.global_step + 1, self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        step, every = self.trainer.global_step + 1, log_interval(self.trainer)
         if step != self.trainer.max_steps and (not every or step % every):
             return
         for name, (value, size) in self._figures.items():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from arc_encoder.model.heads.head import DecoderHead
-from arc_encoder.training.module import ArcLightningModule
+from arc_encoder.training.module import ArcLightningModule, log_interval
 from arc_encoder.training.sharding import whole
 
 
@@ -20,8 +20,8 @@ class GradientNorms(Callback):
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
         # Only where the logger writes: norms cost a pass over all gradients.
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if (trainer.global_step + 1) % every:
+        every = log_interval(trainer)
+        if not every or (trainer.global_step + 1) % every:
             return
         assert isinstance(pl_module, ArcLightningModule)
         compressor = pl_module.model.compressor

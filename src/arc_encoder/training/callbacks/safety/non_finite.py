@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from arc_encoder.core.batch import ArcBatch
 from arc_encoder.core.errors import ArcError, ConfigError, at_least
 from arc_encoder.training.callbacks.monitoring.gradient_norms import norm_of
+from arc_encoder.training.module import log_interval
 
 POLICIES = ("stop", "skip")
 
@@ -92,8 +93,7 @@ class NonFinite(Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         on_gpu = pl_module.device.type != "cpu" and self.policy == "stop"
-        logged: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        self._interval = self.every_n_steps or (max(1, logged) if on_gpu else 1)
+        self._interval = self.every_n_steps or (max(1, log_interval(trainer)) if on_gpu else 1)
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -113,9 +113,8 @@ class NonFinite(Callback):
         named = [(number, _described(batch)) for number, batch in self._batches]
         self._pending.append(Step(trainer.global_step + 1, named, losses, bad))
         if len(self._pending) >= self._interval and self._look(trainer, before_the_step=self._interval == 1):
-            optimizer.zero_grad(
-                set_to_none=True
-            )  # AdamW moves a weight whose gradient is zero, not one without gradient
+            # AdamW moves a weight whose gradient is zero, not one without gradient.
+            optimizer.zero_grad(set_to_none=True)
         if self.skipped:
             pl_module.log("train/skipped_steps", float(self.skipped))
 
