@@ -181,7 +181,7 @@ def test_decoders_stay_frozen_and_out_of_train_mode(fit: Fit) -> None:
     assert not any(p.requires_grad for p in module.model.decoders.parameters())
 
 
-def test_nothing_is_logged_where_no_interval_is_set(data: ArcDataModule) -> None:
-    trainer, _ = fit(GradientNorms(), NonFinite(), data=data, steps=2, log_every_n_steps=0)
+def test_nothing_is_logged_where_no_interval_is_set(fit: Fit) -> None:
+    trainer, _ = fit(GradientNorms(), NonFinite(), steps=2, log_every_n_steps=0)
     assert trainer.global_step == 2
     assert not any(name.startswith("gradient_norm") for name in trainer.logged_metrics)
